@@ -1,0 +1,1 @@
+"""Find and publish products: index, search, ingest, Intake driver."""

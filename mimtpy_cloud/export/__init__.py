@@ -1,0 +1,1 @@
+"""Formats at the edge, out."""

@@ -1,0 +1,1 @@
+"""Formats and storage at the edge, in."""

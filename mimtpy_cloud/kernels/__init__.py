@@ -1,0 +1,1 @@
+"""Pure numerical kernels: numpy blocks in, numpy blocks out."""

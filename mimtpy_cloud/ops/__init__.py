@@ -1,0 +1,1 @@
+"""Labelled, lazy operations over the kernels."""

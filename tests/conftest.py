@@ -1,0 +1,36 @@
+"""Fixtures of the whole suite: the given data, and the hypothesis profiles."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+settings.register_profile("dev", max_examples=25, **_COMMON)
+settings.register_profile("ci", max_examples=100, derandomize=True, **_COMMON)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of given data beside the checkout (or $MIMTPY_SHARED); tests that need it skip without it."""
+    folder = Path(os.environ.get("MIMTPY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"given data not found at {folder} (set MIMTPY_SHARED to point at it)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def he5(shared: Path) -> Path:
+    """Folder of the HDF-EOS5 files that MintPy wrote."""
+    return shared / "data" / "he5"
+
+
+@pytest.fixture(scope="session")
+def oracles(shared: Path) -> dict[str, Any]:
+    """Numeric oracles by their short name, e.g. ``oracles["O20"]``."""
+    table = json.loads((shared / "spec" / "oracles.json").read_text())
+    return {name.partition("_")[0]: value for name, value in table.items()}
