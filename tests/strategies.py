@@ -1,5 +1,7 @@
 """Hypothesis strategies that several test modules share."""
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 
@@ -12,7 +14,7 @@ def chunkings(draw: st.DrawFn, **sizes: int) -> dict[str, tuple[int, ...]]:
 def _splits(size: int) -> st.SearchStrategy[tuple[int, ...]]:
     def to_chunks(cuts: set[int]) -> tuple[int, ...]:
         edges = [0, *sorted(cuts), size]
-        return tuple(b - a for a, b in zip(edges, edges[1:], strict=False))
+        return tuple(b - a for a, b in pairwise(edges))
 
     if size < 2:
         return st.just((size,))

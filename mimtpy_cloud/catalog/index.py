@@ -1,0 +1,435 @@
+"""The index of a track: one JSON object, the commit point of everything below it.
+
+``{root}/{sensor}/{track}/index.json`` lists commits, oldest first. A commit names one revision of
+one product at one resolution, in all its bands, with everything that is needed to open it. The
+newest commit of a product and resolution is the current one; as of an earlier time, the newest
+until then. A store that no commit names does not exist for a reader.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from os import PathLike
+from typing import Any, Self
+
+from mimtpy_cloud.errors import CatalogError, DateError, TrackNotFoundError
+from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.plan.dates import parse_date
+from mimtpy_cloud.plan.grid import Bounds, Window
+
+__all__ = ["Catalog", "Entry", "commit", "index_key", "open_catalog", "read_commits"]
+
+_FORMAT = 1
+_TRACK = re.compile(r"[AD]\d{3}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One revision of one product of a track at one resolution.
+
+    Parameters
+    ----------
+    sensor, track, product, resolution : str
+        Where it belongs, for example Sentinel, A124, 0113_0119, standard.
+    pixels_per_degree : int
+        Of the lattice.
+    revision : str
+        ``{product}-{UTC time}-{8 hex of content and parameters}``.
+    committed : str
+        ISO time of the commit, UTC.
+    project : str
+        Name that the source gave itself; empty if none.
+    content : str
+        Hash of source and parameters.
+    dates : tuple of str
+        ISO dates; empty for products without time.
+    window : tuple of int
+        Row, column, rows, columns of the data on the lattice.
+    band_windows : mapping of int to tuple of int
+        The same of each band's store, aligned to tiles.
+    variables : tuple of str
+        Names of the 2-D and 3-D arrays.
+    perpendicular_baseline : tuple of float
+        Along the dates, m; empty if unknown.
+    attrs : mapping
+        Attributes of the dataset.
+    """
+
+    sensor: str
+    track: str
+    product: str
+    resolution: str
+    pixels_per_degree: int
+    revision: str
+    committed: str
+    project: str
+    content: str
+    dates: tuple[str, ...]
+    window: tuple[int, int, int, int]
+    band_windows: Mapping[int, tuple[int, int, int, int]]
+    variables: tuple[str, ...]
+    perpendicular_baseline: tuple[float, ...] = ()
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """One-degree bands that have a store, south to north."""
+        return tuple(sorted(self.band_windows))
+
+    @property
+    def extent(self) -> Window:
+        """Pixels of the data."""
+        return Window(self.pixels_per_degree, *self.window)
+
+    @property
+    def bounds(self) -> Bounds:
+        """West, south, east, north of the data in degrees."""
+        return self.extent.bounds
+
+    def band_window(self, band: int) -> Window:
+        """
+        Pixels that a band's store covers.
+
+        Parameters
+        ----------
+        band : int
+            One of `bands`.
+
+        Returns
+        -------
+        Window
+        """
+        return Window(self.pixels_per_degree, *self.band_windows[band])
+
+    def store_key(self, band: int) -> str:
+        """
+        Key of a band's store below the root.
+
+        Parameters
+        ----------
+        band : int
+            One of `bands`.
+
+        Returns
+        -------
+        str
+        """
+        return f"{self.sensor}/{self.track}/{band}/{self.resolution}/{self.revision}.zarr"
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Self:
+        """
+        Read an entry as the index stores it.
+
+        Parameters
+        ----------
+        item : mapping
+            One element of ``commits``.
+
+        Returns
+        -------
+        Entry
+        """
+        bands = {int(band): tuple(window) for band, window in item["band_windows"].items()}
+        tuples = {name: tuple(item[name]) for name in ("dates", "window", "variables", "perpendicular_baseline")}
+        return cls(**{**item, **tuples, "band_windows": bands})
+
+
+def index_key(sensor: str, track: str) -> str:
+    """
+    Key of a track's index below the root.
+
+    Parameters
+    ----------
+    sensor, track : str
+        For example Sentinel and A124.
+
+    Returns
+    -------
+    str
+    """
+    return f"{sensor}/{track}/index.json"
+
+
+def _load(data: bytes | None, where: str) -> list[Entry]:
+    if data is None:
+        return []
+    try:
+        content = json.loads(data)
+        if content["format"] != _FORMAT:
+            raise CatalogError(
+                f"{where} has format {content['format']}, this version reads {_FORMAT}; update mimtpy_cloud"
+            )
+        return [Entry.from_json(item) for item in content["commits"]]
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, CatalogError):
+            raise
+        raise CatalogError(f"{where} is not a mimtpy_cloud index: {error}") from error
+
+
+def _dump(commits: Sequence[Entry]) -> bytes:
+    items = [asdict(entry) for entry in commits]
+    return json.dumps({"format": _FORMAT, "commits": items}, separators=(",", ":")).encode()
+
+
+def read_commits(storage: Storage, sensor: str, track: str) -> list[Entry]:
+    """
+    Read all commits of a track, oldest first, in one request.
+
+    Parameters
+    ----------
+    storage : Storage
+        Root.
+    sensor, track : str
+        For example Sentinel and A124.
+
+    Returns
+    -------
+    list of Entry
+        Empty if the track has no index.
+
+    Raises
+    ------
+    CatalogError
+        If the index is unreadable.
+    """
+    key = index_key(sensor, track)
+    try:
+        data = storage.read(key)
+    except FileNotFoundError:
+        return []
+    return _load(data, f"{storage.url}/{key}")
+
+
+def commit(storage: Storage, sensor: str, track: str, change: Callable[[list[Entry]], list[Entry]]) -> None:
+    """
+    Replace the commits of a track atomically.
+
+    Parameters
+    ----------
+    storage : Storage
+        Root.
+    sensor, track : str
+        For example Sentinel and A124.
+    change : callable
+        From the commits there are to those there shall be; called again when another writer was
+        faster.
+
+    Raises
+    ------
+    CatalogError
+        If the index is unreadable.
+    ConcurrentCommitError
+        If others kept winning.
+    """
+    key = index_key(sensor, track)
+    storage.update(key, lambda data: _dump(change(_load(data, f"{storage.url}/{key}"))))
+
+
+def _as_of_time(as_of: str | datetime | None) -> str | None:
+    """Time in the form of `Entry.committed`, so that both compare as text."""
+    if as_of is None:
+        return None
+    try:
+        time = as_of if isinstance(as_of, datetime) else datetime.fromisoformat(as_of)
+    except ValueError as error:
+        raise DateError(f"as_of must be an ISO time such as 2026-11-22T10:00, got {as_of!r}") from error
+    if isinstance(as_of, str) and len(as_of) <= len("2026-11-22"):
+        time = time.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    utc = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")
+
+
+class Catalog:
+    """
+    Everything that has been committed below a root.
+
+    Parameters
+    ----------
+    root : str or path
+        Root URL.
+    as_of : str or datetime, optional
+        Show the catalog as it was at that time (UTC; a bare date means its end).
+    """
+
+    def __init__(self, root: str | PathLike[str], *, as_of: str | datetime | None = None) -> None:
+        self.storage = open_storage(root)
+        self._until = _as_of_time(as_of)
+
+    @property
+    def root(self) -> str:
+        """Root URL."""
+        return self.storage.url
+
+    def __repr__(self) -> str:
+        return f"Catalog({self.root!r})" if self._until is None else f"Catalog({self.root!r}, as_of={self._until!r})"
+
+    def sensors(self) -> list[str]:
+        """
+        List sensors that have a folder.
+
+        Returns
+        -------
+        list of str
+        """
+        return [name for name in self.storage.children("") if not name.endswith((".json", ".yml", ".yaml"))]
+
+    def _track_keys(self, sensor: str | None, track: str | None) -> Iterator[tuple[str, str]]:
+        for s in [sensor] if sensor else self.sensors():
+            if track is not None:
+                yield s, track
+            else:
+                yield from ((s, t) for t in self.storage.children(s) if _TRACK.fullmatch(t))
+
+    def current(self, sensor: str, track: str) -> list[Entry]:
+        """
+        Read the current entries of a track in one request.
+
+        Parameters
+        ----------
+        sensor, track : str
+            For example Sentinel and A124.
+
+        Returns
+        -------
+        list of Entry
+            One a product and resolution, sorted.
+        """
+        newest: dict[tuple[str, str], Entry] = {}
+        for entry in read_commits(self.storage, sensor, track):
+            if self._until is None or entry.committed <= self._until:
+                newest[entry.resolution, entry.product] = entry
+        return [newest[key] for key in sorted(newest)]
+
+    def tracks(self) -> list[str]:
+        """
+        List the tracks that have a current entry.
+
+        Returns
+        -------
+        list of str
+        """
+        return sorted({track for sensor, track in self._track_keys(None, None) if self.current(sensor, track)})
+
+    def search(
+        self,
+        *,
+        sensor: str | None = None,
+        track: str | None = None,
+        bbox: Bounds | None = None,
+        resolution: str | None = None,
+        product: str | None = None,
+        project: str | None = None,
+        start: Any = None,
+        end: Any = None,
+    ) -> list[Entry]:
+        """
+        Find current entries; reads one index a track and no store.
+
+        Parameters
+        ----------
+        sensor, track, resolution, product, project : str, optional
+            Exact names.
+        bbox : tuple of float, optional
+            West, south, east, north in degrees; entries whose extent overlaps it.
+        start, end : date-like, optional
+            Entries with an acquisition in this closed range.
+
+        Returns
+        -------
+        list of Entry
+            Sorted by sensor, track, resolution and product; empty if nothing fits.
+
+        Raises
+        ------
+        DateError
+            If `start` or `end` is not a date.
+        """
+        first = "0000" if start is None else str(parse_date(start))
+        last = "9999" if end is None else str(parse_date(end))
+        wanted = {"resolution": resolution, "product": product, "project": project}
+        return [
+            entry
+            for s, t in self._track_keys(sensor, track)
+            for entry in self.current(s, t)
+            if all(value is None or getattr(entry, name) == value for name, value in wanted.items())
+            and (bbox is None or _overlap(entry.bounds, bbox))
+            and ((start is None and end is None) or any(first <= date <= last for date in entry.dates))
+        ]
+
+    def find(
+        self, track: str, *, resolution: str = "standard", product: str | None = None, sensor: str = "Sentinel"
+    ) -> Entry:
+        """
+        Find the one current entry that a track, resolution and product name.
+
+        Parameters
+        ----------
+        track : str
+            For example ``"A124"``.
+        resolution : str
+            Name of the lattice.
+        product : str, optional
+            Needed if the track has several at that resolution.
+        sensor : str
+            First path element.
+
+        Returns
+        -------
+        Entry
+
+        Raises
+        ------
+        TrackNotFoundError
+            If there is none; the message lists what exists.
+        CatalogError
+            If there are several.
+        """
+        entries = self.current(sensor, track)
+        if not entries:
+            others = ", ".join(self.tracks()) or "no track"
+            raise TrackNotFoundError(f"no track {sensor}/{track} in {self.root}; it has {others}")
+        found = [e for e in entries if e.resolution == resolution and product in (None, e.product)]
+        if len(found) == 1:
+            return found[0]
+        have = ", ".join(f"{e.resolution}/{e.product}" for e in entries)
+        if not found:
+            what = f"resolution {resolution!r}" + (f" and product {product!r}" if product else "")
+            raise TrackNotFoundError(f"track {track} has nothing with {what}; it has {have} (resolution/product)")
+        raise CatalogError(f"track {track} has several products at {resolution}; name one by product=: {have}")
+
+
+def _overlap(a: Bounds, b: Bounds) -> bool:
+    if not all(math.isfinite(v) for v in b) or b[0] >= b[2] or b[1] >= b[3]:
+        raise CatalogError(f"bbox is west, south, east, north with west < east and south < north, got {b}")
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = None) -> Catalog:
+    """
+    Open the catalog below a root URL.
+
+    Parameters
+    ----------
+    root : str or path
+        Folder or object-store prefix that `ingest` wrote to.
+    as_of : str or datetime, optional
+        Show the catalog as it was at that time (UTC; a bare date means its end).
+
+    Returns
+    -------
+    Catalog
+        Opening reads nothing.
+
+    Raises
+    ------
+    DateError
+        If `as_of` is not a time.
+    StorageError
+        If the URL's scheme is unknown.
+    """
+    return Catalog(root, as_of=as_of)

@@ -1,0 +1,430 @@
+"""Bring sources onto the lattice: one immutable store a band, then one index commit a track."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import xarray as xr
+
+from mimtpy_cloud._version import __version__
+from mimtpy_cloud.catalog.index import Entry, commit, read_commits
+from mimtpy_cloud.catalog.streaming import Layout, Resampling, write_layers, write_series
+from mimtpy_cloud.errors import CatalogError, ResolutionError, SchemaError
+from mimtpy_cloud.io.sources import open_source
+from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.io.store import ArraySpec, create_store
+from mimtpy_cloud.plan.chunks import tile_sides
+from mimtpy_cloud.plan.grid import Grid, Window
+from mimtpy_cloud.plan.placement import Placement, ProjectedPlacement, RegularPlacement, ScatteredPlacement
+from mimtpy_cloud.schema import RESOLUTIONS, VARIABLES
+
+__all__ = ["ingest"]
+
+Progress = Callable[[int, int, str], None]
+
+#: Part of what identifies a revision; raised when the same source would give other pixels.
+_LAYOUT_VERSION = 1
+_LATTICE_KEY = "lattice.json"
+_READ_BYTES = 8 << 20
+#: A pixel size fits a named resolution if they agree within this fraction.
+_SAME_STEP = 0.01
+
+
+def ingest(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    root: str | os.PathLike[str],
+    *,
+    resolution: str | None = None,
+    pixels_per_degree: int | None = None,
+    resampling: Resampling = "nearest",
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    workers: int | None = None,
+) -> list[Entry]:
+    """
+    Write sources into band stores on the lattice and commit them to the index of their track.
+
+    Parameters
+    ----------
+    sources : str, path or sequence of them
+        ``S1_*.he5`` files, MintPy project folders or files, LiCSBAS frames; local or fsspec URLs.
+    root : str or path
+        Root URL of the stores.
+    resolution : str, optional
+        Name of the lattice; found from the pixel size of the source if that fits one.
+    pixels_per_degree : int, optional
+        Defines a resolution that is not in `mimtpy_cloud.schema.RESOLUTIONS`; remembered by the root.
+    resampling : {"nearest", "bilinear", "average"}
+        How pixels move if the source is not on the lattice. Masks always move by nearest.
+    dry_run : bool
+        Check everything and say what would be written, and write nothing.
+    progress : callable, optional
+        Called with bytes done, bytes in all and the unit.
+    workers : int, optional
+        Threads; the number of CPUs by default. The result does not depend on it.
+
+    Returns
+    -------
+    list of Entry
+        One a source, as committed. A source that is current already, with the same parameters, is
+        left alone and its entry returned.
+
+    Raises
+    ------
+    SourceFormatError
+        If a source is not what it should be; then nothing is written.
+    ResolutionError
+        If the resolution is unknown or missing.
+    SchemaError
+        If a source lacks a track name, displacement or velocity.
+    CatalogError
+        If two sources would become the same product.
+
+    See Also
+    --------
+    mimtpy_cloud.catalog.tracks.open_track : Read what this writes.
+
+    Notes
+    -----
+    Content is identified by the XXH3-128 hash of the source's bytes and the parameters. A source
+    on the lattice (within 1e-3 pixel) is copied bit for bit. Readers see all bands of a source or
+    none; what a crash leaves behind is invisible and goes with ``mimtpy catalog gc``.
+    """
+    if resampling not in get_args(Resampling):
+        raise ResolutionError(f"resampling must be one of {', '.join(get_args(Resampling))}, got {resampling!r}")
+    storage = open_storage(root)
+    urls = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    with ExitStack() as staged:
+        jobs = [
+            _plan(staged.enter_context(_local(os.fspath(url))), storage, resolution, pixels_per_degree, resampling)
+            for url in urls
+        ]
+        _refuse_twins(jobs)
+        current = [_current(storage, job) for job in jobs]
+        meter = _Meter(progress, sum(job.nbytes for job, entry in zip(jobs, current, strict=True) if entry is None))
+        if dry_run:
+            return [entry or job.entry for job, entry in zip(jobs, current, strict=True)]
+        return [
+            entry or _write(storage, job, meter, workers or os.cpu_count() or 1)
+            for job, entry in zip(jobs, current, strict=True)
+        ]
+
+
+@dataclass
+class _Meter:
+    """Adds up what the jobs have done."""
+
+    report: Progress | None
+    total: int
+    done: int = 0
+
+    def advance(self, nbytes: int) -> None:
+        self.done = min(self.total, self.done + nbytes)
+        if self.report is not None:
+            self.report(self.done, self.total, "bytes")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One source, checked and planned; nothing written yet."""
+
+    source: xr.Dataset
+    placement: Placement
+    specs: tuple[ArraySpec, ...]
+    entry: Entry
+    resampling: Resampling
+    local_path: str | None
+
+    @property
+    def nbytes(self) -> int:
+        window = self.aligned
+        return sum(max(1, spec.dates) * 4 * window.ny * window.nx for spec in self.specs)
+
+    @property
+    def aligned(self) -> Window:
+        return self.entry.extent.aligned(self.specs[0].tile[-1])
+
+
+@dataclass(frozen=True)
+class _Local:
+    """A source on this machine, where it came from, and the hash of its bytes."""
+
+    path: str
+    url: str
+    size: int
+    digest: str
+
+
+@contextmanager
+def _local(url: str) -> Iterator[_Local]:
+    """Hash a source; one that is not on this machine is copied to a temporary folder meanwhile."""
+    import fsspec
+
+    fs, path = fsspec.core.url_to_fs(url)
+    if "file" in fs.protocol or fs.protocol == "file":
+        size, digest = _hash_local(Path(path))
+        yield _Local(path, path, size, digest)
+        return
+    with tempfile.TemporaryDirectory(prefix="mimtpy-ingest-") as folder:
+        name = path.rstrip("/").rpartition("/")[2]
+        fs.get(path, f"{folder}/{name}", recursive=fs.isdir(path))
+        size, digest = _hash_local(Path(folder) / name)
+        yield _Local(f"{folder}/{name}", url, size, digest)
+
+
+def _hash_local(path: Path) -> tuple[int, str]:
+    """Size and XXH3-128 of a file, or of the files in a folder by name."""
+    import xxhash
+
+    digest, size = xxhash.xxh3_128(), 0
+    buffer = memoryview(bytearray(_READ_BYTES))
+    folder = path.is_dir()
+    for file in sorted(p for p in path.iterdir() if p.is_file()) if folder else [path]:
+        if folder:
+            digest.update(file.name.encode())
+        if not file.exists():
+            continue  # the reader says it better
+        with file.open("rb", buffering=0) as stream:
+            while count := stream.readinto(buffer):
+                digest.update(buffer[:count])
+                size += count
+    return size, digest.hexdigest()
+
+
+def _plan(
+    local: _Local,
+    storage: Storage,
+    resolution: str | None,
+    pixels_per_degree: int | None,
+    resampling: Resampling,
+) -> _Job:
+    source = open_source(local.path)
+    missing = [name for name in ("sensor", "track", "product") if not source.attrs.get(name)]
+    if missing:
+        raise SchemaError(f"{local.url} does not say its {', '.join(missing)}; a track name needs orbit and direction")
+    names = [name for name in VARIABLES if name in source and VARIABLES[name].dims != ("time",)]
+    if not {"displacement", "velocity"} & set(names):
+        raise SchemaError(f"{local.url} has neither displacement nor velocity; it has {', '.join(names) or 'nothing'}")
+    grid = _grid(source)
+    name, n = _resolve(storage, grid, resolution, pixels_per_degree, local.url)
+    placement = _placement(source, grid, n)
+    window = placement.window
+    dates = tuple(np.datetime_as_string(source.time.values, "D").tolist()) if "displacement" in names else ()
+    specs = tuple(ArraySpec(v, n, len(dates) if "time" in VARIABLES[v].dims else 0) for v in names)
+    parameters = _parameters(placement, name, n, resampling)
+    content = _content(local.digest, parameters)
+    now = datetime.now(UTC)
+    revision = f"{source.attrs['product']}-{now:%Y%m%dT%H%M%S%f}Z-{content[:8]}"
+    aligned = window.aligned(tile_sides(n)[1])
+    attrs = {
+        **source.attrs,
+        "source": {**source.attrs.get("source", {}), "url": local.url, "size": local.size, "xxh3_128": local.digest},
+        "parameters": parameters,
+        "mimtpy_cloud_version": __version__,
+    }
+    baseline = source.perpendicular_baseline.values.tolist() if "perpendicular_baseline" in source else []
+    entry = Entry(
+        sensor=source.attrs["sensor"],
+        track=source.attrs["track"],
+        product=source.attrs["product"],
+        resolution=name,
+        pixels_per_degree=n,
+        revision=revision,
+        committed="",
+        project=source.attrs.get("project", ""),
+        content=content,
+        dates=dates,
+        window=(window.row, window.col, window.ny, window.nx),
+        band_windows={b: _astuple(aligned.band(b)) for b in window.bands},
+        variables=tuple(names),
+        perpendicular_baseline=tuple(baseline),
+        attrs=attrs,
+    )
+    direct = "displacement" in names and "dataset" in source.displacement.encoding
+    path = source.displacement.encoding["source"] if direct and _readable_by_chunk(source) else None
+    how: Resampling = "nearest" if parameters["resampling"] == "none" else resampling
+    return _Job(source, placement, specs, entry, how, path)
+
+
+def _readable_by_chunk(source: xr.Dataset) -> bool:
+    from mimtpy_cloud.io.hdf5chunks import ChunkReader
+
+    encoding = source.displacement.encoding
+    return ChunkReader.supports(encoding["source"], encoding["dataset"])
+
+
+def _astuple(window: Window) -> tuple[int, int, int, int]:
+    return window.row, window.col, window.ny, window.nx
+
+
+def _grid(source: xr.Dataset) -> Grid | None:
+    """Grid of the source; None in radar coordinates."""
+    from pyproj import CRS
+
+    if "x" not in source.coords:
+        return None
+    crs = CRS.from_user_input(source.spatial_ref.attrs["crs_wkt"])
+    authority = crs.to_authority()
+    return Grid.from_centres(source.x.values, source.y.values, ":".join(authority) if authority else crs.to_wkt())
+
+
+def _placement(source: xr.Dataset, grid: Grid | None, n: int) -> Placement:
+    from pyproj import CRS, Transformer
+
+    if grid is None:
+        return ScatteredPlacement(source.latitude.values, source.longitude.values, n)
+    crs = CRS.from_user_input(grid.crs)
+    if crs.is_geographic:
+        return RegularPlacement(grid, n)
+    to_lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    to_source = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    window = Window.covering(n, to_lonlat.transform_bounds(*grid.bounds))
+    return ProjectedPlacement(grid, n, to_source.transform, window)
+
+
+def _resolve(
+    storage: Storage, grid: Grid | None, resolution: str | None, pixels_per_degree: int | None, url: str
+) -> tuple[str, int]:
+    """Name and pixels a degree of the lattice to use."""
+    known = {**RESOLUTIONS, **_own_resolutions(storage)}
+    listing = ", ".join(f"{name} ({n})" for name, n in known.items())
+    if resolution is None:
+        fits = [] if grid is None else [name for name, n in known.items() if abs(grid.dy * n - 1) < _SAME_STEP]
+        if pixels_per_degree is not None or not fits:
+            size = "radar coordinates" if grid is None else f"a pixel size of {grid.dy:.6g}"
+            raise ResolutionError(f"{url} has {size}: name the resolution; known (pixels a degree): {listing}")
+        return fits[0], known[fits[0]]
+    if resolution not in known and pixels_per_degree is None:
+        raise ResolutionError(
+            f"unknown resolution {resolution!r}; known (pixels a degree): {listing}; or give pixels_per_degree"
+        )
+    n = pixels_per_degree or known[resolution]
+    if known.get(resolution, n) != n:
+        raise ResolutionError(
+            f"resolution {resolution!r} has {known[resolution]} pixels a degree, got {n}; use another name"
+        )
+    tile_sides(n)
+    return resolution, n
+
+
+def _own_resolutions(storage: Storage) -> dict[str, int]:
+    try:
+        return {str(name): int(n) for name, n in json.loads(storage.read(_LATTICE_KEY)).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError) as error:
+        raise CatalogError(f"{storage.url}/{_LATTICE_KEY} is unreadable: {error}") from error
+
+
+def _remember_resolution(storage: Storage, name: str, n: int) -> None:
+    if {**RESOLUTIONS, **_own_resolutions(storage)}.get(name) == n:
+        return
+
+    def add(data: bytes | None) -> bytes:
+        table = {**json.loads(data or b"{}")}
+        if table.setdefault(name, n) != n:
+            raise ResolutionError(f"resolution {name!r} has {table[name]} pixels a degree, got {n}; use another name")
+        return json.dumps(table, indent=1).encode()
+
+    storage.update(_LATTICE_KEY, add)
+
+
+def _parameters(placement: Placement, resolution: str, n: int, resampling: Resampling) -> dict[str, Any]:
+    """What was done to the pixels, as the attributes record it."""
+    parameters: dict[str, Any] = {"resolution": resolution, "pixels_per_degree": n}
+    if isinstance(placement, RegularPlacement) and placement.on_lattice:
+        return {**parameters, "resampling": "none"}
+    if isinstance(placement, ScatteredPlacement) and resampling != "nearest":
+        raise ResolutionError(f"sources in radar coordinates can be resampled by nearest only, got {resampling!r}")
+    parameters["resampling"] = resampling
+    if isinstance(placement, RegularPlacement):
+        parameters["shift_pixels"] = [round(float(s), 6) for s in placement.shift]
+    return parameters
+
+
+def _content(digest: str, parameters: dict[str, Any]) -> str:
+    import xxhash
+
+    text = json.dumps([_LAYOUT_VERSION, digest, parameters], sort_keys=True)
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def _refuse_twins(jobs: Sequence[_Job]) -> None:
+    seen: dict[tuple[str, ...], str] = {}
+    for job in jobs:
+        e, url = job.entry, job.entry.attrs["source"]["url"]
+        key = (e.sensor, e.track, e.resolution, e.product)
+        if key in seen:
+            raise CatalogError(f"{seen[key]} and {url} are both {'/'.join(key)}; ingest one of them")
+        seen[key] = url
+
+
+def _current(storage: Storage, job: _Job) -> Entry | None:
+    """The current entry, if it has the same content already."""
+    e = job.entry
+    same = [
+        c for c in read_commits(storage, e.sensor, e.track) if (c.resolution, c.product) == (e.resolution, e.product)
+    ]
+    return same[-1] if same and same[-1].content == e.content else None
+
+
+def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
+    """Write the stores, then commit; an error removes what was written."""
+    entry = job.entry
+    try:
+        written = _write_stores(storage, job, meter, workers)
+    except BaseException:
+        for band in entry.bands:
+            storage.remove(entry.store_key(band))
+        raise
+    for band in set(entry.bands) - written:
+        storage.remove(entry.store_key(band))
+    _remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
+    done = replace(entry, band_windows={b: w for b, w in entry.band_windows.items() if b in written})
+    committed: list[Entry] = []
+
+    def append(commits: list[Entry]) -> list[Entry]:
+        now = datetime.now(UTC)
+        if commits:
+            now = max(now, datetime.fromisoformat(commits[-1].committed) + timedelta(microseconds=1))
+        committed[:] = [replace(done, committed=now.isoformat(timespec="microseconds"))]
+        return [*commits, *committed]
+
+    commit(storage, entry.sensor, entry.track, append)
+    return committed[0]
+
+
+def _write_stores(storage: Storage, job: _Job, meter: _Meter, workers: int) -> set[int]:
+    entry = job.entry
+    layout = Layout(storage, {band: entry.store_key(band) for band in entry.bands}, job.aligned)
+    series = [spec for spec in job.specs if spec.dates]
+    layers = [spec for spec in job.specs if not spec.dates]
+    baseline = np.array(entry.perpendicular_baseline, "float32")
+    for band in entry.bands:
+        create_store(
+            storage,
+            entry.store_key(band),
+            job.specs,
+            entry.band_window(band),
+            dates=entry.dates,
+            per_date={"perpendicular_baseline": baseline} if baseline.size else {},
+            attrs={k: v for k, v in entry.attrs.items() if v is not None},
+        )
+    options: dict[str, Any] = {"resampling": job.resampling, "workers": workers, "advance": meter.advance}
+    written: set[int] = set()
+    for spec in series:
+        written = write_series(layout, spec, job.source, job.placement, local_path=job.local_path, **options)
+    if series:
+        layout = replace(layout, keys={band: key for band, key in layout.keys.items() if band in written})
+    bands = write_layers(layout, layers, job.source, job.placement, **options) if layers else {}
+    written = written or bands.get("velocity", set())
+    if not written:
+        raise SchemaError(f"{entry.attrs['source']['url']} has no pixel with data; nothing was written")
+    return written

@@ -1,0 +1,170 @@
+"""Check the stores that an index names, and remove those that none does."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from os import PathLike
+
+from mimtpy_cloud.catalog.index import Catalog, Entry, commit, read_commits
+from mimtpy_cloud.errors import CatalogError
+from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.io.store import ArraySpec, check_object
+
+__all__ = ["Problem", "gc", "verify"]
+
+_BAND = re.compile(r"-?\d+")
+_REVISION_TIME = re.compile(r"-(\d{8}T\d{12})Z-[0-9a-f]{8}\.zarr$")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """
+    Something wrong with a store that the index names.
+
+    Parameters
+    ----------
+    key : str
+        Store or object below the root.
+    message : str
+        What is wrong.
+    """
+
+    key: str
+    message: str
+
+
+def verify(root: str | PathLike[str], *, track: str | None = None) -> list[Problem]:
+    """
+    Check every store that an index names: metadata present, shard indexes whole.
+
+    Parameters
+    ----------
+    root : str or path
+        Root URL.
+    track : str, optional
+        Only this track.
+
+    Returns
+    -------
+    list of Problem
+        Empty if all is well. Shard indexes are read and their checksums compared; pixel data are
+        not decoded.
+
+    Raises
+    ------
+    CatalogError
+        If an index itself is unreadable.
+    """
+    catalog = Catalog(root)
+    return [
+        problem
+        for entry in catalog.search(track=track)
+        for band in entry.bands
+        for problem in _check_store(catalog.storage, entry, band)
+    ]
+
+
+def _check_store(storage: Storage, entry: Entry, band: int) -> Iterator[Problem]:
+    key, window = entry.store_key(band), entry.band_window(band)
+    try:
+        metadata = json.loads(storage.read(f"{key}/zarr.json"))
+    except FileNotFoundError:
+        yield Problem(key, "the store is missing; ingest the source again")
+        return
+    except ValueError:
+        yield Problem(key, "zarr.json is not JSON; ingest the source again")
+        return
+    declared = metadata.get("consolidated_metadata", {}).get("metadata", {})
+    for name in entry.variables:
+        spec = ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if name == "displacement" else 0)
+        shape = [*([spec.dates] if spec.dates else []), *window.shape]
+        if declared.get(name, {}).get("shape") != shape:
+            yield Problem(f"{key}/{name}", f"expected shape {shape}, got {declared.get(name, {}).get('shape')}")
+            continue
+        rows, cols = (math.ceil(size / spec.tile[-1]) for size in window.shape)
+        for row in range(rows):
+            for col in range(cols):
+                object_key = f"{key}/{name}/c/{'0/' if spec.dates else ''}{row}/{col}"
+                message = check_object(storage, object_key, spec)
+                if message:
+                    yield Problem(object_key, message)
+
+
+def gc(
+    root: str | PathLike[str], *, older_than_days: float | None = None, dry_run: bool = False, grace_hours: float = 24
+) -> list[str]:
+    """
+    Remove stores that no commit names, and on request old revisions.
+
+    Parameters
+    ----------
+    root : str or path
+        Root URL.
+    older_than_days : float, optional
+        Also drop commits that were replaced by a newer one at least this long ago.
+    dry_run : bool
+        Only list.
+    grace_hours : float
+        Stores younger than this are left alone: an ingest may be about to commit them.
+
+    Returns
+    -------
+    list of str
+        Keys of the stores that were (or would be) removed.
+
+    Raises
+    ------
+    CatalogError
+        If an index is unreadable; then nothing of that track is removed.
+    """
+    storage = open_storage(root)
+    catalog = Catalog(root)
+    now = datetime.now(UTC)
+    removed: list[str] = []
+    for sensor in catalog.sensors():
+        for track in storage.children(sensor):
+            commits = read_commits(storage, sensor, track)
+            kept = commits if older_than_days is None else _pruned(commits, now - timedelta(days=older_than_days))
+            if len(kept) < len(commits) and not dry_run:
+                dropped = {entry.committed for entry in commits} - {entry.committed for entry in kept}
+                commit(storage, sensor, track, lambda found, d=dropped: [e for e in found if e.committed not in d])  # type: ignore[misc]
+            named = {entry.store_key(band) for entry in kept for band in entry.bands}
+            pruned = {entry.store_key(band) for entry in commits for band in entry.bands} - named
+            for key in _stores(storage, sensor, track):
+                if key in named or (key not in pruned and _age_hours(key, now) < grace_hours):
+                    continue
+                removed.append(key)
+                if not dry_run:
+                    storage.remove(key)
+    return removed
+
+
+def _pruned(commits: list[Entry], limit: datetime) -> list[Entry]:
+    """Commits that are current, or were until after the limit."""
+    kept = []
+    for i, entry in enumerate(commits):
+        later = [c for c in commits[i + 1 :] if (c.resolution, c.product) == (entry.resolution, entry.product)]
+        if not later or datetime.fromisoformat(later[0].committed) > limit:
+            kept.append(entry)
+    return kept
+
+
+def _stores(storage: Storage, sensor: str, track: str) -> Iterator[str]:
+    for band in storage.children(f"{sensor}/{track}"):
+        if not _BAND.fullmatch(band):
+            continue
+        for resolution in storage.children(f"{sensor}/{track}/{band}"):
+            for store in storage.children(f"{sensor}/{track}/{band}/{resolution}"):
+                if _REVISION_TIME.search(store):
+                    yield f"{sensor}/{track}/{band}/{resolution}/{store}"
+
+
+def _age_hours(key: str, now: datetime) -> float:
+    match = _REVISION_TIME.search(key)
+    if match is None:
+        raise CatalogError(f"{key} is not named like a revision")
+    made = datetime.strptime(match.group(1), "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+    return (now - made).total_seconds() / 3600

@@ -1,0 +1,152 @@
+"""Open all bands of a track as one lazy dataset, from the index alone."""
+
+from datetime import datetime
+from os import PathLike
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+
+from mimtpy_cloud.catalog.index import Catalog, Entry, open_catalog
+from mimtpy_cloud.errors import TrackNotFoundError
+from mimtpy_cloud.io.bands import TrackArray
+from mimtpy_cloud.io.store import ArraySpec, BandArray
+from mimtpy_cloud.plan.grid import Bounds, Window
+from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
+
+__all__ = ["open_entry", "open_track"]
+
+
+def open_track(
+    root_or_catalog: str | PathLike[str] | Catalog,
+    track: str,
+    *,
+    bbox: Bounds | None = None,
+    resolution: str = "standard",
+    product: str | None = None,
+    as_of: str | datetime | None = None,
+    sensor: str = "Sentinel",
+) -> xr.Dataset:
+    """
+    Open a track as one lazy dataset over all its bands.
+
+    Parameters
+    ----------
+    root_or_catalog : str, path or Catalog
+        Where `ingest` wrote.
+    track : str
+        Pass letter and relative orbit, for example ``"A124"``.
+    bbox : tuple of float, optional
+        West, south, east, north in degrees; pixels whose centre lies in the half-open box.
+    resolution : str
+        Name of the lattice.
+    product : str, optional
+        Needed if the track has several at that resolution.
+    as_of : str or datetime, optional
+        Open what was current at that time (UTC); not together with a Catalog.
+    sensor : str
+        First path element.
+
+    Returns
+    -------
+    xr.Dataset
+        Canonical dataset on the lattice; one dask block a shard. The index is read (one request),
+        no pixel is.
+
+    Raises
+    ------
+    TrackNotFoundError
+        If track, resolution, product or box has nothing; the message says what exists.
+    CatalogError
+        If several products fit.
+
+    See Also
+    --------
+    mimtpy_cloud.catalog.ingest.ingest : Write what this opens.
+    """
+    is_catalog = isinstance(root_or_catalog, Catalog)
+    if is_catalog and as_of is not None:
+        raise TypeError("as_of goes to open_catalog when a Catalog is given")
+    catalog = root_or_catalog if isinstance(root_or_catalog, Catalog) else open_catalog(root_or_catalog, as_of=as_of)
+    entry = catalog.find(track, resolution=resolution, product=product, sensor=sensor)
+    return open_entry(catalog.root, entry, bbox=bbox)
+
+
+def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dataset:
+    """
+    Open one entry of a catalog as a lazy dataset.
+
+    Parameters
+    ----------
+    root : str
+        Root URL.
+    entry : Entry
+        From `Catalog.search`.
+    bbox : tuple of float, optional
+        West, south, east, north in degrees; centre in the half-open box.
+
+    Returns
+    -------
+    xr.Dataset
+        Canonical dataset on the lattice.
+
+    Raises
+    ------
+    TrackNotFoundError
+        If the box holds no pixel of the entry.
+    """
+    window = entry.extent
+    if bbox is not None:
+        window &= Window.within(entry.pixels_per_degree, bbox)
+        if window.empty:
+            have = ", ".join(f"{v:.4f}" for v in entry.bounds)
+            raise TrackNotFoundError(f"{entry.track} has no pixel in {tuple(bbox)}; it covers W, S, E, N = {have}")
+    variables = {name: _variable(root, entry, name, window) for name in entry.variables}
+    if entry.perpendicular_baseline:
+        baseline = np.array(entry.perpendicular_baseline, "float32")
+        variables["perpendicular_baseline"] = xr.Variable(
+            ("time",), baseline, VARIABLES["perpendicular_baseline"].attrs
+        )
+    attrs = {
+        **entry.attrs,
+        "resolution": entry.resolution,
+        "pixels_per_degree": entry.pixels_per_degree,
+        "revision": entry.revision,
+    }
+    return xr.Dataset(variables, coords=_coordinates(entry, window), attrs=attrs)
+
+
+def _variable(root: str, entry: Entry, name: str, window: Window) -> xr.Variable:
+    variable = VARIABLES[name]
+    spec = ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in variable.dims else 0)
+    bands = tuple(
+        BandArray(root, f"{entry.store_key(band)}/{name}", spec, entry.band_window(band))
+        for band in entry.bands
+        if not (entry.band_window(band) & window).empty
+    )
+    array = TrackArray(spec, window, bands)
+    lazy = da.from_array(  # type: ignore[no-untyped-call]
+        array,
+        chunks=array.chunks,
+        name=f"{name}-{tokenize(root, entry.revision, entry.track, name, window)}",
+        asarray=False,
+        fancy=False,
+        inline_array=True,
+        meta=np.empty((0,) * array.ndim, array.dtype),
+    )
+    return xr.Variable(variable.dims, lazy, {**variable.attrs, "grid_mapping": SPATIAL_REF})
+
+
+def _coordinates(entry: Entry, window: Window) -> dict[str, Any]:
+    from mimtpy_cloud.io.georeference import spatial_ref
+
+    coordinates: dict[str, Any] = {
+        "y": xr.Variable("y", window.y, {"units": "degrees_north", "standard_name": "latitude"}),
+        "x": xr.Variable("x", window.x, {"units": "degrees_east", "standard_name": "longitude"}),
+        SPATIAL_REF: spatial_ref(window.grid),
+    }
+    if entry.dates:
+        coordinates["time"] = np.array(entry.dates, "datetime64[ns]")
+    return coordinates

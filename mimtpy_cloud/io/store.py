@@ -1,0 +1,382 @@
+"""Band stores: plain Zarr v3 groups, and the only code that reads and writes their chunks.
+
+zarr-python writes the metadata, so that any Zarr v3 reader opens a store. Chunks go through this
+module because a whole shard is then decoded or encoded in one task, several times faster than
+through a general pipeline (``docs/decisions/0006``).
+
+A 3-D array is sharded over all its dates; a 2-D array has one chunk where the 3-D one has a shard.
+Both start at multiples of the shard side on the global lattice.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import IO, Any
+
+import numcodecs
+import numcodecs.blosc
+import numpy as np
+
+from mimtpy_cloud.io.georeference import spatial_ref_attrs
+from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.plan.chunks import tile_sides, time_chunks
+from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
+
+__all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_store", "decode", "encode"]
+
+numcodecs.blosc.use_threads = False  # tasks are the threads
+
+_LEVEL = 5
+_CODEC = numcodecs.Blosc("lz4", clevel=_LEVEL, shuffle=numcodecs.Blosc.BITSHUFFLE)
+_MISSING = 2**64 - 1
+_INDEX_ENTRY, _CHECKSUM = 16, 4
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """
+    What is needed to read an array without asking its store.
+
+    Parameters
+    ----------
+    name : str
+        A name of `mimtpy_cloud.schema.VARIABLES`.
+    n : int
+        Pixels a degree.
+    dates : int
+        Length of the time dimension; 0 for a 2-D array.
+    """
+
+    name: str
+    n: int
+    dates: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return np.dtype(VARIABLES[self.name].dtype)
+
+    @property
+    def fill(self) -> Any:
+        """Value of pixels that no chunk holds."""
+        return np.float32(np.nan) if self.dtype.kind == "f" else self.dtype.type(0)
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Shape of what one object holds: a shard, or the chunk of a 2-D array."""
+        side = tile_sides(self.n)[1]
+        return (time_chunks(self.dates)[1], side, side) if self.dates else (side, side)
+
+    @property
+    def chunk(self) -> tuple[int, ...]:
+        """Shape of an inner chunk."""
+        side = tile_sides(self.n)[0]
+        return (time_chunks(self.dates)[0], side, side) if self.dates else self.tile
+
+    @property
+    def chunks_per_shard(self) -> tuple[int, ...]:
+        """Number of inner chunks along each dimension of a shard."""
+        return tuple(t // c for t, c in zip(self.tile, self.chunk, strict=True))
+
+
+def encode(block: np.ndarray) -> bytes:
+    """
+    Compress a C-contiguous chunk (Blosc lz4 with bit shuffle, lossless).
+
+    Parameters
+    ----------
+    block : np.ndarray
+        One whole chunk.
+
+    Returns
+    -------
+    bytes
+    """
+    return _CODEC.encode(block)  # type: ignore[no-any-return]
+
+
+def decode(data: Any, out: np.ndarray) -> np.ndarray:
+    """
+    Decompress into an existing C-contiguous array.
+
+    Parameters
+    ----------
+    data : bytes-like
+        What `encode` made.
+    out : np.ndarray
+        Array of the chunk's shape and type.
+
+    Returns
+    -------
+    np.ndarray
+        `out`.
+    """
+    _CODEC.decode(data, out=out)
+    return out
+
+
+class ShardWriter:
+    """
+    Append inner chunks to one shard; the index goes last, as Zarr v3 wants it.
+
+    Parameters
+    ----------
+    file : binary file
+        Where the shard goes.
+    spec : ArraySpec
+        A sharded array.
+    """
+
+    def __init__(self, file: IO[bytes], spec: ArraySpec) -> None:
+        self._file, self._offset = file, 0
+        self._index = np.full((*spec.chunks_per_shard, 2), _MISSING, dtype="<u8")
+
+    def add(self, position: tuple[int, ...], data: bytes) -> None:
+        """
+        Append one encoded chunk.
+
+        Parameters
+        ----------
+        position : tuple of int
+            Place of the chunk inside the shard.
+        data : bytes
+            Encoded chunk.
+        """
+        self._file.write(data)
+        self._index[position] = self._offset, len(data)
+        self._offset += len(data)
+
+    def finish(self) -> None:
+        """Append the index and its checksum."""
+        import crc32c
+
+        index = self._index.tobytes()
+        self._file.write(index + crc32c.crc32c(index).to_bytes(_CHECKSUM, "little"))
+
+
+@lru_cache(maxsize=4096)
+def _shard_index(url: str, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Offsets and lengths of a shard's chunks; stores never change, so it is kept."""
+    size = math.prod(shape) * _INDEX_ENTRY
+    try:
+        tail = open_storage(url).read_tail(key, size + _CHECKSUM)
+    except FileNotFoundError:
+        return None
+    return np.frombuffer(tail[:size], dtype="<u8").reshape(*shape, 2)
+
+
+def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
+    """
+    Check that a shard ends with a whole index, or that a chunk decodes.
+
+    Parameters
+    ----------
+    storage : Storage
+        Root.
+    key : str
+        Key of the object.
+    spec : ArraySpec
+        Array it belongs to.
+
+    Returns
+    -------
+    str
+        What is wrong; empty if nothing is. An object that is not there holds no data.
+    """
+    import crc32c
+
+    try:
+        if not spec.dates:
+            decode(storage.read(key), np.empty(spec.tile, spec.dtype))
+            return ""
+        size = math.prod(spec.chunks_per_shard) * _INDEX_ENTRY
+        tail = storage.read_tail(key, size + _CHECKSUM)
+    except FileNotFoundError:
+        return ""
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"cannot be decoded ({error}); ingest the source again"
+    if len(tail) < size + _CHECKSUM or crc32c.crc32c(tail[:size]).to_bytes(_CHECKSUM, "little") != tail[size:]:
+        return "the shard index is damaged; ingest the source again"
+    return ""
+
+
+@dataclass(frozen=True)
+class BandArray:
+    """
+    One array of one band store, located on the lattice.
+
+    Parameters
+    ----------
+    url : str
+        Root URL.
+    key : str
+        Key of the array below the root.
+    spec : ArraySpec
+        Shape of its chunks.
+    window : Window
+        Pixels it covers, aligned to tiles.
+    """
+
+    url: str
+    key: str
+    spec: ArraySpec
+    window: Window
+
+    def read_into(self, out: np.ndarray, part: Window, dates: slice) -> None:
+        """
+        Read pixels that the band covers.
+
+        Parameters
+        ----------
+        out : np.ndarray
+            Destination, ``(time, y, x)`` or ``(y, x)``; every pixel is set.
+        part : Window
+            Pixels wanted, inside `window`.
+        dates : slice
+            Dates wanted; ignored for a 2-D array.
+        """
+        storage = open_storage(self.url)
+        side = self.spec.tile[-1]
+        for tile in part.tiles(side):
+            target = out[(..., *tile.slices_in(part))]
+            row, col = (tile.row - self.window.row) // side, (tile.col - self.window.col) // side
+            origin = Window(part.n, self.window.row + row * side, self.window.col + col * side, side, side)
+            rows, cols = tile.slices_in(origin)
+            if self.spec.dates:
+                self._read_shard(storage, f"{self.key}/c/0/{row}/{col}", target, (dates, rows, cols))
+            else:
+                self._read_chunk(storage, f"{self.key}/c/{row}/{col}", target, (rows, cols))
+
+    def _read_chunk(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
+        try:
+            data = storage.read(key)
+        except FileNotFoundError:
+            out[...] = self.spec.fill
+            return
+        out[...] = decode(data, np.empty(self.spec.tile, self.spec.dtype))[wanted]
+
+    def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
+        index = _shard_index(self.url, key, self.spec.chunks_per_shard)
+        present, ranges = [], []
+        for position in _positions(wanted, self.spec.chunk):
+            offset, length = (_MISSING, 0) if index is None else map(int, index[position])
+            if offset == _MISSING:
+                out[_overlap(position, wanted, self.spec.chunk)[0]] = self.spec.fill
+            else:
+                present.append(position)
+                ranges.append((offset, length))
+        if not ranges:
+            return
+        buffer = np.empty(self.spec.chunk, self.spec.dtype)
+        for position, data in zip(present, storage.read_ranges(key, ranges), strict=True):
+            target, source = _overlap(position, wanted, self.spec.chunk)
+            out[target] = decode(data, buffer)[source]
+
+
+def _positions(wanted: Sequence[slice], chunk: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    spans = [range(s.start // c, -(-s.stop // c)) for s, c in zip(wanted, chunk, strict=True)]
+    return ((t, y, x) for y in spans[1] for t in spans[0] for x in spans[2])
+
+
+def _overlap(
+    position: Sequence[int], wanted: Sequence[slice], chunk: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a chunk's pixels go in the destination, and which of its pixels they are."""
+    target, source = [], []
+    for p, s, c in zip(position, wanted, chunk, strict=True):
+        start, stop = max(s.start, p * c), min(s.stop, (p + 1) * c)
+        target.append(slice(start - s.start, stop - s.start))
+        source.append(slice(start - p * c, stop - p * c))
+    return tuple(target), tuple(source)
+
+
+def create_store(
+    storage: Storage,
+    prefix: str,
+    specs: Sequence[ArraySpec],
+    window: Window,
+    *,
+    dates: Sequence[str],
+    per_date: Mapping[str, np.ndarray],
+    attrs: Mapping[str, Any],
+) -> None:
+    """
+    Write the metadata and the coordinates of a band store; chunks follow.
+
+    Parameters
+    ----------
+    storage : Storage
+        Root.
+    prefix : str
+        Key of the store below the root.
+    specs : sequence of ArraySpec
+        Arrays to declare.
+    window : Window
+        Pixels that the store covers, aligned to tiles.
+    dates : sequence of str
+        ISO dates; empty for products without time.
+    per_date : mapping
+        1-D variables along time.
+    attrs : mapping
+        Attributes of the group; JSON values.
+    """
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    group = zarr.create_group(
+        storage.zarr_store(prefix), zarr_format=3, attributes={**attrs, "coordinates": SPATIAL_REF}
+    )
+    for spec in specs:
+        variable = VARIABLES[spec.name]
+        group.create_array(
+            spec.name,
+            shape=(*((spec.dates,) if spec.dates else ()), *window.shape),
+            chunks=spec.chunk,
+            shards=spec.tile if spec.dates else None,
+            dtype=spec.dtype,
+            fill_value=spec.fill,
+            dimension_names=variable.dims,
+            attributes={**variable.attrs, "grid_mapping": SPATIAL_REF, **_encoded_fill(spec)},
+            compressors=BloscCodec(
+                cname="lz4", clevel=_LEVEL, shuffle="bitshuffle", typesize=spec.dtype.itemsize, blocksize=0
+            ),
+        )
+    _coordinate(group, "y", window.y, {"units": "degrees_north", "standard_name": "latitude"})
+    _coordinate(group, "x", window.x, {"units": "degrees_east", "standard_name": "longitude"})
+    if dates:
+        days = np.array(dates, "datetime64[D]").astype("int64")
+        _coordinate(group, "time", days, {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"})
+    for name, values in per_date.items():
+        _coordinate(group, name, values, VARIABLES[name].attrs, dims=("time",))
+    group.create_array(
+        SPATIAL_REF, shape=(), dtype="int32", dimension_names=(), attributes=dict(spatial_ref_attrs(window.grid))
+    )
+    with warnings.catch_warnings():  # zarr says that consolidated metadata is not in the v3 text yet
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(group.store)
+
+
+def _encoded_fill(spec: ArraySpec) -> dict[str, str]:
+    """xarray takes the no-data value of Zarr v3 floats from this attribute (base64 of the bytes)."""
+    import base64
+
+    if spec.dtype.kind != "f":
+        return {}
+    return {"_FillValue": base64.standard_b64encode(np.array(spec.fill, "<f8").tobytes()).decode()}
+
+
+def _coordinate(
+    group: Any, name: str, values: np.ndarray, attributes: Mapping[str, str], dims: tuple[str, ...] = ()
+) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=values.shape,
+        dtype=values.dtype,
+        dimension_names=dims or (name,),
+        attributes=dict(attributes),
+    )
+    array[:] = values
