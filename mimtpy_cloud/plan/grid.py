@@ -108,7 +108,9 @@ class Grid:
         """
         west, south, east, north = bounds
         if not (west < east and south < north):
-            raise GridMismatchError(f"a box is west, south, east, north with west < east and south < north, got {bounds}")
+            raise GridMismatchError(
+                f"a box is west, south, east, north with west < east and south < north, got {bounds}"
+            )
         rows = _centres((self.north - north) / self.dy, (self.north - south) / self.dy, self.ny)
         cols = _centres((west - self.west) / self.dx, (east - self.west) / self.dx, self.nx)
         if rows.start >= rows.stop or cols.start >= cols.stop:
@@ -249,7 +251,9 @@ class Window:
         """
         west, south, east, north = bounds
         if not (west < east and south < north):
-            raise GridMismatchError(f"a box is west, south, east, north with west < east and south < north, got {bounds}")
+            raise GridMismatchError(
+                f"a box is west, south, east, north with west < east and south < north, got {bounds}"
+            )
         rows = _centres((90 - north) * n, (90 - south) * n, 180 * n)
         cols = _centres((west + 180) * n, (east + 180) * n, 10**9)
         return cls(n, rows.start, cols.start, max(0, rows.stop - rows.start), max(0, cols.stop - cols.start))

@@ -1,0 +1,240 @@
+"""Read a LiCSBAS or LiCSAR frame of GeoTIFFs (velocity, its deviation, mask, look vector), lazily."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import fsspec
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+
+from mimtpy_cloud.errors import SourceFormatError
+from mimtpy_cloud.io.canonical import coordinates, describe
+from mimtpy_cloud.io.hdf5 import SourceFile, block_shape
+from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.schema import LOS, track_name
+
+__all__ = ["find_layers", "open_licsbas"]
+
+#: Name part that marks each layer's file, as in ``vel.geo.tif`` or ``014A_04939_131313.vel.mskd.geo.tif``.
+_LAYERS: dict[str, str] = {
+    "velocity": "vel",
+    "velocity_std": "vstd",
+    "valid": "mask",
+    "los_east": "E",
+    "los_north": "N",
+    "los_up": "U",
+}
+_FRAME = re.compile(r"(?<!\d)(\d{3})([AD])_(\d{5}_\d{6})(?!\d)")
+_METRES_PER_MILLIMETRE = np.float32(1e-3)
+#: Sentinel-1 C band, as MintPy writes it (m).
+_WAVELENGTH = 0.05546576
+#: Rows and columns of the sample that gives the mean look direction.
+_SAMPLE = 64
+
+
+def find_layers(names: Sequence[str]) -> dict[str, str]:
+    """
+    Find the layers of a frame among file names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        File names of one folder.
+
+    Returns
+    -------
+    dict
+        Variable to file name; the name with the fewest parts where several fit.
+
+    Examples
+    --------
+    >>> find_layers(["vel.mskd.geo.tif", "vel.geo.tif", "014A.geo.E.tif", "vel.png"])
+    {'velocity': 'vel.geo.tif', 'los_east': '014A.geo.E.tif'}
+    """
+    parts = {name: re.split(r"[._-]", name) for name in sorted(names) if name.lower().endswith((".tif", ".tiff"))}
+    found = {}
+    for variable, mark in _LAYERS.items():
+        fitting = [name for name, tokens in parts.items() if mark in tokens[:-1]]
+        if fitting:
+            found[variable] = min(fitting, key=lambda name: (len(parts[name]), name))
+    return found
+
+
+@dataclass(frozen=True)
+class _Raster:
+    """First band of a GeoTIFF, opened for every block; no-data is NaN."""
+
+    file: SourceFile
+    shape: tuple[int, int]
+    tile: tuple[int, int]
+    grid: Grid
+    dtype: str = "float32"
+    ndim: int = 2
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        from rasterio.windows import Window
+
+        rows, cols = (np.arange(size)[part] for size, part in zip(self.shape, index, strict=True))
+        if rows.size == 0 or cols.size == 0:
+            return np.empty((rows.size, cols.size), self.dtype)
+        top, left = int(rows.min()), int(cols.min())
+        window = Window(left, top, int(cols.max()) + 1 - left, int(rows.max()) + 1 - top)
+        with _open_raster(self.file.url) as raster:
+            values = raster.read(1, window=window, masked=True).astype(self.dtype).filled(np.nan)
+        return np.ascontiguousarray(values[np.ix_(rows - top, cols - left)])
+
+    def sample(self) -> np.ndarray:
+        """Every n-th pixel, at most `_SAMPLE` squared."""
+        with _open_raster(self.file.url) as raster:
+            shape = tuple(min(size, _SAMPLE) for size in self.shape)
+            return raster.read(1, out_shape=shape, masked=True).astype("float64").filled(np.nan)  # type: ignore[no-any-return]
+
+    def lazy(self, block: tuple[int, ...]) -> xr.DataArray:
+        name = f"read-tif-{tokenize(self, block)}"
+        meta = np.empty((0, 0), self.dtype)
+        data = da.from_array(  # type: ignore[no-untyped-call]
+            self, chunks=block, name=name, asarray=False, fancy=False, meta=meta, inline_array=True
+        )
+        return xr.DataArray(data, dims=("y", "x"))
+
+
+@contextlib.contextmanager
+def _open_raster(url: str) -> Iterator[Any]:
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    with contextlib.ExitStack() as stack:
+        fs, path = fsspec.core.url_to_fs(url)
+        local = isinstance(fs, fsspec.implementations.local.LocalFileSystem)
+        handle = path if local else stack.enter_context(fs.open(path, "rb"))
+        try:
+            raster = stack.enter_context(rasterio.open(handle))
+        except RasterioIOError as error:
+            raise SourceFormatError(f"{url} cannot be read as GeoTIFF ({error}); copy or write it again") from error
+        yield raster
+
+
+def _locate_raster(url: str) -> _Raster:
+    file = SourceFile.locate(url)
+    with _open_raster(file.url) as raster:
+        t = raster.transform
+        if raster.crs is None or t.b or t.d or t.e >= 0 or t.a <= 0:
+            raise SourceFormatError(
+                f"{url} must be north up with a coordinate reference system, got {raster.crs} and {tuple(t)[:6]};"
+                " geocode it again"
+            )
+        crs = raster.crs.to_string()
+        grid = Grid(t.c, t.f, t.a, -t.e, raster.width, raster.height, crs)
+        tile = raster.block_shapes[0]
+    return _Raster(file, (grid.ny, grid.nx), tile, grid)
+
+
+def open_licsbas(folder: str | os.PathLike[str]) -> xr.Dataset:
+    """
+    Open a LiCSBAS frame lazily as a velocity product on its own grid.
+
+    Parameters
+    ----------
+    folder : str or path
+        Local folder or fsspec URL that holds GeoTIFFs of vel and vstd (mm/yr), mask (1 is usable) and
+        E, N, U (unit vector ground to satellite), for example ``vel.geo.tif``. The folder or the
+        files must be named after the frame, for example ``014A_04939_131313``.
+
+    Returns
+    -------
+    xr.Dataset
+        ``velocity`` and ``velocity_std`` in m/yr, toward the satellite positive; ``valid``;
+        ``los_east``, ``los_north``, ``los_up``. NaN is no data. Heading and look side come from a
+        sample of the look vector.
+
+    Raises
+    ------
+    SourceFormatError
+        If the folder or a layer is missing, a layer is unreadable or on another grid, or no frame is named.
+
+    References
+    ----------
+    .. [1] Morishita et al. (2020), LiCSBAS, Remote Sensing 12, 424, doi:10.3390/rs12030424.
+    """
+    text = os.fspath(folder).rstrip("/")
+    rasters = _locate_layers(text)
+    orbit, letter, product = _frame(text, [raster.file.url for raster in rasters.values()])
+    direction = "ascending" if letter == "A" else "descending"
+    heading, side = _flight(rasters["los_east"].sample(), rasters["los_north"].sample(), ascending=letter == "A")
+    first = rasters["velocity"]
+    block = block_shape(first.shape, first.tile, 4)
+    arrays = {name: raster.lazy(block) for name, raster in rasters.items()}
+    arrays["valid"] = (arrays["valid"] == 1) & arrays["velocity"].notnull()
+    for name in ("velocity", "velocity_std"):
+        arrays[name] = arrays[name] * _METRES_PER_MILLIMETRE
+    attrs = {
+        "sensor": "Sentinel",
+        "track": track_name(direction, orbit),
+        "product": product,
+        "project": f"{orbit:03d}{letter}_{product}",
+        "orbit_direction": direction,
+        "look_side": side,
+        "heading": heading,
+        "wavelength": _WAVELENGTH,
+        "source": {
+            "url": os.path.dirname(first.file.url),  # noqa: PTH120 - may be a URL
+            "size": sum(raster.file.size for raster in rasters.values()),
+            "format": "LiCSBAS",
+        },
+        "mintpy": {},
+    }
+    names = ("velocity", "velocity_std", "valid", *LOS)
+    return xr.Dataset({name: describe(name, arrays[name]) for name in names}, coordinates(first.grid), attrs)
+
+
+def _locate_layers(folder: str) -> dict[str, _Raster]:
+    fs, path = fsspec.core.url_to_fs(folder)
+    if not fs.isdir(path):
+        raise SourceFormatError(f"{folder} is no folder; expected one with vel, vstd, mask, E, N and U GeoTIFFs")
+    names = [entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False)]
+    found = find_layers(names)
+    missing = [f"{mark} ({name})" for name, mark in _LAYERS.items() if name not in found]
+    if missing:
+        has = ", ".join(found.values()) or "no layer"
+        raise SourceFormatError(
+            f"{folder} lacks the layers {', '.join(missing)}: looked for GeoTIFFs like vel.geo.tif or"
+            f" FRAME.geo.E.tif, found {has}; export them with LiCSBAS_flt2geotiff.py"
+        )
+    rasters = {name: _locate_raster(f"{folder}/{file}") for name, file in found.items()}
+    first = rasters["velocity"]
+    for raster in rasters.values():
+        shift = np.subtract(raster.grid.bounds, first.grid.bounds)
+        if raster.shape != first.shape or np.abs(shift).max() > 0.01 * first.grid.dx:
+            raise SourceFormatError(
+                f"{raster.file.url} is not on the grid of {first.file.url}: {raster.shape} pixels at"
+                f" {raster.grid.bounds[0]:g}, {raster.grid.bounds[3]:g} against {first.shape} at"
+                f" {first.grid.bounds[0]:g}, {first.grid.bounds[3]:g}; export the layers of one frame together"
+            )
+    return rasters
+
+
+def _frame(folder: str, urls: Sequence[str]) -> tuple[int, str, str]:
+    """Relative orbit, pass letter and the rest of the frame name."""
+    for text in (*reversed(re.split(r"[/\\]", folder)), *urls):
+        match = _FRAME.search(text)
+        if match:
+            return int(match[1]), match[2], match[3]
+    raise SourceFormatError(
+        f"{folder}: neither the folder nor its files name the frame (such as 014A_04939_131313), which says track and"
+        " pass; rename the folder"
+    )
+
+
+def _flight(east: np.ndarray, north: np.ndarray, *, ascending: bool) -> tuple[float, str]:
+    """Heading (degrees clockwise) and look side from look vectors; right-looking is heading - 90 to the satellite."""
+    toward = np.degrees(np.arctan2(np.nanmean(east), np.nanmean(north)))
+    northward = bool(np.cos(np.radians(toward + 90)) > 0)
+    side = "right" if northward == ascending else "left"
+    heading = float((toward + (90 if side == "right" else -90) + 180) % 360 - 180)
+    return heading, side
