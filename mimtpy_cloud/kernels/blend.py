@@ -1,0 +1,225 @@
+"""Blend blocks of several tracks that lie over one another; the result does not depend on chunking.
+
+A patch is a block and its first row and column inside the output block. Blocks are read in the given
+order, so a caller that wants bit-equal results for any order of the tracks sorts them first.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+
+__all__ = ["Patch", "blend_any", "blend_max", "blend_mean", "blend_std", "blend_unit", "count_finite"]
+
+#: block, first row, first column
+Patch = tuple[np.ndarray, int, int]
+Shape = tuple[int, int]
+
+_FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _add_row(total, count, block, offset):  # type: ignore[no-untyped-def]
+    for j in range(block.size):
+        value = float(block[j])
+        known = value == value  # NaN differs from itself
+        total[j] += value + offset if known else 0.0
+        count[j] += 1.0 if known else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _add_block(total, count, block, offset, row, col):  # type: ignore[no-untyped-def]
+    nx = block.shape[1]
+    for i in range(block.shape[0]):
+        _add_row(total[row + i, col : col + nx], count[row + i, col : col + nx], block[i], offset)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _divide(total, count, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        out[j] = total[j] / count[j]
+
+
+def _sum(
+    shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the known values plus offsets, and their number, both float64 of `shape`."""
+    total, count = np.zeros(shape), np.zeros(shape)
+    for k, (block, row, col) in enumerate(patches):
+        offset = 0.0 if offsets is None else float(offsets[k])
+        _add_block(total, count, np.ascontiguousarray(block), offset, row, col)
+    return total, count
+
+
+def blend_mean(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] | None = None) -> np.ndarray:
+    """
+    Average the known values of each pixel with equal weights.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of floats, first row, first column; NaN is no data.
+    offsets : sequence of float, optional
+        Constant added to each block, in its unit.
+
+    Returns
+    -------
+    np.ndarray
+        Mean in the unit of the input, float32 of `shape`; NaN where no block has data.
+
+    Examples
+    --------
+    >>> patches = [(np.array([[1.0, 2.0]]), 0, 0), (np.array([[4.0, np.nan]]), 0, 1)]
+    >>> blend_mean((1, 4), patches).tolist()
+    [[1.0, 3.0, nan, nan]]
+    """
+    total, count = _sum(shape, patches, offsets)
+    out = np.empty(shape, np.float32)
+    _divide(total.reshape(-1), count.reshape(-1), out.reshape(-1))
+    return out
+
+
+def blend_std(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
+    """
+    Propagate independent standard deviations to the mean of each pixel.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of standard deviations, first row, first column; NaN is no data.
+
+    Returns
+    -------
+    np.ndarray
+        ``sqrt(sum s^2) / n`` in the unit of the input, float32 of `shape`; NaN where no block has data.
+
+    Examples
+    --------
+    >>> blend_std((1, 1), [(np.array([[3.0]]), 0, 0), (np.array([[4.0]]), 0, 0)]).tolist()
+    [[2.5]]
+    """
+    squared = [(np.square(block, dtype=np.float64), row, col) for block, row, col in patches]
+    total, count = _sum(shape, squared)
+    out = np.empty(shape, np.float32)
+    _divide(np.sqrt(total).reshape(-1), count.reshape(-1), out.reshape(-1))
+    return out
+
+
+def blend_max(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
+    """
+    Keep the largest known value of each pixel.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of floats, first row, first column; NaN is no data.
+
+    Returns
+    -------
+    np.ndarray
+        Maximum in the unit of the input, float32 of `shape`; NaN where no block has data.
+
+    Examples
+    --------
+    >>> blend_max((1, 2), [(np.array([[0.75, 0.5]]), 0, 0), (np.array([[np.nan, 1.0]]), 0, 0)]).tolist()
+    [[0.75, 1.0]]
+    """
+    out = np.full(shape, np.nan, np.float32)
+    for block, row, col in patches:
+        part = out[row : row + block.shape[0], col : col + block.shape[1]]
+        np.fmax(part, block, out=part, casting="same_kind")
+    return out
+
+
+def blend_any(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
+    """
+    Tell where any block is true.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of booleans, first row, first column.
+
+    Returns
+    -------
+    np.ndarray
+        Booleans of `shape`; False where there is no block.
+
+    Examples
+    --------
+    >>> blend_any((1, 3), [(np.array([[True, False]]), 0, 0), (np.array([[True]]), 0, 1)]).tolist()
+    [[True, True, False]]
+    """
+    out = np.zeros(shape, bool)
+    for block, row, col in patches:
+        out[row : row + block.shape[0], col : col + block.shape[1]] |= block
+    return out
+
+
+def count_finite(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
+    """
+    Count the blocks that have data.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of floats, first row, first column; NaN is no data.
+
+    Returns
+    -------
+    np.ndarray
+        Number of known values, int16 of `shape`.
+
+    Examples
+    --------
+    >>> count_finite((1, 2), [(np.array([[1.0, np.nan]]), 0, 0), (np.array([[1.0]]), 0, 0)]).tolist()
+    [[2, 0]]
+    """
+    out = np.zeros(shape, np.int16)
+    for block, row, col in patches:
+        out[row : row + block.shape[0], col : col + block.shape[1]] += ~np.isnan(block)
+    return out
+
+
+def blend_unit(shape: Shape, east: Sequence[Patch], north: Sequence[Patch], up: Sequence[Patch]) -> np.ndarray:
+    """
+    Average unit vectors, and give the mean unit length again.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    east, north, up : sequence of (np.ndarray, int, int)
+        Components of the same blocks: block, first row, first column; NaN is no data.
+
+    Returns
+    -------
+    np.ndarray
+        East, north, up of the mean direction, float32 of shape ``(3, *shape)``; NaN where no block has data or
+        opposite vectors cancel. A pixel of a single block keeps its vector unchanged.
+
+    Notes
+    -----
+    Angles are averaged as vectors: the mean of the azimuths 179 and -179 degrees is 180, not 0.
+
+    Examples
+    --------
+    >>> one, zero = np.ones((1, 1)), np.zeros((1, 1))
+    >>> blend_unit((1, 1), [(one, 0, 0), (zero, 0, 0)], [(zero, 0, 0), (one, 0, 0)], [(zero, 0, 0)] * 2).ravel()
+    array([0.70710677, 0.70710677, 0.        ], dtype=float32)
+    """
+    sums = [_sum(shape, part) for part in (east, north, up)]
+    vector, count = np.stack([total for total, _ in sums]), sums[0][1]
+    length = np.sqrt(np.square(vector).sum(axis=0))
+    scale = np.where(count == 1, 1.0, np.where(length > 1e-6, length, np.nan))
+    return np.where(count > 0, vector / scale, np.nan).astype(np.float32)

@@ -1,0 +1,195 @@
+"""Tracks that are to be combined: sorted and labelled, on one lattice, holding one kind of product."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import xarray as xr
+from dask.base import tokenize
+
+from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.ops.overlay import Sheet
+from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.schema import SPATIAL_REF, require_dims
+
+__all__ = ["Track", "common_attrs", "data_variable", "lattice_tracks", "on_window"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """A dataset, the label that names it in results, and its window on the lattice."""
+
+    label: str
+    window: Window
+    ds: xr.Dataset
+
+    def sheet(self, *names: str) -> "Sheet":
+        """
+        Take two-dimensional variables as one sheet, without computing.
+
+        Parameters
+        ----------
+        *names : str
+            Variables of the dataset.
+
+        Returns
+        -------
+        Sheet
+        """
+        return Sheet(self.window, tuple(_lazy(self.ds, name) for name in names))
+
+
+def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
+    """
+    Find the windows of tracks on their common lattice, and sort the tracks.
+
+    Parameters
+    ----------
+    tracks : sequence of xr.Dataset
+        Canonical datasets on one lattice.
+
+    Returns
+    -------
+    list of Track
+        Sorted by track, product, window and content, so that no result depends on the order of the input. Labels are
+        the track names; where a track occurs twice, with the product, and at last with a number.
+
+    Raises
+    ------
+    SchemaError
+        If there is no track, or one has no coordinate `x` or `y`.
+    GridMismatchError
+        If one is not on a lattice, or their lattices differ.
+    """
+    if not tracks:
+        raise SchemaError("expected at least one track, got none")
+    found = []
+    for ds in tracks:
+        name, product_name = str(ds.attrs.get("track", "track")), str(ds.attrs.get("product", ""))
+        if "x" not in ds.coords or "y" not in ds.coords:
+            raise SchemaError(f"track {name} needs coordinates y and x, it has {sorted(map(str, ds.coords))}")
+        window = Window.of(ds["x"].values, ds["y"].values, ds.attrs.get("pixels_per_degree"))
+        found.append((name, product_name, window, ds))
+    steps = {name: window.n for name, _, window, _ in found}
+    if len({window.n for _, _, window, _ in found}) > 1:
+        shown = ", ".join(f"{name}: {n}" for name, n in steps.items())
+        raise GridMismatchError(
+            f"tracks need one resolution, got pixels a degree {shown}; ingest all at one resolution"
+        )
+    keys = [t[:3] for t in found]
+    ties = {key for key in keys if keys.count(key) > 1}
+    found.sort(key=lambda t: (*t[:3], tokenize(t[3]) if t[:3] in ties else ""))
+    labels = _labels([(name, product_name) for name, product_name, _, _ in found])
+    return [Track(label, window, ds) for label, (_, _, window, ds) in zip(labels, found, strict=True)]
+
+
+def _labels(names: list[tuple[str, str]]) -> list[str]:
+    tracks = Counter(track for track, _ in names)
+    labels = [t if tracks[t] == 1 else f"{t}:{p}" for t, p in names]
+    total, seen = Counter(labels), Counter[str]()
+    for i, label in enumerate(labels):
+        seen[label] += 1
+        if total[label] > 1:
+            labels[i] = f"{label}#{seen[label]}"
+    return labels
+
+
+def data_variable(tracks: Sequence[Track]) -> str:
+    """
+    Tell which two-dimensional product the tracks hold.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        At least one.
+
+    Returns
+    -------
+    str
+        ``"velocity"`` or ``"displacement"``.
+
+    Raises
+    ------
+    SchemaError
+        If they do not all hold one of them, in two dimensions and one unit.
+    """
+    for name in ("velocity", "displacement"):
+        if all(name in t.ds and t.ds.variables[name].ndim == 2 for t in tracks):
+            units = {str(t.ds.variables[name].attrs.get("units")) for t in tracks}
+            if len(units) > 1:
+                raise SchemaError(f"tracks need one unit of {name}, got {', '.join(sorted(units))}; convert them first")
+            return name
+    series = [t.label for t in tracks if "displacement" in t.ds and t.ds["displacement"].ndim == 3]
+    if series:
+        raise SchemaError(
+            f"tracks need a two-dimensional velocity or displacement, got the time series of {', '.join(series)}; "
+            "take estimate_velocity or displacement_between first"
+        )
+    has = "; ".join(f"{t.label}: {', '.join(sorted(map(str, t.ds.data_vars)))}" for t in tracks)
+    raise SchemaError(f"tracks need all a two-dimensional velocity, or all a displacement, got {has}")
+
+
+def _lazy(ds: xr.Dataset, name: str) -> da.Array:
+    variable = ds.variables[name]
+    require_dims(name, variable.dims, "y", "x")
+    data: da.Array = variable.data if variable.chunks is not None else variable.chunk().data
+    return data
+
+
+def common_attrs(tracks: Sequence[Track]) -> dict[str, Any]:
+    """
+    Keep what all tracks agree on, and list what they are made from.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        At least one.
+
+    Returns
+    -------
+    dict
+        Attributes of the combined dataset: `track` is ``"A064+A137"``, `tracks` the labels, `sources` one entry a
+        track, `start_date` and `end_date` the outermost.
+    """
+    first, *others = [t.ds.attrs for t in tracks]
+    attrs = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
+    names = dict.fromkeys(str(t.ds.attrs.get("track", t.label)) for t in tracks)
+    attrs |= {"track": "+".join(names), "tracks": [t.label for t in tracks]}
+    if others:
+        attrs.pop("source", None)
+        attrs["sources"] = [s for t in tracks for s in t.ds.attrs.get("sources", [t.ds.attrs.get("source", {})])]
+    for key, choose in (("start_date", min), ("end_date", max)):
+        dates = [str(t.ds.attrs[key]) for t in tracks if key in t.ds.attrs]
+        if dates:
+            attrs[key] = choose(dates)
+    return attrs | {"pixels_per_degree": tracks[0].window.n}
+
+
+def on_window(
+    window: Window, variables: dict[str, tuple], tracks: Sequence[Track], attrs: dict[str, Any]
+) -> xr.Dataset:
+    """
+    Label arrays that cover a window.
+
+    Parameters
+    ----------
+    window : Window
+        Window of the output.
+    variables : dict
+        Name to ``(dims, data, attrs)``.
+    tracks : sequence of Track
+        The first gives the attributes of the coordinates, and the coordinate reference system.
+    attrs : dict
+        Attributes of the dataset.
+
+    Returns
+    -------
+    xr.Dataset
+    """
+    like = tracks[0].ds
+    coords: dict[str, Any] = {c: (c, getattr(window, c), like[c].attrs) for c in ("y", "x")}
+    if SPATIAL_REF in like.coords:
+        coords[SPATIAL_REF] = like[SPATIAL_REF].variable
+    return xr.Dataset(variables, coords, attrs)

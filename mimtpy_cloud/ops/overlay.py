@@ -1,0 +1,216 @@
+"""Lay arrays of different windows of one lattice over one another, in one graph layer and without padding.
+
+A `Sheet` is what one track contributes: arrays of one window. The output is cut at every chunk border of every
+sheet, so that a block of it needs at most one block of each array, and depends on those blocks alone. Tasks are made
+when a graph is culled for computing, so that building costs the same for ten blocks and for a million.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
+
+from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.plan.overlay import Layout, Place
+
+__all__ = ["Patch", "Sheet", "block_tasks", "lay", "lazy_array"]
+
+Key = tuple[Any, ...]
+Graph = Mapping[Any, Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Arrays of shape ``(y, x)`` that cover one window."""
+
+    window: Window
+    arrays: tuple[da.Array, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What a sheet gives to an output block: its index, where it goes, and one view of each array."""
+
+    sheet: int
+    row: int
+    col: int
+    views: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Shape of an output block and the sheets on it; opaque to dask."""
+
+    shape: tuple[int, int]
+    places: tuple[Place, ...]
+
+
+class _Tasks:
+    """Makes the task of any output block."""
+
+    def __init__(
+        self, function: Callable[..., Any], window: Window, sheets: Sequence[Sheet], extra: Sequence[Any], at_least: int
+    ) -> None:
+        self.layout = Layout(window, tuple((s.window, tuple(a.chunks for a in s.arrays)) for s in sheets))
+        self.function, self.at_least = function, at_least
+        self.names = [[a.name for a in s.arrays] for s in sheets]
+        self.arguments = [(e.name, *(0,) * e.ndim) if isinstance(e, da.Array) else e for e in extra]
+        self.shared = {a for e, a in zip(extra, self.arguments, strict=True) if isinstance(e, da.Array)}
+
+    def make(self, iy: int, ix: int) -> tuple[tuple, set[Key]]:
+        """Task of a block, and the keys that it depends on."""
+        places = self.layout.places(iy, ix)
+        if len(places) < self.at_least:
+            places = ()
+        keys = [[(n, *b) for n, b in zip(self.names[p.sheet], p.blocks, strict=True)] for p in places]
+        task = (_run, self.function, _Block(self.layout.shape(iy, ix), places), keys, *self.arguments)
+        return task, {key for group in keys for key in group} | self.shared
+
+
+class _OverlayLayer(Layer):
+    """A graph layer that makes only the tasks that are asked for."""
+
+    def __init__(self, name: str, tasks: _Tasks, lead: tuple[int, ...]) -> None:
+        super().__init__()
+        self.name, self.tasks, self.lead = name, tasks, lead
+        self.numblocks = tuple(map(len, tasks.layout.chunks))
+
+    def __getitem__(self, key: Any) -> tuple:
+        if key not in self:
+            raise KeyError(key)
+        return self.tasks.make(*key[-2:])[0]
+
+    def __contains__(self, key: object) -> bool:
+        head = (self.name, *self.lead)
+        return (
+            isinstance(key, tuple)
+            and key[:-2] == head
+            and all(0 <= k < n for k, n in zip(key[-2:], self.numblocks, strict=True))
+        )
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((self.name, *self.lead, *index) for index in product(*map(range, self.numblocks)))
+
+    def __len__(self) -> int:
+        return self.numblocks[0] * self.numblocks[1]
+
+    def is_materialized(self) -> bool:
+        return False
+
+    def get_output_keys(self) -> set[Any]:
+        return set(self)
+
+    def cull(self, keys: set[Any], all_hlg_keys: Collection[Any]) -> tuple[Layer, Mapping[Any, set[Any]]]:  # noqa: ARG002
+        made = {key: self.tasks.make(*key[-2:]) for key in keys if key in self}
+        layer = MaterializedLayer({key: task for key, (task, _) in made.items()}, annotations=self.annotations)
+        return layer, {key: needs for key, (_, needs) in made.items()}
+
+
+def lay(
+    function: Callable[..., np.ndarray],
+    window: Window,
+    sheets: Sequence[Sheet],
+    *extra: Any,
+    dtype: Any,
+    depth: int | None = None,
+    at_least: int = 0,
+) -> da.Array:
+    """
+    Combine sheets block by block, lazily, in one graph layer.
+
+    Parameters
+    ----------
+    function : callable
+        Top-level function ``(shape, patches, *extra) -> array`` of that shape, or ``(depth, *shape)``; `patches` is a
+        list of `Patch` in the order of the sheets.
+    window : Window
+        Window of the output; sheets may lie anywhere.
+    sheets : sequence of Sheet
+        Arrays on one lattice.
+    *extra : object
+        Further arguments. A dask array must have one chunk, and arrives whole.
+    dtype : dtype-like
+        Type of the output.
+    depth : int, optional
+        Length of a leading axis of the output.
+    at_least : int
+        Blocks with fewer sheets get none, and read nothing.
+
+    Returns
+    -------
+    da.Array
+        Shape `window.shape`, after the leading axis if any.
+    """
+    content = [(s.window, [a.name for a in s.arrays]) for s in sheets]
+    name = f"{function.__name__.strip('_')}-{tokenize(function, window, content, extra, depth, at_least)}"
+    tasks = _Tasks(function, window, sheets, extra, at_least)
+    chunks: tuple[tuple[int, ...], ...] = tasks.layout.chunks
+    if depth is not None:
+        chunks = ((depth,), *chunks)
+    inputs = [a for s in sheets for a in s.arrays] + [e for e in extra if isinstance(e, da.Array)]
+    return lazy_array(name, _OverlayLayer(name, tasks, () if depth is None else (0,)), chunks, dtype, inputs)
+
+
+def lazy_array(name: str, graph: Graph, chunks: tuple, dtype: Any, inputs: Sequence[da.Array]) -> da.Array:
+    """
+    Wrap a graph layer as an array.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array and the layer, made by `dask.base.tokenize` from everything that the layer depends on.
+    graph : mapping
+        Tasks; the blocks have keys ``(name, i, ...)``.
+    chunks : tuple
+        Chunks of the array.
+    dtype : dtype-like
+        Type of the array.
+    inputs : sequence of da.Array
+        Arrays whose keys the graph names.
+
+    Returns
+    -------
+    da.Array
+    """
+    layers = HighLevelGraph.from_collections(name, graph, dependencies=inputs)  # type: ignore[arg-type]
+    return da.Array(layers, name, chunks, meta=np.empty((0,) * len(chunks), dtype))  # type: ignore[no-untyped-call]
+
+
+def block_tasks(
+    function: Callable[..., Any], window: Window, sheets: Sequence[Sheet]
+) -> Iterator[tuple[tuple[int, int], tuple]]:
+    """
+    Plan one task for each block of a window, for results that are not blocks themselves.
+
+    Parameters
+    ----------
+    function : callable
+        Top-level function ``(shape, patches) -> object``.
+    window : Window
+        Window that is cut into blocks.
+    sheets : sequence of Sheet
+        Arrays on one lattice.
+
+    Yields
+    ------
+    index : tuple of int
+        Row and column of the block.
+    task : tuple
+        Dask task.
+    """
+    tasks = _Tasks(function, window, sheets, (), 0)
+    for iy, ix in product(*map(range, map(len, tasks.layout.chunks))):
+        yield (iy, ix), tasks.make(iy, ix)[0]
+
+
+def _run(function: Callable[..., Any], block: _Block, inputs: list[list[np.ndarray]], *extra: Any) -> Any:
+    patches = [
+        Patch(p.sheet, p.row, p.col, tuple(array[inner] for array, inner in zip(arrays, p.inner, strict=True)))
+        for p, arrays in zip(block.places, inputs, strict=True)
+    ]
+    return function(block.shape, patches, *extra)

@@ -1,0 +1,92 @@
+"""Blending kernels against plain numpy on padded stacks."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import look_vector
+
+from mimtpy_cloud.kernels.blend import blend_any, blend_max, blend_mean, blend_std, blend_unit, count_finite
+
+SHAPE = (5, 6)
+
+
+@st.composite
+def patches(draw):
+    found = []
+    for _ in range(draw(st.integers(0, 4))):
+        ny, nx = draw(st.integers(1, 5)), draw(st.integers(1, 6))
+        seed = draw(st.integers(0, 2**31))
+        rng = np.random.default_rng(seed)
+        block = rng.normal(size=(ny, nx)).astype("f4")
+        block[rng.random((ny, nx)) < 0.3] = np.nan
+        found.append((block, draw(st.integers(0, 5 - ny)), draw(st.integers(0, 6 - nx))))
+    return found
+
+
+def stacked(parts):
+    stack = np.full((len(parts) + 1, *SHAPE), np.nan)  # one empty layer keeps reductions defined
+    for layer, (block, row, col) in zip(stack, parts, strict=False):
+        layer[row : row + block.shape[0], col : col + block.shape[1]] = block
+    return stack
+
+
+@given(parts=patches(), shift=st.lists(st.floats(-1, 1), min_size=4, max_size=4))
+def test_mean_equals_numpy(parts, shift):
+    stack = stacked(parts)
+    for layer, offset in zip(stack, shift[: len(parts)], strict=False):
+        np.add(layer, offset, out=layer)
+    known = np.isfinite(stack)
+    n = known.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(known, stack, 0).sum(axis=0) / n
+    got = blend_mean(SHAPE, parts, shift[: len(parts)])
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(count_finite(SHAPE, parts), n)
+
+
+@given(parts=patches())
+def test_std_and_max_equal_numpy(parts):
+    parts = [(abs(block), row, col) for block, row, col in parts]
+    stack = stacked(parts)
+    known = np.isfinite(stack)
+    with np.errstate(invalid="ignore"):
+        std = np.sqrt(np.where(known, stack**2, 0).sum(axis=0)) / known.sum(axis=0)
+    np.testing.assert_allclose(blend_std(SHAPE, parts), std, rtol=1e-6)
+    np.testing.assert_array_equal(blend_max(SHAPE, parts), np.fmax.reduce(stack).astype("f4"))
+
+
+def test_three_tracks_have_equal_weights(oracles):
+    case = oracles["O13"]
+    one = [(np.full((1, 1), v, "f4"), 0, 0) for v in case["values"]]
+    assert blend_mean((1, 1), one).item() == case["true_mean"]
+
+
+def test_blocks_are_not_modified_and_views_are_accepted():
+    base = np.arange(12.0, dtype="f4").reshape(3, 4)
+    before = base.copy()
+    got = blend_mean((3, 2), [(base[:, ::2], 0, 0)], [1.0])
+    np.testing.assert_array_equal(got, before[:, ::2] + 1)
+    np.testing.assert_array_equal(base, before)
+
+
+def test_any_is_true_where_one_block_is():
+    a, b = np.array([[True, False]]), np.array([[False, False, True]])
+    assert blend_any((1, 4), [(a, 0, 0), (b, 0, 1)]).tolist() == [[True, False, False, True]]
+
+
+def test_mean_azimuth_across_the_south_is_south(oracles):
+    angles = oracles["O49"]["angles"]
+    vectors = [[np.full((1, 1), part, "f4") for part in look_vector(39.0, a)] for a in angles]
+    mean = blend_unit((1, 1), *[[(v[k], 0, 0) for v in vectors] for k in range(3)])
+    east, north, up = mean[:, 0, 0]
+    assert np.rad2deg(np.arctan2(-east, north)) % 360 == oracles["O49"]["circular"]
+    np.testing.assert_allclose(east**2 + north**2 + up**2, 1, rtol=1e-6)
+
+
+def test_unit_vector_of_a_single_block_is_unchanged_and_opposite_ones_cancel():
+    vector = np.array([0.6000001, 0.1, 0.79], "f4")
+    parts = [[(np.full((1, 1), v), 0, 0)] for v in vector]
+    np.testing.assert_array_equal(blend_unit((1, 1), *parts).ravel(), vector)
+    both = [[*p, (-p[0][0], 0, 0)] for p in parts]
+    assert np.isnan(blend_unit((1, 1), *both)).all()

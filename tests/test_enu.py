@@ -1,0 +1,222 @@
+"""East and up of tracks that look from different directions."""
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lazy import no_compute
+from strategies import chunkings
+from synthetic import lattice_dataset, look_vector
+
+from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.ops.enu import invert_enu
+from mimtpy_cloud.plan.grid import Window
+
+SHAPE = (12, 20)
+EAST = np.linspace(-0.02, 0.03, 240).reshape(SHAPE)
+UP = np.linspace(0.01, -0.01, 240).reshape(SHAPE)
+GEOMETRY = [(39.0, 102.0, 0, 0), (34.0, -102.0, 1, 3), (44.0, 100.0, 2, 9)]  # incidence, azimuth, row, column
+
+
+def tracks(east=EAST, up=UP, north=0.0, chunks=None, count=3):
+    found = []
+    for k, (incidence, azimuth, row, col) in enumerate(GEOMETRY[:count]):
+        part = np.s_[row : row + 9, col : col + 11]
+        incidences = incidence + np.linspace(0, 3, 240).reshape(SHAPE)[part]
+        e, n, u = look_vector(incidences, azimuth)
+        ds = lattice_dataset(
+            Window(100, row, col, 9, 11),
+            velocity=e * east[part] + n * north + u * up[part],
+            incidence_angle=incidences,
+            los_azimuth_angle=azimuth,
+            track=f"T{k:03d}",
+            orbit_direction="ascending" if azimuth > 0 else "descending",
+        )
+        found.append(ds if chunks is None else ds.chunk(chunks[k]))
+    return found
+
+
+def test_truth_comes_back_on_the_smallest_window_of_all_overlaps():
+    with no_compute():
+        lazy = invert_enu(tracks())
+    got = lazy.compute()
+    assert Window.of(got.x.values, got.y.values, 100) == Window(100, 1, 3, 9, 11)
+    part = np.s_[1:10, 3:14]
+    known = got.valid.values
+    np.testing.assert_array_equal(known, got["count"].values >= 2)
+    assert set(np.unique(got["count"])) == {0, 2, 3}
+    np.testing.assert_allclose(got.east.values[known], EAST[part][known], atol=5e-9)
+    np.testing.assert_allclose(got.up.values[known], UP[part][known], atol=5e-9)
+    assert np.isnan(got.east.values[~known]).all()
+
+
+def test_labels_state_direction_unit_and_origin():
+    got = invert_enu(tracks())
+    assert got.east.attrs == {"units": "m/yr", "long_name": "east velocity, positive east"}
+    assert "positive up" in got.up.attrs["long_name"]
+    assert got.attrs["track"] == "T000+T001+T002"
+    assert got.attrs["components"] == "eu"
+    assert not {"orbit_direction", "heading", "look_side"} & set(got.attrs)
+    along = invert_enu(tracks(), 16)
+    assert along.horizontal.attrs["long_name"].endswith("positive toward azimuth 16 degrees clockwise from north")
+    assert set(along.data_vars) == {"horizontal", "up", "horizontal_std", "up_std", "count", "valid"}
+
+
+def two_pixels(los, incidences=(39, 34), azimuths=(102, -102), **kwargs):
+    return [
+        lattice_dataset(
+            Window(100, 0, 0, 1, 2), velocity=v, incidence_angle=i, los_azimuth_angle=a, track=f"T00{k}", **kwargs
+        )
+        for k, (v, i, a) in enumerate(zip(los, incidences, azimuths, strict=True))
+    ]
+
+
+def test_oracles_of_east_up_and_fault_parallel_hold_with_labels(oracles):
+    case = oracles["O04"]
+    for key in ("noN", "withN"):
+        got = invert_enu(two_pixels(case[f"los_{key}"])).isel(y=0, x=0)
+        np.testing.assert_allclose([got.east, got.up], case[f"EU_{key}"], rtol=1e-6)
+    gains = np.array([got.east_std, got.up_std]) / 0.001  # every track has a standard deviation of 0.001
+    np.testing.assert_allclose(gains, [case["sigma_factor_E"], case["sigma_factor_U"]], rtol=1e-6)
+    case = oracles["O05"]
+    got = invert_enu(two_pixels(case["los"]), case["strike_cw"]).isel(y=0, x=0)
+    np.testing.assert_allclose([got.horizontal, got.up], case["hv"], rtol=1e-6)
+
+
+@settings(max_examples=8)
+@given(data=st.data(), azimuth=st.one_of(st.just("eu"), st.floats(60, 120)), order=st.permutations(range(3)))
+def test_result_is_bit_equal_for_any_chunks_and_order(data, azimuth, order):
+    chunks = [data.draw(chunkings(y=9, x=11)) for _ in range(3)]
+    with no_compute():
+        lazy = invert_enu([tracks(chunks=chunks)[k] for k in order], azimuth)
+    expected = invert_enu(tracks(), azimuth).compute(scheduler="sync")
+    got = lazy.compute(scheduler="sync")
+    assert got.attrs == expected.attrs
+    for name in ("up", "up_std", "count", "valid"):
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+def test_north_motion_leaks_as_predicted():
+    got = invert_enu(tracks(north=0.02, count=2)).isel(y=3, x=3)
+    _, east, up = look_solution(3, 3)
+    np.testing.assert_allclose([got.east, got.up], [east, up], rtol=1e-5)
+
+
+def look_solution(y, x):
+    """Plain 2 x 2 solution at a pixel of the result of the first two tracks."""
+    rows, los = [], []
+    for ds in tracks(north=0.02, count=2):
+        pixel = ds.sel(y=90 - (y + 1.5) / 100, x=-180 + (x + 3.5) / 100, method="nearest")
+        rows.append([float(pixel.los_east), float(pixel.los_up)])
+        los.append(float(pixel.velocity))
+    return rows, *np.linalg.solve(rows, los)
+
+
+def test_sigma_comes_from_the_data_or_is_given_or_is_absent():
+    found = tracks()
+    plain = [t.drop_vars("velocity_std") for t in found]
+    without = invert_enu(plain)
+    assert not {"east_std", "up_std"} & set(without)
+    assert "east_std" not in invert_enu([*found[:2], plain[2]])
+    given = invert_enu(plain, sigma=0.001)
+    xr.testing.assert_allclose(
+        given[["east", "up", "east_std", "up_std"]], invert_enu(found)[["east", "up", "east_std", "up_std"]]
+    )
+
+
+def test_weights_follow_their_track_whatever_the_order():
+    los, sigma = [0.01, 0.004, -0.02], [0.001, 0.002, 0.05]
+    found = two_pixels(los, (39, 34, 44), (102, -102, 100))
+    a = invert_enu(found, sigma=sigma).compute()
+    b = invert_enu(found[::-1], sigma=sigma[::-1]).compute()
+    xr.testing.assert_equal(a, b)
+    two = invert_enu(found[:2]).compute()
+    np.testing.assert_allclose(a.east, two.east, atol=2e-5)  # the third look hardly counts
+    assert (a.east_std <= invert_enu(found[:2], sigma=sigma[:2]).east_std).all()
+
+
+def test_invalid_pixels_take_no_part():
+    found = tracks(count=2)
+    found[0]["valid"][4, 5] = False
+    got = invert_enu(found).compute()
+    assert np.isnan(got.east.values[3, 2])
+    assert got["count"].values[3, 2] == 0
+    assert not got.valid.values[3, 2]
+    assert got.valid.values[3, 3]
+
+
+def test_displacement_of_two_dates_keeps_its_unit():
+    found = [t.rename(velocity="displacement", velocity_std="displacement_std") for t in tracks()]
+    for t in found:
+        t.displacement.attrs["units"] = "m"
+    got = invert_enu(found)
+    assert got.east.attrs == {"units": "m", "long_name": "east displacement, positive east"}
+    np.testing.assert_allclose(got.up[4, 6], UP[5, 9], atol=5e-9)
+
+
+def test_too_similar_tracks_give_nan():
+    got = invert_enu(two_pixels([0.01, 0.01], (39, 39.2), (102, 102)))
+    assert np.isnan(got.up).all()
+    assert (got["count"] == 2).all()
+
+
+def test_unfit_input_has_a_clear_error():
+    found = tracks()
+    with pytest.raises(SchemaError, match="at least two tracks, got T000"):
+        invert_enu(found[:1])
+    with pytest.raises(SchemaError, match="components must be 'eu' or an azimuth"):
+        invert_enu(found, "enu")
+    with pytest.raises(SchemaError, match="components must be 'eu' or an azimuth"):
+        invert_enu(found, float("nan"))
+    with pytest.raises(SchemaError, match="track T001 needs los_up"):
+        invert_enu([found[0], found[1].drop_vars("los_up")])
+    with pytest.raises(SchemaError, match="one for each of 3 tracks"):
+        invert_enu(found, sigma=[1, 2])
+    with pytest.raises(SchemaError, match="sigma must be positive"):
+        invert_enu(found, sigma=-1)
+    far = lattice_dataset(Window(100, 500, 500, 3, 3), velocity=0.0, track="T009")
+    with pytest.raises(GridMismatchError, match="tracks must overlap"):
+        invert_enu([found[0], far])
+    with pytest.raises(GridMismatchError, match="one resolution"):
+        invert_enu([found[0], lattice_dataset(Window(125, 0, 0, 3, 3), velocity=0.0)])
+
+
+@pytest.fixture(scope="module")
+def mintpy_pair(shared):
+    """Velocities of an ascending and a descending track with per-pixel angles, and what MintPy makes of them."""
+    folder = shared / "data/mintpy_oracles/horzvert/AT064_DT144"
+    case = np.load(folder / "pixelwise.npz")
+    south, north, west, east = case["SNWE"]
+    window = Window.covering(125, (west, south, east, north))
+    assert window.shape == case["hz"].shape
+    angles = case["inc"].astype(float), case["az"].astype(float)
+    found = [
+        lattice_dataset(window, velocity=v, incidence_angle=i, los_azimuth_angle=a, track=name)
+        for name, v, i, a in zip(("A064", "D144"), case["los"], *angles, strict=True)
+    ]
+    return folder, case, found
+
+
+@pytest.mark.parametrize(("suffix", "components", "name"), [("", "eu", "east"), ("_az40", -40, "horizontal")])
+def test_decomposition_equals_mintpy_pixel_by_pixel(mintpy_pair, suffix, components, name):
+    _, case, found = mintpy_pair
+    got = invert_enu(found, components).compute()
+    known = np.isfinite(case["hz" + suffix])
+    np.testing.assert_array_equal(got.valid.values, known)
+    np.testing.assert_allclose(got[name].values[known], case["hz" + suffix][known], atol=1e-6)
+    np.testing.assert_allclose(got.up.values[known], case["up" + suffix][known], atol=1e-6)
+
+
+def test_decomposition_equals_the_files_of_mintpy_within_its_median_windows(mintpy_pair):
+    folder, _, found = mintpy_pair
+    got = invert_enu(found).compute()
+    for name, file, limit in (("east", "hz_geom", 0.31e-3), ("up", "up_geom", 0.23e-3)):
+        with h5py.File(folder / f"{file}.h5") as f:
+            theirs = f["velocity"][:]
+            corner = float(f.attrs["X_FIRST"]), float(f.attrs["Y_FIRST"])
+        assert corner == pytest.approx((float(got.x[0]) - 0.004, float(got.y[0]) + 0.004))
+        both = np.isfinite(theirs) & got.valid.values
+        assert both.sum() > 1000
+        assert np.abs(got[name].values - theirs)[both].max() <= 1.02 * limit  # the limit is given to two digits
