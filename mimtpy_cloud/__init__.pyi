@@ -1,1 +1,17 @@
 from ._version import __version__ as __version__
+from .catalog.index import open_catalog as open_catalog
+from .catalog.ingest import ingest as ingest
+from .catalog.tracks import open_track as open_track
+from .export.dispatch import export as export
+from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5
+from .ops.enu import invert_enu as invert_enu
+from .ops.mosaic import apply_adjustment as apply_adjustment
+from .ops.mosaic import estimate_adjustment as estimate_adjustment
+from .ops.mosaic import mosaic as mosaic
+from .ops.rate import displacement_between as displacement_between
+from .ops.rate import estimate_velocity as estimate_velocity
+from .ops.reference import set_reference as set_reference
+from .ops.select import mask_invalid as mask_invalid
+from .ops.select import select_box as select_box
+from .ops.simulate import simulate_scene as simulate_scene
+from .view.map import plot_map as plot_map

@@ -35,12 +35,18 @@ def scatter_chunk(
         Target row ``i`` lies in tile row ``i // side % len(tiles)``.
     first_date : int
         Index in `tiles` of the first date copied.
-    rows, cols : np.ndarray
-        Source row (column) of each target row (column) that the chunk feeds, int64.
-    first_row, first_col : int
-        Target row and column of ``rows[0]`` and ``cols[0]``.
-    source_row, source_col : int
-        Source row and column of the chunk's first pixel.
+    rows : np.ndarray
+        Source row of each target row that the chunk feeds, int64, increasing by an even step.
+    first_row : int
+        Target row of ``rows[0]``.
+    source_row : int
+        Source row of the chunk's first pixel.
+    cols : np.ndarray
+        Source column of each target column that the chunk feeds, int64, increasing by an even step.
+    first_col : int
+        Target column of ``cols[0]``.
+    source_col : int
+        Source column of the chunk's first pixel.
     """
     ring, side = tiles.shape[0], tiles.shape[3]
     for t in range(dates[0], dates[1]):
@@ -99,7 +105,8 @@ def gather_bilinear(source: np.ndarray, rows: np.ndarray, cols: np.ndarray, out:
     source : np.ndarray
         Shape ``(layer, y, x)``, floating; NaN is no data.
     rows, cols : np.ndarray
-        Source position of each target pixel centre in pixels, float64, shape ``(y, x)``.
+        Source position of each target pixel centre in pixels, float64, shape ``(y, x)``; NaN or
+        outside the source's outer edge leaves `out` as it is.
     out : np.ndarray
         Shape ``(layer, y, x)``; changed where there is data.
     """

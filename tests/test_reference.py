@@ -1,0 +1,191 @@
+"""Spatial and temporal datum."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from lazy import no_compute
+from strategies import chunkings
+from synthetic import DATES, lattice_dataset, small_window
+
+from mimtpy_cloud.errors import DateError, ReferencePointError, SchemaError
+from mimtpy_cloud.ops.rate import estimate_velocity
+from mimtpy_cloud.ops.reference import set_reference
+from mimtpy_cloud.plan.grid import Grid
+
+WINDOW = small_window(5, 7)
+POINT = (float(WINDOW.x[3]), float(WINDOW.y[2]))
+UNTOUCHED = ("valid", "temporal_coherence", "height", "los_east", "los_north", "los_up", "spatial_ref")
+
+
+def noisy_series(seed=0):
+    data = np.random.default_rng(seed).standard_normal((DATES.size, *WINDOW.shape)).astype(np.float32)
+    return lattice_dataset(WINDOW, displacement=data)
+
+
+def test_reference_point_of_oracle_o42(oracles):
+    case = oracles["O42"]
+    window = small_window(2, 2)
+    ds = lattice_dataset(window, velocity=np.array(case["data"], float))
+    row, col = case["ref_rc"]
+    result = set_reference(ds, point=(window.x[col], window.y[row]))
+    np.testing.assert_allclose(result["velocity"], np.array(case["result"], float))
+    with pytest.raises(ReferencePointError):
+        set_reference(ds, point=(window.x[0], window.y[1]))
+
+
+def test_reference_date_of_oracle_o54(oracles):
+    case = oracles["O54"]
+    series = np.array(case["ts"], float)[:, None, :].repeat(2, axis=1)
+    dates = [f"{d[:4]}-{d[4:6]}-{d[6:]}" for d in case["dates"]]
+    kept = lattice_dataset(small_window(2, 2), dates=dates, displacement=series).isel(time=slice(1, None))
+    result = set_reference(kept, date=case["keep"][0])
+    np.testing.assert_allclose(result["displacement"][:, 0], case["rebased"])
+    assert result.attrs["reference_date"] == "2020-01-13"
+    assert result.attrs["reference_point"] == kept.attrs["reference_point"]
+
+
+@pytest.mark.parametrize("track", ["AT064", "DT071"])
+def test_velocity_is_referred_exactly_as_mintpy_does(shared, track):
+    import h5py
+
+    folder = shared / "data" / "mintpy_oracles"
+    with h5py.File(folder / "velocity" / track / "velocity.h5") as file:
+        velocity, attrs = file["velocity"][:], dict(file.attrs)
+    with h5py.File(folder / "refpoint" / track / "velocity_ref.h5") as file:
+        wanted = file["velocity"][:]
+    step, (ny, nx) = float(attrs["X_STEP"]), velocity.shape
+    grid = Grid(float(attrs["X_FIRST"]), float(attrs["Y_FIRST"]), step, step, nx, ny)
+    ds = xr.Dataset({"velocity": (("y", "x"), velocity)}, {"y": grid.y, "x": grid.x})
+    result = set_reference(ds, point=(-118.90, 36.70))
+    np.testing.assert_array_equal(result["velocity"], wanted)
+
+
+def test_series_is_zero_at_the_reference_on_every_date():
+    ds = noisy_series()
+    result = set_reference(ds, point=POINT)
+    np.testing.assert_array_equal(result["displacement"], ds["displacement"] - ds["displacement"][:, 2:3, 3:4].values)
+    assert (result["displacement"][:, 2, 3] == 0).all()
+    assert result.attrs["reference_point"] == list(POINT)
+    assert result.attrs["reference_date"] == ds.attrs["reference_date"]
+    assert result["displacement"].dtype == np.float32
+    assert result["displacement"].attrs == ds["displacement"].attrs
+    for name in UNTOUCHED:
+        xr.testing.assert_identical(result[name], ds[name])
+
+
+def test_the_pixel_that_contains_the_point_is_the_reference():
+    ds = noisy_series()
+    half = 0.5 / WINDOW.n
+    for dx, dy in ((0.9, 0.9), (-0.9, -0.9), (-1.0, 1.0)):
+        result = set_reference(ds, point=(POINT[0] + dx * half, POINT[1] + dy * half))
+        assert result.attrs["reference_point"] == list(POINT)
+    east = set_reference(ds, point=(POINT[0] + half, POINT[1]))
+    assert east.attrs["reference_point"] == [float(WINDOW.x[4]), POINT[1]]
+
+
+def test_velocity_product_keeps_its_standard_deviation():
+    ds = estimate_velocity(noisy_series())
+    result = set_reference(ds, point=POINT)
+    for name in ("velocity", "intercept"):
+        np.testing.assert_array_equal(result[name], ds[name] - ds[name][2, 3])
+    for name in ("velocity_std", "count", *UNTOUCHED):
+        xr.testing.assert_identical(result[name], ds[name])
+
+
+def test_referring_and_fitting_commute():
+    ds = noisy_series()
+    one = estimate_velocity(set_reference(ds, point=POINT, date=DATES[2]))
+    two = set_reference(estimate_velocity(ds), point=POINT)
+    np.testing.assert_allclose(one["velocity"], two["velocity"], atol=1e-5)
+
+
+def test_window_averages_valid_pixels_that_have_every_date():
+    ds = noisy_series()
+    ds["displacement"][1, 1, 2] = np.nan
+    ds["valid"][3, 4] = False
+    good = np.ones((3, 3), bool)
+    good[0, 0] = good[2, 2] = False
+    mean = ds["displacement"].values[:, 1:4, 2:5][:, good].mean(axis=1, dtype=float)
+    result = set_reference(ds, point=POINT, window=3)
+    np.testing.assert_allclose(result["displacement"], ds["displacement"] - mean[:, None, None], atol=1e-6)
+    assert result.attrs["reference_point"] == list(POINT)
+
+
+def test_window_is_cut_at_the_edge_of_the_grid():
+    ds = noisy_series()
+    result = set_reference(ds, point=(WINDOW.x[0], WINDOW.y[0]), window=5)
+    mean = ds["displacement"].values[:, :3, :3].mean(axis=(1, 2), dtype=float)
+    np.testing.assert_allclose(result["displacement"], ds["displacement"] - mean[:, None, None], atol=1e-6)
+
+
+def test_dataset_without_valid_needs_only_finite_values():
+    result = set_reference(noisy_series().drop_vars("valid"), point=POINT)
+    assert (result["displacement"][:, 2, 3] == 0).all()
+
+
+def test_point_on_a_projected_grid_is_given_in_degrees():
+    from pyproj import CRS, Proj
+
+    crs = CRS.from_epsg(32611)
+    x, y = Proj(crs)(-118.0, 37.0)
+    grid = Grid(x - 1000.0, y + 500.0, 100.0, 100.0, 20, 10, "EPSG:32611")
+    velocity = np.arange(200, dtype=np.float32).reshape(10, 20)
+    ds = xr.Dataset({"velocity": (("y", "x"), velocity)}, {"y": grid.y, "x": grid.x})
+    ds = ds.assign_coords(spatial_ref=((), 0, {"crs_wkt": crs.to_wkt()}))
+    result = set_reference(ds, point=(-117.9995, 37.0003))
+    np.testing.assert_array_equal(result["velocity"], velocity - velocity[4, 10])
+    np.testing.assert_allclose(result.attrs["reference_point"], [-118.0, 37.0], atol=1e-3)
+
+
+@given(chunkings(time=5, y=5, x=7))
+def test_chunked_equals_numpy(chunks):
+    ds = noisy_series()[["displacement", "valid"]]
+    with no_compute():
+        lazy = set_reference(ds.chunk(chunks), point=POINT, window=3, date="20200125")
+    xr.testing.assert_identical(lazy.compute(), set_reference(ds, point=POINT, window=3, date="20200125"))
+    assert (lazy["displacement"].chunksizes["y"], lazy["displacement"].chunksizes["x"]) == (chunks["y"], chunks["x"])
+
+
+def test_lazy_velocity_is_referred_without_computing():
+    ds = lattice_dataset(WINDOW, velocity=np.arange(35.0).reshape(5, 7)).chunk(y=2, x=3)
+    with no_compute():
+        result = set_reference(ds, point=POINT)
+    np.testing.assert_array_equal(result["velocity"], np.arange(35.0).reshape(5, 7) - 17)
+
+
+def test_reference_without_data_fails_when_computed_and_names_a_better_pixel():
+    data = np.ones((DATES.size, *WINDOW.shape))
+    data[:, 1:4, 2:5] = np.nan
+    data[1, 0, 0] = np.nan
+    ds = lattice_dataset(WINDOW, displacement=data).chunk(y=2)
+    with no_compute():
+        lazy = set_reference(ds, point=POINT)
+    nearest = f"nearest valid pixel is at {WINDOW.x[3]:.6g}, {WINDOW.y[0]:.6g}"
+    with pytest.raises(ReferencePointError, match=f"no usable data; .*; the {nearest}"):
+        lazy.compute()
+    with pytest.raises(ReferencePointError, match=r"or a wider window$"):
+        set_reference(ds.drop_vars("valid"), point=POINT, window=3).compute()
+    with pytest.raises(ReferencePointError, match="no usable data"):
+        set_reference(ds, point=(WINDOW.x[0], WINDOW.y[0])).compute()
+
+
+def test_wrong_requests_fail_at_once():
+    ds = noisy_series().chunk(y=2)
+    with no_compute():
+        with pytest.raises(ReferencePointError, match=r"\(0.0, 36.98\).* outside the grid \[-119"):
+            set_reference(ds, point=(0.0, 36.98))
+        with pytest.raises(ReferencePointError, match="odd number of pixels, got 4"):
+            set_reference(ds, point=POINT, window=4)
+        with pytest.raises(ReferencePointError, match="odd number of pixels, got -1"):
+            set_reference(ds, point=POINT, window=-1)
+        with pytest.raises(ReferencePointError, match=r"a point .*, a date, or both; got neither"):
+            set_reference(ds)
+        with pytest.raises(DateError, match="nearest: 2020-01-01"):
+            set_reference(ds, date="20200102")
+        with pytest.raises(SchemaError, match="needs one of displacement, velocity, intercept; it has valid"):
+            set_reference(ds[["valid"]], point=POINT)
+        with pytest.raises(SchemaError, match="displacement needs dimensions"):
+            set_reference(ds.isel(time=0), date="20200101")
+        with pytest.raises(SchemaError, match="needs displacement"):
+            set_reference(lattice_dataset(WINDOW, velocity=1.0), date="20200101")

@@ -1,0 +1,118 @@
+"""Boxes and masks."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from lazy import no_compute
+from strategies import chunkings
+from synthetic import DATES, lattice_dataset, small_window
+
+from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.ops.select import grid_of, mask_invalid, select_box
+from mimtpy_cloud.plan.grid import Grid
+
+SOURCE = Grid(100, 40, 0.01, 0.01, 8, 6)
+VALID = np.array([[True, False, True, True], [True, True, True, False], [False, True, True, True]])
+
+
+def on_source_grid(grid):
+    values = np.arange(grid.ny * grid.nx, dtype=np.float32).reshape(grid.ny, grid.nx)
+    return xr.Dataset({"velocity": (("y", "x"), values)}, {"y": grid.y, "x": grid.x}, {"track": "A064"})
+
+
+def masked_dataset():
+    ds = lattice_dataset(small_window(3, 4), dates=DATES, velocity=0.01)
+    return ds.assign(
+        valid=(("y", "x"), VALID, ds["valid"].attrs),
+        velocity=ds["los_up"] * 0 + np.float32(0.01),
+        count=(("y", "x"), np.full((3, 4), 5, np.int16)),
+    )
+
+
+def test_box_of_oracle_o36(oracles):
+    case = oracles["O36"]
+    south, north, west, east = case["bbox_SNWE"]
+    ds = on_source_grid(SOURCE)
+    box = select_box(ds, (west, south, east, north))
+    xr.testing.assert_identical(box, ds.isel(y=slice(*case["rows"]), x=slice(*case["cols"])))
+    assert list(box["velocity"].shape) == case["shape"]
+    grid = grid_of(box)
+    np.testing.assert_allclose([grid.west, grid.north], [case["new_X_FIRST"], case["new_Y_FIRST"]])
+
+
+def test_box_on_the_lattice_may_be_one_pixel_and_selected_again():
+    window = small_window(5, 7)
+    ds = lattice_dataset(window, dates=DATES)
+    x, y = window.x[3], window.y[2]
+    box = select_box(ds, (x - 0.001, y - 0.001, x + 0.001, y + 0.001))
+    assert box["displacement"].shape == (DATES.size, 1, 1)
+    xr.testing.assert_identical(select_box(box, (x - 1, y - 1, x + 1, y + 1)), box)
+
+
+@given(st.integers(0, 7), st.integers(0, 5))
+def test_adjacent_boxes_share_no_pixel_and_lose_none(col, row):
+    window = small_window(5, 7)
+    ds = lattice_dataset(window)
+    west, south, east, north = window.bounds
+    middle_x, middle_y = window.x[min(col, 6)], window.y[min(row, 4)]
+    total = 0
+    for box in (
+        (west, south, middle_x, middle_y),
+        (middle_x, south, east, middle_y),
+        (west, middle_y, middle_x, north),
+        (middle_x, middle_y, east, north),
+    ):
+        try:
+            total += select_box(ds, box)["velocity"].size
+        except GridMismatchError:
+            continue
+    assert total == 35
+
+
+def test_cutting_is_lazy_and_keeps_attributes():
+    ds = lattice_dataset(small_window(), dates=DATES).chunk(y=2)
+    west, south, east, north = small_window().bounds
+    with no_compute():
+        box = select_box(ds, (west + 0.01, south, east, north))
+    assert box.attrs == ds.attrs
+    assert box["displacement"].attrs == ds["displacement"].attrs
+    assert box.sizes["x"] == 6
+
+
+def test_bad_boxes_are_refused():
+    ds = on_source_grid(SOURCE)
+    with pytest.raises(GridMismatchError, match="holds no pixel of the grid"):
+        select_box(ds, (0.0, 0.0, 1.0, 1.0))
+    with pytest.raises(GridMismatchError, match="west < east and south < north"):
+        select_box(ds, (100.05, 39.96, 100.02, 39.99))
+    with pytest.raises(GridMismatchError, match="west, south, east, north, got"):
+        select_box(ds, (100.05, 39.96))
+    with pytest.raises(SchemaError, match="needs y, x"):
+        select_box(xr.Dataset(), (0, 0, 1, 1))
+
+
+def test_mask_blanks_measurements_and_nothing_else():
+    ds = masked_dataset()
+    result = mask_invalid(ds)
+    for name in ("displacement", "velocity"):
+        np.testing.assert_array_equal(result[name].isnull(), np.broadcast_to(~VALID, result[name].shape))
+        assert result[name].dtype == np.float32
+        assert result[name].attrs == ds[name].attrs
+    for name in set(ds.variables) - {"displacement", "velocity"}:
+        xr.testing.assert_identical(result[name], ds[name])
+    assert result.attrs == ds.attrs
+    assert ds["displacement"].notnull().all()
+
+
+@given(chunkings(time=5, y=3, x=4))
+def test_chunked_mask_equals_that_of_numpy(chunks):
+    with no_compute():
+        lazy = mask_invalid(masked_dataset().chunk(chunks))
+    xr.testing.assert_identical(lazy.compute(), mask_invalid(masked_dataset()))
+
+
+def test_mask_needs_valid():
+    with pytest.raises(SchemaError, match="needs valid; it has velocity"):
+        mask_invalid(on_source_grid(SOURCE))
