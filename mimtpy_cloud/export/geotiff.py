@@ -1,0 +1,239 @@
+"""Write one 2-D array as a Cloud Optimized GeoTIFF, block by block, whole or not at all."""
+
+import json
+import math
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import xarray as xr
+from dask.array import Array
+from dask.array.core import slices_from_chunks, store
+
+from mimtpy_cloud.errors import SchemaError, StorageError
+from mimtpy_cloud.export.grids import grid_of
+from mimtpy_cloud.export.progress import Progress, TaskProgress
+from mimtpy_cloud.export.provenance import jsonable, stamped
+from mimtpy_cloud.export.publish import staged
+from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.schema import require_dims
+
+__all__ = ["write_cog"]
+
+#: No data of a bool array, which is stored as bytes 0 and 1.
+NODATA_BOOL = 255
+_TILE = 512
+_CACHE_BYTES = 64 << 20
+#: What dask's setting ``scheduler`` may be while a client is in charge.
+_CLUSTER_NAMES = (None, "distributed", "dask.distributed")
+#: Attributes that get a tag of their own; all others are in the tag PROVENANCE.
+_TAGS = ("track", "sensor", "product", "project", "start_date", "end_date", "reference_date", "created", "software")
+_OWN = ("units", "long_name", "grid_mapping", "_FillValue")
+
+
+def write_cog(
+    da: xr.DataArray,
+    url: str | os.PathLike[str],
+    *,
+    nodata: float = math.nan,
+    dtype: str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """
+    Compute a 2-D array and write it as a Cloud Optimized GeoTIFF.
+
+    Parameters
+    ----------
+    da : xr.DataArray
+        Dimensions ``(y, x)`` with coordinates of pixel centres and ``spatial_ref``, lazy or not. Its
+        unit is written as it is; attributes (track, dates, source) become tags.
+    url : str or path
+        Local path or any fsspec URL; a file that is there is replaced at the end.
+    nodata : float
+        Value that stands for NaN in a float array.
+    dtype : str, optional
+        Type to store; default is float32 for floats, uint8 for bool, the own type of integers.
+    progress : callable, optional
+        ``progress(done, total, unit)``, called from one thread after each block.
+
+    Raises
+    ------
+    SchemaError
+        If the array is not ``(y, x)``, has no coordinate system, or is of a type that GeoTIFF lacks.
+    GridMismatchError
+        If its coordinates are not evenly spaced.
+    StorageError
+        If the place cannot be written.
+
+    Notes
+    -----
+    Deflate with the predictor of the type, tiles of 512 x 512, overviews by averaging valid pixels
+    (nearest for bool and integers), pixel is area. A bool becomes 0 and 1 with 255 as no data.
+    Integers have no no-data value. Memory: the blocks that dask holds while computing, and 64 MB of
+    GDAL's; the uncompressed array lies on disk meanwhile.
+    """
+    require_dims("a GeoTIFF", da.dims, "y", "x")
+    grid = grid_of(da)
+    kind = _stored_type(da, dtype)
+    empty = NODATA_BOOL if da.dtype == bool else nodata if kind.kind == "f" else None
+
+    def encode(block: np.ndarray) -> np.ndarray:
+        if kind.kind == "f" and empty is not None and not math.isnan(empty):
+            block = np.where(np.isnan(block), empty, block)
+        return block.astype(kind, copy=False)
+
+    with staged(url) as path, _small_gdal_cache():
+        plain = path.with_name("plain.tif")
+        with _plain_tiff(plain, grid, kind, empty) as raster:
+            _describe(raster, da)
+            _each_block(da, lambda block, rows, cols: _write(raster, encode(block), rows, cols), progress)
+        _optimize(plain, path, average=kind.kind == "f")
+
+
+@contextmanager
+def _small_gdal_cache() -> Iterator[None]:
+    """GDAL would take 5 % of the machine's memory."""
+    import rasterio
+
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+        yield
+
+
+def _stored_type(da: xr.DataArray, dtype: str | None) -> np.dtype[Any]:
+    default = {"b": "uint8", "f": "float32"}.get(da.dtype.kind, str(da.dtype))
+    kind = np.dtype(dtype or default)
+    if da.dtype.kind not in "biuf" or kind.kind not in "iuf" or kind.name == "float16":
+        raise SchemaError(f"a GeoTIFF holds numbers, got {da.name or 'an array'} of {da.dtype} stored as {kind}")
+    if da.dtype.kind == "f" and kind.kind != "f":
+        raise SchemaError(f"{da.name or 'the array'} is {da.dtype} with NaN for no data and cannot be stored as {kind}")
+    return kind
+
+
+@contextmanager
+def _plain_tiff(path: Path, grid: Grid, kind: np.dtype[Any], nodata: float | None) -> Iterator[Any]:
+    """Uncompressed and tiled, so that blocks can be written in any order."""
+    import rasterio
+    from rasterio.transform import Affine
+
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=grid.nx,
+        height=grid.ny,
+        count=1,
+        dtype=kind.name,
+        crs=grid.crs,
+        transform=Affine.from_gdal(*grid.transform),
+        nodata=nodata,
+        tiled=True,
+        blockxsize=256,
+        blockysize=256,
+        BIGTIFF="IF_SAFER",
+    ) as raster:
+        yield raster
+
+
+def _describe(raster: Any, da: xr.DataArray) -> None:
+    attrs = stamped(da.attrs, "write_cog")
+    raster.units = (str(da.attrs.get("units", "")),)
+    raster.set_band_description(1, str(da.name or "value"))
+    raster.update_tags(1, long_name=str(da.attrs.get("long_name", da.name or "")))
+    tags = {name: str(attrs[name]) for name in _TAGS if attrs.get(name) is not None}
+    source = jsonable(da.attrs.get("source", []))
+    sources = source if isinstance(source, list) else [source]
+    rest = {name: value for name, value in attrs.items() if name not in (*_OWN, *_TAGS, "source")}
+    raster.update_tags(AREA_OR_POINT="Area", SOURCES=json.dumps(sources), PROVENANCE=json.dumps(rest), **tags)
+
+
+def _write(raster: Any, block: np.ndarray, rows: slice, cols: slice) -> None:
+    from rasterio.windows import Window
+
+    window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
+    raster.write(block, 1, window=window)
+
+
+def _optimize(plain: Path, path: Path, *, average: bool) -> None:
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioIOError
+    from rasterio.shutil import copy
+
+    options = {
+        "COMPRESS": "DEFLATE",
+        "PREDICTOR": "YES",
+        "BLOCKSIZE": _TILE,
+        "OVERVIEWS": "AUTO",
+        "OVERVIEW_RESAMPLING": "AVERAGE" if average else "NEAREST",
+        "BIGTIFF": "IF_SAFER",
+        "NUM_THREADS": "ALL_CPUS",
+    }
+    try:
+        copy(plain, path, driver="COG", **options)
+    except (RasterioIOError, CPLE_BaseError) as error:
+        raise StorageError(f"GDAL cannot write {path.name}: {error}; is the disk full?") from error
+
+
+def _each_block(
+    da: xr.DataArray, consume: Callable[[np.ndarray, slice, slice], None], progress: Progress | None
+) -> None:
+    """Compute each block once, all in one graph, and hand them over one at a time as they come."""
+    array, client = da.data, _cluster()
+    if not isinstance(array, Array):
+        consume(np.asarray(array), slice(0, da.shape[0]), slice(0, da.shape[1]))
+    elif client is None:
+        threads = "threads" if _many_processes() else None
+        with TaskProgress(progress):
+            store(array, _Sink(consume), lock=True, scheduler=threads)  # type: ignore[arg-type]
+    else:
+        _gather(client, array, consume, progress)
+
+
+class _Sink:
+    """What `dask.array.store` assigns blocks to, in threads of this process and under its lock."""
+
+    def __init__(self, consume: Callable[[np.ndarray, slice, slice], None]) -> None:
+        self._consume = consume
+
+    def __setitem__(self, index: tuple[slice, slice], block: np.ndarray) -> None:
+        self._consume(block, *index)
+
+    def __dask_tokenize__(self) -> str:
+        return uuid.uuid4().hex
+
+
+def _many_processes() -> bool:
+    return dask.config.get("scheduler", None) in ("processes", "multiprocessing")
+
+
+def _cluster() -> Any:
+    """Client of a cluster, whose workers cannot write to a file of this process; else None."""
+    if "distributed" not in sys.modules or dask.config.get("scheduler", None) not in _CLUSTER_NAMES:
+        return None
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+def _gather(
+    client: Any, array: Array, consume: Callable[[np.ndarray, slice, slice], None], progress: Progress | None
+) -> None:
+    from distributed import as_completed
+
+    blocks = array.to_delayed(optimize_graph=True).ravel()  # type: ignore[no-untyped-call]
+    regions = slices_from_chunks(array.chunks)  # type: ignore[no-untyped-call]
+    places = dict(zip(client.compute(list(blocks)), regions, strict=True))
+    total, waiting = len(places), as_completed(list(places))  # type: ignore[no-untyped-call]
+    for done, future in enumerate(waiting, start=1):
+        consume(np.asarray(future.result()), *places.pop(future))
+        future.release()
+        if progress is not None:
+            progress(done, total, "blocks")

@@ -1,0 +1,205 @@
+"""Axes of a map: their size, ticks in degrees or kilometres, and a scale bar true on the ground."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.view.colours import nice_below
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_scale_bar", "draw_ticks", "ground_aspect", "is_degrees", "new_figure"]
+
+#: Inches around each map: left, right (colour bar and its label), bottom, top.
+_MARGINS = 0.75, 1.45, 0.6, 0.5
+_SIDE = 7.0
+
+
+def is_degrees(grid: Grid) -> bool:
+    """
+    Tell whether the axes are longitude and latitude.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+
+    Returns
+    -------
+    bool
+    """
+    from pyproj import CRS
+
+    return bool(CRS.from_user_input(grid.crs).is_geographic)
+
+
+def ground_aspect(grid: Grid) -> float:
+    """
+    Length on the ground of one unit of y over one of x, in the middle of the map.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+
+    Returns
+    -------
+    float
+        ``1 / cos(latitude)`` for degrees, else 1.
+    """
+    _, south, _, north = grid.bounds
+    return 1 / max(0.05, float(np.cos(np.deg2rad((south + north) / 2)))) if is_degrees(grid) else 1.0
+
+
+def new_figure(grid: Grid, rows: int = 1, columns: int = 1) -> tuple["Figure", Any]:
+    """
+    Make a figure whose axes have the shape of the map.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+    rows, columns : int
+        Number of maps.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        With its own Agg canvas, unknown to pyplot.
+    axes : np.ndarray
+        Of axes, shape ``(rows, columns)``.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ratio = grid.ny * grid.dy * ground_aspect(grid) / (grid.nx * grid.dx)
+    side = _SIDE if columns == 1 else 0.75 * _SIDE
+    width = min(side, max(0.35 * side, side / ratio))
+    height = min(side, max(0.3 * side, width * ratio))
+    left, right, bottom, top = _MARGINS
+    title = 0.3 if rows * columns > 1 else 0.0
+    across, down = columns * (left + width + right), rows * (bottom + height + top) + title
+    figure = Figure(figsize=(across, down), dpi=100)
+    FigureCanvasAgg(figure)
+    places = {
+        "left": left / across,
+        "right": 1 - right / across,
+        "bottom": bottom / down,
+        "top": 1 - (top + title) / down,
+        "wspace": (left + right) / width,
+        "hspace": (bottom + top) / height,
+    }
+    return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=places)
+
+
+def draw_ticks(ax: "Axes", grid: Grid) -> None:
+    """
+    Label the axes in degrees with hemispheres, or in kilometres of a projection.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Changed.
+    grid : Grid
+        Of the map.
+    """
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ax.tick_params(direction="out", labelsize="small")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    if is_degrees(grid):
+        ax.xaxis.set_major_formatter(FuncFormatter(_degrees("E", "W")))
+        ax.yaxis.set_major_formatter(FuncFormatter(_degrees("N", "S")))
+        return
+    for axis, what in ((ax.xaxis, "easting"), (ax.yaxis, "northing")):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:.10g}"))
+        axis.set_label_text(f"{what} [km]", fontsize="small")
+
+
+def _degrees(positive: str, negative: str) -> Callable[[float, int], str]:
+    def text(value: float, _: int) -> str:
+        value = round(value, 6)
+        if positive == "E" and abs(value) > 180:
+            value = (value + 180) % 360 - 180
+        return f"{abs(value):g}°{positive if value > 0 else negative if value < 0 else ''}"
+
+    return text
+
+
+def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
+    """
+    Draw a bar of a round length, at most a quarter of the map, in the lower corner with less data.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Changed.
+    grid : Grid
+        Of the map.
+    values : np.ndarray
+        Shape ``(y, x)``, what the map shows; NaN is no data.
+    """
+    from matplotlib.patheffects import withStroke
+
+    west, south, east, north = grid.bounds
+    y = south + 0.05 * (north - south)
+    metres_per_unit = width_on_ground(grid, y) / (east - west)
+    metres = nice_below(0.25 * (east - west) * metres_per_unit)
+    length = metres / metres_per_unit
+    x = west + 0.05 * (east - west) if _emptier_left(values) else east - 0.05 * (east - west) - length
+    halo = [withStroke(linewidth=4, foreground="white")]
+    ax.plot([x, x + length], [y, y], color="black", linewidth=2, solid_capstyle="butt", zorder=5, path_effects=halo)
+    ax.annotate(
+        f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m",
+        (x + length / 2, y),
+        (0, 3),
+        "data",
+        "offset points",
+        ha="center",
+        va="bottom",
+        fontsize="small",
+        zorder=5,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+    )
+
+
+def width_on_ground(grid: Grid, y: float) -> float:
+    """
+    Measure the map from west to east along one parallel.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+    y : float
+        Latitude, or northing of a projection.
+
+    Returns
+    -------
+    float
+        Metres on the WGS84 ellipsoid, or of the projection.
+
+    Examples
+    --------
+    >>> round(width_on_ground(Grid(30, 41, 0.01, 0.01, 100, 100), 40.0))
+    85394
+    """
+    west, _, east, _ = grid.bounds
+    if not is_degrees(grid):
+        return east - west
+    from pyproj import Geod
+
+    lon = np.linspace(west, east, 65)  # short steps keep to the parallel
+    return float(Geod(ellps="WGS84").line_length(lon, np.full(lon.size, y)))
+
+
+def _emptier_left(values: np.ndarray) -> bool:
+    ny, nx = values.shape
+    bottom = np.isfinite(values[-max(1, ny // 8) :])
+    third = max(1, nx // 3)
+    return int(bottom[:, :third].sum()) <= int(bottom[:, -third:].sum())

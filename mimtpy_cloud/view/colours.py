@@ -1,0 +1,288 @@
+"""Which unit, limits and colours show a quantity best."""
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mimtpy_cloud.errors import SchemaError
+
+__all__ = ["Shading", "fringe", "is_signed", "nice_below", "shading", "symlog_norm", "symlog_ticks"]
+
+_METRES = {"km": 1e3, "m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0, "cm": 1e-2, "mm": 1e-3}
+_RATE = re.compile(r"(.+?)\s*(/\s*(yr|year|y|a)|\s(yr|year|a)-1)$")
+#: What these names or descriptions say has no sign that matters.
+_UNSIGNED = re.compile(r"std|standard deviation|coherence|height|count|number|range|rms|misfit|quality|angle")
+_SMALL = re.compile(r"std|standard deviation")
+#: Perceptually even and safe for colour-blind readers; the cyclic one starts and ends alike.
+DIVERGING, SEQUENTIAL, CYCLIC = "RdBu_r", "cividis", "twilight"
+
+
+@dataclass(frozen=True)
+class Shading:
+    """
+    How values become colours.
+
+    Parameters
+    ----------
+    factor : float
+        Value in `unit` for one in the unit of the data.
+    unit : str
+        Unit on the colour bar.
+    low, high : float
+        Limits in `unit`.
+    cmap : str
+        Matplotlib's name of the colour map.
+    """
+
+    factor: float
+    unit: str
+    low: float
+    high: float
+    cmap: str
+
+    def within(self, limits: float | tuple[float, float] | None) -> "Shading":
+        """
+        Replace the limits by those that a user gives.
+
+        Parameters
+        ----------
+        limits : float, tuple of float or None
+            Lowest and highest value in `unit`, or one number for both signs of it.
+
+        Returns
+        -------
+        Shading
+
+        Raises
+        ------
+        SchemaError
+            If the lower limit is not below the upper.
+        """
+        if limits is None:
+            return self
+        low, high = (-limits, limits) if isinstance(limits, int | float) else map(float, limits)
+        if not low < high:
+            raise SchemaError(f"limits must be a positive number, or low < high, got {limits}")
+        return replace(self, low=low, high=high)
+
+
+def is_signed(name: str, long_name: str, units: str, values: np.ndarray) -> bool:
+    """
+    Tell whether zero is the middle of a quantity, as for a velocity.
+
+    Parameters
+    ----------
+    name, long_name, units : str
+        What the array says about itself.
+    values : np.ndarray
+        Any shape; decides only where the names and units do not.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_signed("velocity", "", "m/yr", np.array([1.0])), is_signed("velocity_std", "", "m/yr", np.array([1.0]))
+    (True, False)
+    """
+    if _UNSIGNED.search(f"{name} {long_name}".lower()):
+        return False
+    if _split(units)[0] in _METRES:
+        return True
+    return bool((values[np.isfinite(values)] < 0).any())
+
+
+def shading(
+    values: np.ndarray,
+    *,
+    name: str,
+    long_name: str,
+    units: str,
+    unit: str = "auto",
+    percentile: tuple[float, float] = (2.0, 98.0),
+) -> Shading:
+    """
+    Choose unit, limits and colour map of an array.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Any shape, in `units`; NaN is no data.
+    name, long_name, units : str
+        What the array says about itself.
+    unit : str
+        Unit to show. ``"auto"``: mm/yr for rates; cm for displacements, mm where all are below 1 cm;
+        the unit of the data for all else.
+    percentile : tuple of float
+        Percentiles of the values that limit the colours.
+
+    Returns
+    -------
+    Shading
+        Limits of a signed quantity are symmetric about 0.
+
+    Raises
+    ------
+    SchemaError
+        If `unit` cannot show a quantity in `units`, or the percentiles are no such.
+
+    Examples
+    --------
+    >>> shading(np.array([-0.012, 0.003]), name="velocity", long_name="", units="m/yr", percentile=(0, 100))
+    Shading(factor=1000.0, unit='mm/yr', low=-12.0, high=12.0, cmap='RdBu_r')
+    """
+    low_percent, high_percent = percentile
+    if not 0 <= low_percent < high_percent <= 100:
+        raise SchemaError(f"percentile must be 0 <= low < high <= 100, got {percentile}")
+    finite = values[np.isfinite(values)]
+    low, high = (float(v) for v in np.percentile(finite, percentile)) if finite.size else (0.0, 0.0)
+    signed = is_signed(name, long_name, units, values)
+    if unit == "auto":
+        small = signed or bool(_SMALL.search(f"{name} {long_name}".lower()))
+        unit = _best_unit(units, max(abs(low), abs(high)), small=small)
+    factor = _factor(units, unit)
+    if signed:
+        top = _round_up(factor * max(abs(low), abs(high))) or 1.0
+        return Shading(factor, unit, -top, top, DIVERGING)
+    low, high = factor * low, factor * high
+    return Shading(factor, unit, low, high if high > low else low + 1.0, SEQUENTIAL)
+
+
+def fringe(displacement: np.ndarray, wavelength: float) -> np.ndarray:
+    """
+    Fold displacement into one interferometric fringe.
+
+    Parameters
+    ----------
+    displacement : np.ndarray
+        Line-of-sight displacement, in the unit of `wavelength`.
+    wavelength : float
+        Of the radar; a fringe is half of it.
+
+    Returns
+    -------
+    np.ndarray
+        In ``[-wavelength / 4, wavelength / 4)``.
+
+    Notes
+    -----
+    ``(d + w / 4) mod (w / 2) - w / 4``: the same as wrapping the phase ``-4 pi d / w``.
+
+    Examples
+    --------
+    >>> fringe(np.array([0.02, -0.02]), 0.05546576).round(8).tolist()
+    [-0.00773288, 0.00773288]
+    """
+    return np.mod(displacement + wavelength / 4, wavelength / 2) - wavelength / 4
+
+
+def _split(units: str) -> tuple[str, bool]:
+    """Length unit, and whether it is per year."""
+    rate = _RATE.match(units.strip())
+    return (rate.group(1).strip(), True) if rate else (units.strip(), False)
+
+
+def _best_unit(units: str, largest: float, *, small: bool) -> str:
+    length, rate = _split(units)
+    if length not in _METRES:
+        return units
+    if rate:
+        return "mm/yr"
+    if not small:
+        return units
+    return "cm" if largest * _METRES[length] >= 0.01 else "mm"
+
+
+def _factor(units: str, unit: str) -> float:
+    """Value in `unit` for one in `units`."""
+    if unit == units:
+        return 1.0
+    (have, have_rate), (want, want_rate) = _split(units), _split(unit)
+    if have not in _METRES or want not in _METRES or have_rate != want_rate:
+        suffix = "/yr" if have_rate else ""
+        able = ", ".join(f"{u}{suffix}" for u in ("mm", "cm", "m", "km")) if have in _METRES else repr(units)
+        raise SchemaError(f"values in {units!r} can be shown in {able}, got unit {unit!r}")
+    return float(f"{_METRES[have] / _METRES[want]:.12g}")
+
+
+def _round_up(value: float) -> float:
+    """Two significant digits, upward."""
+    if not value > 0:
+        return 0.0
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / step - 1e-9) * step:.6g}")
+
+
+def nice_below(value: float) -> float:
+    """
+    Find the largest 1, 2 or 5 times a power of ten that is not above a value.
+
+    Parameters
+    ----------
+    value : float
+        Positive.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> nice_below(73.0), nice_below(0.13), nice_below(2.0)
+    (50.0, 0.1, 2.0)
+    """
+    power = 10.0 ** math.floor(math.log10(value) + 1e-12)
+    return float(f"{max(s for s in (1, 2, 5) if s * power <= value * (1 + 1e-12) or s == 1) * power:.6g}")
+
+
+def symlog_norm(shade: Shading) -> Any:
+    """
+    Make a norm that is linear near 0 and logarithmic beyond, the same for both signs.
+
+    Parameters
+    ----------
+    shade : Shading
+        Limits; the linear part is below a thirtieth of the larger one.
+
+    Returns
+    -------
+    matplotlib.colors.SymLogNorm
+    """
+    from matplotlib.colors import SymLogNorm
+
+    threshold, _ = _symlog(shade)
+    return SymLogNorm(linthresh=threshold, linscale=0.5, vmin=shade.low, vmax=shade.high, base=10)
+
+
+def symlog_ticks(shade: Shading) -> list[float]:
+    """
+    Choose ticks for `symlog_norm`.
+
+    Parameters
+    ----------
+    shade : Shading
+        Limits.
+
+    Returns
+    -------
+    list of float
+        Zero, the end of the linear part, its multiples by ten, and the limits.
+
+    Examples
+    --------
+    >>> symlog_ticks(Shading(1000.0, "mm/yr", -70.0, 70.0, "RdBu_r"))
+    [-70.0, -20.0, -2.0, 0.0, 2.0, 20.0, 70.0]
+    """
+    threshold, top = _symlog(shade)
+    steps = [threshold * 10.0**k for k in range(9) if threshold * 10.0**k < 0.6 * top] + [top]
+    ticks = sorted({0.0, *steps, *(-s for s in steps)})
+    return [t for t in ticks if shade.low <= t <= shade.high]
+
+
+def _symlog(shade: Shading) -> tuple[float, float]:
+    top = max(abs(shade.low), abs(shade.high))
+    return nice_below(top / 30), top

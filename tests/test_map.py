@@ -1,0 +1,335 @@
+"""Figures of products: what is drawn where, in which unit, and what is computed for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import fsspec
+import numpy as np
+import pytest
+import xarray as xr
+from lazy import no_compute
+from matplotlib import _pylab_helpers
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import SymLogNorm, to_hex
+from matplotlib.figure import Figure
+from pyproj import CRS, Geod, Transformer
+
+from mimtpy_cloud.errors import SchemaError, StorageError
+from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.view.map import plot_components, plot_map, save_figure
+
+ATTRS: dict[str, Any] = {
+    "units": "m/yr",
+    "long_name": "line-of-sight velocity, toward the satellite positive",
+    "sensor": "Sentinel",
+    "track": "A087",
+    "start_date": "2016-01-08",
+    "end_date": "2020-12-24",
+    "reference_point": [30.5, 39.7],
+    "wavelength": 0.056,
+}
+FAULT = np.array([[30.0, 39.0], [31.0, 40.0]])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_open() -> Iterator[None]:
+    yield
+    assert _pylab_helpers.Gcf.get_num_fig_managers() == 0
+
+
+def field(values: np.ndarray, grid: Grid | None = None, name: str = "velocity", **attrs: Any) -> xr.DataArray:
+    ny, nx = values.shape
+    grid = grid or Grid(30, 40, 1 / nx, 1 / ny, nx, ny)
+    coords = {"y": grid.y, "x": grid.x, "spatial_ref": ((), 0, {"crs_wkt": CRS.from_user_input(grid.crs).to_wkt()})}
+    return xr.DataArray(values, coords, ("y", "x"), name, ATTRS | attrs)
+
+
+def ramp(ny: int = 12, nx: int = 10) -> np.ndarray:
+    values = np.linspace(-0.02, 0.02, ny * nx).reshape(ny, nx)
+    values[:2, :3] = np.nan
+    return values
+
+
+def axes_of(figure: Figure) -> Axes:
+    return figure.axes[0]
+
+
+def bar_of(figure: Figure) -> Axes:
+    return axes_of(figure).child_axes[0]
+
+
+def lines_of(figure: Figure) -> list[LineCollection]:
+    return [c for c in axes_of(figure).collections if isinstance(c, LineCollection)]
+
+
+def texts_of(figure: Figure) -> list[str]:
+    return [t.get_text() for t in axes_of(figure).texts]
+
+
+def test_values_are_drawn_in_the_unit_of_the_colour_bar_at_their_place() -> None:
+    figure = plot_map(field(ramp()))
+    image = axes_of(figure).images[0]
+    np.testing.assert_allclose(image.get_array(), np.ma.masked_invalid(1e3 * ramp()))
+    assert image.get_extent() == pytest.approx((30, 31, 39, 40))
+    assert image.get_clim() == (-20.0, 20.0)
+    assert bar_of(figure).get_ylabel() == "line-of-sight velocity [mm/yr]\ntoward the satellite positive"
+    assert axes_of(figure).get_title() == "Sentinel A087, 2016-01-08 to 2020-12-24"
+
+
+def test_map_has_the_shape_of_the_ground() -> None:
+    figure = plot_map(field(ramp()))
+    figure.canvas.draw()
+    assert axes_of(figure).get_aspect() == pytest.approx(1 / np.cos(np.deg2rad(39.5)))
+    box = axes_of(figure).get_window_extent()
+    bar = bar_of(figure).get_window_extent()
+    assert box.height / box.width == pytest.approx(1 / np.cos(np.deg2rad(39.5)), rel=0.02)
+    assert bar.height == pytest.approx(box.height, rel=0.02)
+    assert figure.bbox.x0 <= bar.x0
+    assert bar.x1 < figure.bbox.x1
+
+
+def test_ticks_name_the_hemispheres() -> None:
+    figure = plot_map(field(ramp(), Grid(-0.5, 0.5, 0.1, 1 / 12, 10, 12)))
+    x = {axes_of(figure).xaxis.get_major_formatter()(v, 0) for v in (-0.4, 0.0, 0.25, 190.0)}
+    y = {axes_of(figure).yaxis.get_major_formatter()(v, 0) for v in (-0.4, 0.0, 0.25)}
+    assert x == {"0.4°W", "0°", "0.25°E", "170°W"}
+    assert y == {"0.4°S", "0°", "0.25°N"}
+
+
+@pytest.mark.parametrize(("west", "step", "expected"), [(30.0, 0.1, "20 km"), (30.0, 0.001, "200 m")])
+def test_scale_bar_is_true_on_the_ground(west: float, step: float, expected: str) -> None:
+    figure = plot_map(field(ramp(), Grid(west, 40, step, step, 10, 12)))
+    (bar,) = [line for line in axes_of(figure).lines if line.get_linewidth() == 2]
+    (lon0, lon1), (lat, _) = bar.get_data()
+    metres = Geod(ellps="WGS84").inv(lon0, lat, lon1, lat)[2]
+    number, unit = expected.split()
+    assert expected in texts_of(figure)
+    assert metres == pytest.approx(float(number) * {"km": 1000, "m": 1}[unit], rel=2e-4)
+
+
+def test_scale_bar_goes_where_it_hides_less_data() -> None:
+    values = ramp()
+    for side, centre in ((slice(5, None), 30.9), (slice(None, 5), 30.1)):
+        values[:] = 0.01
+        values[:, side] = np.nan
+        figure = plot_map(field(values), reference_point=None)
+        (bar,) = axes_of(figure).lines
+        assert abs(np.mean(bar.get_xdata()) - centre) < 0.25
+
+
+def test_faults_coast_and_reference_point_lie_over_the_map(tmp_path: Path) -> None:
+    path = tmp_path / "north_anatolian.gmt"
+    path.write_text("> \n30 39\n31 40\n> \n30.2 39.2\n30.3 39.9\n")
+    figure = plot_map(
+        field(ramp()),
+        faults=[path, FAULT, [FAULT, FAULT + 0.1]],
+        fault_colors=["b", "m"],
+        fault_styles=["s", "d"],
+        coastline=[FAULT],
+    )
+    coast, *faults = lines_of(figure)
+    assert len(coast.get_segments()) == 1
+    assert [len(f.get_segments()) for f in faults] == [2, 1, 2]
+    np.testing.assert_allclose(faults[1].get_segments()[0], FAULT)
+    assert [to_hex(f.get_edgecolor()[0]) for f in faults] == ["#000000", "#ff00ff", "#000000"]
+    assert [f.get_linestyle()[0][1] is None for f in faults] == [True, False, True]
+    square = next(line for line in axes_of(figure).lines if line.get_marker() == "s")
+    assert tuple(np.ravel(square.get_data())) == (30.5, 39.7)
+    assert axes_of(figure).get_xlim() == pytest.approx((30, 31))
+
+
+def test_several_fault_files_get_a_legend_and_one_does_not(tmp_path: Path) -> None:
+    paths = [tmp_path / "north_branch.xy", tmp_path / "south.xy"]
+    for path in paths:
+        path.write_text("30 39\n31 40\n")
+    legend = axes_of(plot_map(field(ramp()), faults=paths, coastline=paths[0])).get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == ["north branch", "south"]
+    assert axes_of(plot_map(field(ramp()), faults=str(paths[0]))).get_legend() is None
+
+
+def test_projected_map_has_kilometres_and_projected_lines() -> None:
+    grid = Grid(500_000, 4_400_000, 100, 100, 10, 12, "EPSG:32636")
+    figure = plot_map(field(ramp(), grid), faults=FAULT, reference_point=(33.0, 39.74), coastline=[FAULT - [190, 0]])
+    to_utm = Transformer.from_crs(4326, 32636, always_xy=True).transform
+    np.testing.assert_allclose(lines_of(figure)[1].get_segments()[0], np.column_stack(to_utm(*FAULT.T)))
+    assert axes_of(figure).get_aspect() == 1.0
+    assert axes_of(figure).get_xlabel() == "easting [km]"
+    assert axes_of(figure).xaxis.get_major_formatter()(500_200.0, 0) == "500.2"
+    assert "200 m" in texts_of(figure)
+
+
+def test_lines_on_the_other_side_of_the_date_line_are_shifted_to_the_map() -> None:
+    figure = plot_map(field(ramp(), Grid(179.5, 40, 0.1, 0.1, 10, 12)), faults=FAULT - [210, 0])
+    np.testing.assert_allclose(lines_of(figure)[0].get_segments()[0][:, 0], [180, 181])
+
+
+def test_flags_get_two_colours_and_a_legend() -> None:
+    figure = plot_map(field(ramp() > 0, name="valid", long_name="usable data", units="1"))
+    legend = axes_of(figure).get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == ["usable data", "not usable data"]
+    assert axes_of(figure).child_axes == []
+
+
+def test_symmetric_logarithm_covers_all_values() -> None:
+    values = ramp()
+    values[5, 5] = 0.9
+    figure = plot_map(field(values), symlog=True)
+    image = axes_of(figure).images[0]
+    assert isinstance(image.norm, SymLogNorm)
+    assert image.get_clim() == (-900.0, 900.0)
+    assert [t.get_text() for t in bar_of(figure).get_yticklabels()] == ["−900", "−200", "−20", "0", "20", "200", "900"]
+
+
+def test_wrapped_displacement_shows_one_fringe() -> None:
+    figure = plot_map(field(ramp() * 3, name="displacement", units="m", long_name="displacement"), wrap=True)
+    image = axes_of(figure).images[0]
+    assert image.get_clim() == pytest.approx((-1.4, 1.4))
+    assert np.abs(image.get_array()).max() <= 1.4
+    assert bar_of(figure).get_ylabel() == "displacement, one fringe [cm]"
+    with pytest.raises(SchemaError, match="wavelength"):
+        plot_map(field(ramp(), wavelength=None), wrap=True)
+
+
+def test_choices_of_the_user_win(tmp_path: Path) -> None:
+    figure = plot_map(field(ramp()), unit="cm/yr", limits=1, cmap="viridis", title="Mine", reference_point=None)
+    image = axes_of(figure).images[0]
+    assert (image.get_clim(), image.get_cmap().name) == ((-1.0, 1.0), "viridis")
+    assert axes_of(figure).get_title() == "Mine"
+    assert not [line for line in axes_of(figure).lines if line.get_marker() == "s"]
+    points = tmp_path / "reference.xy"
+    points.write_text("30.2 39.3\n")
+    figure = plot_map(field(ramp()), reference_point=str(points))
+    assert next(line for line in axes_of(figure).lines if line.get_marker() == "s").get_xdata() == [30.2]
+    small = plot_map(field(ramp() / 10, units="m", name="displacement"), limits=(-5, 5))
+    assert "[cm]" in bar_of(small).get_ylabel()
+
+
+def test_given_axes_are_drawn_into() -> None:
+    mine = Figure()
+    ax = mine.subplots()
+    assert plot_map(field(ramp()), ax=ax) is mine
+    assert len(ax.images) == 1
+
+
+def test_dates_and_tracks_of_other_products_make_the_title() -> None:
+    da = field(ramp(), track=["A087", "A160"], sensor="", start_date=None, end_date=None)
+    assert axes_of(plot_map(da)).get_title() == "A087 + A160"
+    da = da.assign_coords(time=np.datetime64("2020-01-13", "ns"))
+    assert axes_of(plot_map(da)).get_title() == "A087 + A160, 2020-01-13"
+    assert axes_of(plot_map(da.drop_vars("time").assign_attrs(track=""))).get_title() == ""
+
+
+def test_map_without_data_says_so() -> None:
+    assert "no data" in texts_of(plot_map(field(np.full((4, 5), np.nan))))
+
+
+def test_large_array_is_thinned_before_it_is_computed() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def block(block_info: Any = None) -> np.ndarray:
+        (y0, y1), (x0, x1) = block_info[None]["array-location"]
+        seen.append((y0, x0))
+        return np.add.outer(np.arange(y0, y1) * 1e-3, np.arange(x0, x1) * 1e-6)
+
+    data = dask.array.map_blocks(block, chunks=((10,) * 40, (30,) * 10), dtype=float, meta=np.empty((0, 0)))
+    grid = Grid(10, 50, 0.01, 0.01, 300, 400)
+    coords = {"y": grid.y, "x": grid.x, "spatial_ref": ((), 0, {"crs_wkt": "EPSG:4326"})}
+    figure = plot_map(xr.DataArray(data, coords, ("y", "x"), "velocity", {"units": "m/yr"}), max_pixels=20)
+    image = axes_of(figure).images[0]
+    rows, columns = np.arange(10, 400, 20), np.arange(7, 300, 15)
+    np.testing.assert_allclose(image.get_array(), np.add.outer(rows, columns * 1e-3))
+    assert len(seen) == len(set(seen)) == 20 * 10  # of 400 blocks, each once
+    centre = image.get_extent()[0] + 0.5 * 15 * 0.01
+    assert centre == pytest.approx(grid.x[7])
+    assert "1 of 20 x 15 pixels shown" in texts_of(figure)
+    assert not any("shown" in text for text in texts_of(plot_map(field(ramp()))))
+
+
+def test_thinning_builds_no_full_array() -> None:
+    from mimtpy_cloud.view.map import _thumbnail
+
+    data = field(ramp()).chunk(y=3)
+    with no_compute():
+        assert _thumbnail(data, 5).shape == (4, 5)
+
+
+def components() -> xr.Dataset:
+    east, up = field(ramp(), name="east"), field(ramp() / 2, name="up")
+    std = field(np.abs(ramp()) / 5, name="east_std", long_name="standard deviation of east")
+    return xr.Dataset({"east": east, "up": up, "east_std": std, "up_std": std / 3, "count": east}, attrs=ATTRS)
+
+
+def test_components_share_one_scale_and_stand_above_their_uncertainties() -> None:
+    seen: list[int] = []
+
+    def count(block: np.ndarray) -> np.ndarray:
+        seen.append(1)
+        return block
+
+    ds = components()
+    data = dask.array.from_array(ramp()).map_blocks(count, dtype=float, meta=np.empty((0, 0)))
+    ds["east"] = ds["east"].copy(data=data)
+    ds["up"] = ds["east"] / 2
+    figure = plot_components(ds, faults=FAULT, coastline=[FAULT])
+    panels = {ax.get_title(): ax for ax in figure.axes}
+    assert list(panels) == ["east", "up", "east std", "up std"]
+    assert panels["east"].images[0].get_clim() == panels["up"].images[0].get_clim() == (-19.0, 19.0)
+    assert panels["east std"].images[0].get_clim() == panels["up std"].images[0].get_clim()
+    assert panels["east std"].images[0].get_cmap().name == "cividis"
+    assert figure.get_suptitle() == "Sentinel A087, 2016-01-08 to 2020-12-24"
+    assert seen == [1]
+
+
+def test_components_without_uncertainties_or_with_limits_are_drawn() -> None:
+    figure = plot_components(components()[["east", "up", "up_std"]], limits=5, title="t", max_pixels=4)
+    assert [ax.get_title() for ax in figure.axes] == ["east", "up", "up std", ""]
+    assert figure.axes[0].images[0].get_clim() == (-5.0, 5.0)
+    assert len(plot_components(components()[["east"]]).axes) == 1
+    with pytest.raises(SchemaError, match="got count"):
+        plot_components(components()[["count"]])
+
+
+def test_figure_is_saved_by_suffix_whole_and_anywhere(tmp_path: Path) -> None:
+    figure = plot_map(field(ramp()))
+    save_figure(figure, tmp_path / "pic" / "velocity.png", dpi=50)
+    save_figure(figure, tmp_path / "velocity.svg")
+    save_figure(figure, "memory://test_map/velocity.png", dpi=50)
+    fs = fsspec.filesystem("memory")
+    assert (tmp_path / "pic" / "velocity.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "velocity.svg").read_bytes()
+    assert fs.cat("/test_map/velocity.png").startswith(b"\x89PNG")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["pic", "velocity.png", "velocity.svg"]
+    fs.rm("/test_map", recursive=True)
+    with pytest.raises(SchemaError, match=r"ends in one of .*png.*, got 'velocity.bmpx'"):
+        save_figure(figure, "velocity.bmpx")
+
+
+def test_arrays_without_a_system_are_degrees_or_refused() -> None:
+    figure = plot_map(field(ramp()).drop_vars("spatial_ref"))
+    assert axes_of(figure).get_aspect() != 1.0
+    metres = field(ramp(), Grid(500_000, 4_400_000, 100, 100, 10, 12, "EPSG:32636")).drop_vars("spatial_ref")
+    with pytest.raises(SchemaError, match="are not degrees"):
+        plot_map(metres)
+
+
+def test_wrong_arguments_are_named() -> None:
+    da = field(ramp())
+    with pytest.raises(SchemaError, match="needs dimensions"):
+        plot_map(da.expand_dims("time"))
+    with pytest.raises(SchemaError, match="b, r, y, o, m or a colour of matplotlib, got 'blurple'"):
+        plot_map(da, faults=FAULT, fault_colors=["blurple"])
+    with pytest.raises(SchemaError, match=r"fault style .* got 'wavy'"):
+        plot_map(da, faults=FAULT, fault_styles=["wavy"])
+    with pytest.raises(SchemaError, match=r"array \(n, 2\)"):
+        plot_map(da, faults=np.zeros(3))
+    with pytest.raises(SchemaError, match="longitude, latitude"):
+        plot_map(da, reference_point=(1.0, 2.0, 3.0))
+    with pytest.raises(SchemaError, match="max_pixels"):
+        plot_map(da, max_pixels=0)
+    with pytest.raises(StorageError, match="no such file"):
+        plot_map(da, faults="absent.shp")
