@@ -61,7 +61,7 @@ class TrackSource(DataSource):
         super().__init__(metadata=metadata)
         self._root = os.path.expanduser(root)  # noqa: PTH111 - it may be a URL
         self._track = track
-        self._band = None if band in (None, "", "all") else int(band)  # type: ignore[arg-type]
+        self._band = _band(band)
         self._options = {"resolution": resolution, "sensor": sensor, "product": product or None, "as_of": as_of or None}
 
     def _get_schema(self) -> Schema:
@@ -110,3 +110,12 @@ class TrackSource(DataSource):
             Canonical dataset with numpy arrays.
         """
         return self.to_dask().load()
+
+
+def _band(band: int | str | None) -> int | None:
+    if band is None or band in ("", "all"):
+        return None
+    try:
+        return int(band)
+    except ValueError as error:
+        raise CatalogError(f"band must be a whole degree of latitude such as 36, or all, got {band!r}") from error

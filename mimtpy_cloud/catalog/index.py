@@ -135,8 +135,20 @@ class Entry:
         Entry
         """
         bands = {int(band): tuple(window) for band, window in item["band_windows"].items()}
-        tuples = {name: tuple(item[name]) for name in ("dates", "window", "variables", "perpendicular_baseline")}
-        return cls(**{**item, **tuples, "band_windows": bands})
+        tuples = {name: tuple(item[name]) for name in ("dates", "window", "variables")}
+        baseline = tuple(math.nan if value is None else value for value in item["perpendicular_baseline"])
+        return cls(**{**item, **tuples, "band_windows": bands, "perpendicular_baseline": baseline})
+
+    def to_json(self) -> dict[str, Any]:
+        """
+        Make what the index stores; JSON has no NaN, so an unknown baseline is null.
+
+        Returns
+        -------
+        dict
+        """
+        baseline = [value if math.isfinite(value) else None for value in self.perpendicular_baseline]
+        return asdict(self) | {"perpendicular_baseline": baseline}
 
 
 def index_key(sensor: str, track: str) -> str:
@@ -165,15 +177,17 @@ def _load(data: bytes | None, where: str) -> list[Entry]:
                 f"{where} has format {content['format']}, this version reads {_FORMAT}; update mimtpy_cloud"
             )
         return [Entry.from_json(item) for item in content["commits"]]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, CatalogError):
-            raise
-        raise CatalogError(f"{where} is not a mimtpy_cloud index: {error}") from error
+    except CatalogError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CatalogError(
+            f"{where} is not a mimtpy_cloud index ({error!r}); restore it, or move it away and ingest again"
+        ) from error
 
 
 def _dump(commits: Sequence[Entry]) -> bytes:
-    items = [asdict(entry) for entry in commits]
-    return json.dumps({"format": _FORMAT, "commits": items}, separators=(",", ":")).encode()
+    items = [entry.to_json() for entry in commits]
+    return json.dumps({"format": _FORMAT, "commits": items}, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_commits(storage: Storage, sensor: str, track: str) -> list[Entry]:
@@ -200,7 +214,7 @@ def read_commits(storage: Storage, sensor: str, track: str) -> list[Entry]:
     key = index_key(sensor, track)
     try:
         data = storage.read(key)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return _load(data, f"{storage.url}/{key}")
 
@@ -236,7 +250,7 @@ def _as_of_time(as_of: str | datetime | None) -> str | None:
         return None
     try:
         time = as_of if isinstance(as_of, datetime) else datetime.fromisoformat(as_of)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DateError(f"as_of must be an ISO time such as 2026-11-22T10:00, got {as_of!r}") from error
     if isinstance(as_of, str) and len(as_of) <= len("2026-11-22"):
         time = time.replace(hour=23, minute=59, second=59, microsecond=999_999)
@@ -270,16 +284,28 @@ class Catalog:
 
     def sensors(self) -> list[str]:
         """
-        List sensors that have a folder.
+        List sensors that have a folder of a track; other folders and files below the root do not matter.
 
         Returns
         -------
         list of str
         """
-        return [name for name in self.storage.children("") if not name.endswith((".json", ".yml", ".yaml"))]
+        return sorted({sensor for sensor, _ in self.track_folders()})
 
-    def _track_keys(self, sensor: str | None, track: str | None) -> Iterator[tuple[str, str]]:
-        for s in [sensor] if sensor else self.sensors():
+    def track_folders(self, sensor: str | None = None, track: str | None = None) -> Iterator[tuple[str, str]]:
+        """
+        List the folders of tracks; some may have no index yet.
+
+        Parameters
+        ----------
+        sensor, track : str, optional
+            Only this one.
+
+        Yields
+        ------
+        sensor, track : str
+        """
+        for s in [sensor] if sensor else self.storage.children(""):
             if track is not None:
                 yield s, track
             else:
@@ -313,7 +339,7 @@ class Catalog:
         -------
         list of str
         """
-        return sorted({track for sensor, track in self._track_keys(None, None) if self.current(sensor, track)})
+        return sorted({track for sensor, track in self.track_folders() if self.current(sensor, track)})
 
     def search(
         self,
@@ -346,15 +372,19 @@ class Catalog:
 
         Raises
         ------
+        CatalogError
+            If `bbox` is malformed, or an index is unreadable.
         DateError
             If `start` or `end` is not a date.
         """
+        if bbox is not None:
+            _check_box(bbox)
         first = "0000" if start is None else str(parse_date(start))
         last = "9999" if end is None else str(parse_date(end))
         wanted = {"resolution": resolution, "product": product, "project": project}
         return [
             entry
-            for s, t in self._track_keys(sensor, track)
+            for s, t in self.track_folders(sensor, track)
             for entry in self.current(s, t)
             if all(value is None or getattr(entry, name) == value for name, value in wanted.items())
             and (bbox is None or _overlap(entry.bounds, bbox))
@@ -391,8 +421,9 @@ class Catalog:
         """
         entries = self.current(sensor, track)
         if not entries:
-            others = ", ".join(self.tracks()) or "no track"
-            raise TrackNotFoundError(f"no track {sensor}/{track} in {self.root}; it has {others}")
+            others = ", ".join(f"{s}/{t}" for s, t in self.track_folders() if self.current(s, t)) or "no track"
+            when = f" as of {self._until}" if self._until else ""
+            raise TrackNotFoundError(f"no track {sensor}/{track} in {self.root}{when}; it has {others}")
         found = [e for e in entries if e.resolution == resolution and product in (None, e.product)]
         if len(found) == 1:
             return found[0]
@@ -403,9 +434,12 @@ class Catalog:
         raise CatalogError(f"track {track} has several products at {resolution}; name one by product=: {have}")
 
 
+def _check_box(box: Bounds) -> None:
+    if len(box) != 4 or not all(math.isfinite(v) for v in box) or box[0] >= box[2] or box[1] >= box[3]:
+        raise CatalogError(f"bbox is west, south, east, north with west < east and south < north, got {box}")
+
+
 def _overlap(a: Bounds, b: Bounds) -> bool:
-    if not all(math.isfinite(v) for v in b) or b[0] >= b[2] or b[1] >= b[3]:
-        raise CatalogError(f"bbox is west, south, east, north with west < east and south < north, got {b}")
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 

@@ -1,9 +1,11 @@
 """Bring sources onto the lattice: one immutable store a band, then one index commit a track."""
 
 import json
+import math
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,8 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.catalog.index import Entry, commit, read_commits
 from mimtpy_cloud.catalog.streaming import Layout, Resampling, write_layers, write_series
 from mimtpy_cloud.errors import CatalogError, ResolutionError, SchemaError
-from mimtpy_cloud.io.sources import open_source
+from mimtpy_cloud.io.licsbas import find_layers
+from mimtpy_cloud.io.sources import open_source, resolve_source
 from mimtpy_cloud.io.storage import Storage, open_storage
 from mimtpy_cloud.io.store import ArraySpec, create_store
 from mimtpy_cloud.plan.chunks import tile_sides
@@ -35,6 +38,8 @@ _LATTICE_KEY = "lattice.json"
 _READ_BYTES = 8 << 20
 #: A pixel size fits a named resolution if they agree within this fraction.
 _SAME_STEP = 0.01
+#: What a resolution may be called; it is part of the path of a store.
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 def ingest(
@@ -79,13 +84,15 @@ def ingest(
     Raises
     ------
     SourceFormatError
-        If a source is not what it should be; then nothing is written.
+        If a source is not what it should be; then nothing is written. Only damage inside the
+        pixel data shows later: then nothing of that source and the following ones is committed.
     ResolutionError
-        If the resolution is unknown or missing.
+        If the resolution is unknown or missing, or its name or size is unusable.
     SchemaError
-        If a source lacks a track name, displacement or velocity.
+        If a source lacks a track name, displacement or velocity, or has no pixel with data.
     CatalogError
-        If two sources would become the same product.
+        If two sources would become the same product, or one would replace a product of another
+        project.
 
     See Also
     --------
@@ -164,34 +171,35 @@ class _Local:
 
 @contextmanager
 def _local(url: str) -> Iterator[_Local]:
-    """Hash a source; one that is not on this machine is copied to a temporary folder meanwhile."""
+    """Hash what a URL means; what is not on this machine is copied to a temporary folder meanwhile."""
     import fsspec
+    from fsspec.implementations.local import LocalFileSystem
 
-    fs, path = fsspec.core.url_to_fs(url)
-    if "file" in fs.protocol or fs.protocol == "file":
-        size, digest = _hash_local(Path(path))
-        yield _Local(path, path, size, digest)
+    found, kind = resolve_source(url)
+    fs, path = fsspec.core.url_to_fs(found)
+    names = [""]
+    if kind == "licsbas":
+        names = sorted(find_layers([p.rpartition("/")[2] for p in fs.ls(path, detail=False)]).values())
+    if isinstance(fs, LocalFileSystem):
+        yield _Local(path, path, *_hash_files(path, names))
         return
     with tempfile.TemporaryDirectory(prefix="mimtpy-ingest-") as folder:
-        name = path.rstrip("/").rpartition("/")[2]
-        fs.get(path, f"{folder}/{name}", recursive=fs.isdir(path))
-        size, digest = _hash_local(Path(folder) / name)
-        yield _Local(f"{folder}/{name}", url, size, digest)
+        copy = Path(folder, path.rstrip("/").rpartition("/")[2])
+        for name in names:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            fs.get_file(f"{path}/{name}".rstrip("/"), str(copy / name))
+        yield _Local(str(copy), found, *_hash_files(str(copy), names))
 
 
-def _hash_local(path: Path) -> tuple[int, str]:
-    """Size and XXH3-128 of a file, or of the files in a folder by name."""
+def _hash_files(path: str, names: Sequence[str]) -> tuple[int, str]:
+    """Size and XXH3-128 of a file (named ""), or of files in a folder with their names."""
     import xxhash
 
     digest, size = xxhash.xxh3_128(), 0
     buffer = memoryview(bytearray(_READ_BYTES))
-    folder = path.is_dir()
-    for file in sorted(p for p in path.iterdir() if p.is_file()) if folder else [path]:
-        if folder:
-            digest.update(file.name.encode())
-        if not file.exists():
-            continue  # the reader says it better
-        with file.open("rb", buffering=0) as stream:
+    for name in names:
+        digest.update(name.encode())
+        with Path(path, name).open("rb", buffering=0) as stream:
             while count := stream.readinto(buffer):
                 digest.update(buffer[:count])
                 size += count
@@ -220,8 +228,6 @@ def _plan(
     specs = tuple(ArraySpec(v, n, len(dates) if "time" in VARIABLES[v].dims else 0) for v in names)
     parameters = _parameters(placement, name, n, resampling)
     content = _content(local.digest, parameters)
-    now = datetime.now(UTC)
-    revision = f"{source.attrs['product']}-{now:%Y%m%dT%H%M%S%f}Z-{content[:8]}"
     aligned = window.aligned(tile_sides(n)[1])
     attrs = {
         **source.attrs,
@@ -236,7 +242,7 @@ def _plan(
         product=source.attrs["product"],
         resolution=name,
         pixels_per_degree=n,
-        revision=revision,
+        revision=_revision(source.attrs["product"], content),
         committed="",
         project=source.attrs.get("project", ""),
         content=content,
@@ -245,7 +251,7 @@ def _plan(
         band_windows={b: _astuple(aligned.band(b)) for b in window.bands},
         variables=tuple(names),
         perpendicular_baseline=tuple(baseline),
-        attrs=attrs,
+        attrs=_plain(attrs, local.url),
     )
     direct = "displacement" in names and "dataset" in source.displacement.encoding
     path = source.displacement.encoding["source"] if direct and _readable_by_chunk(source) else None
@@ -258,6 +264,26 @@ def _readable_by_chunk(source: xr.Dataset) -> bool:
 
     encoding = source.displacement.encoding
     return ChunkReader.supports(encoding["source"], encoding["dataset"])
+
+
+def _revision(product: str, content: str) -> str:
+    """Name of what is about to be written; its time protects it from `gc`."""
+    return f"{product}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{content[:8]}"
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Value as JSON holds it: numpy numbers become Python's, NaN and infinity None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, where) for item in value]
+    if isinstance(value, np.ndarray | np.number | np.bool):
+        return _plain(value.tolist(), where)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    raise SchemaError(f"{where} is a {type(value).__name__}; attributes must be text, numbers, lists or mappings")
 
 
 def _astuple(window: Window) -> tuple[int, int, int, int]:
@@ -305,7 +331,11 @@ def _resolve(
         raise ResolutionError(
             f"unknown resolution {resolution!r}; known (pixels a degree): {listing}; or give pixels_per_degree"
         )
-    n = pixels_per_degree or known[resolution]
+    if not _NAME.fullmatch(resolution):
+        raise ResolutionError(f"a resolution is named by letters, digits and .+-_, as in lowRes; got {resolution!r}")
+    n = known[resolution] if pixels_per_degree is None else pixels_per_degree
+    if n < 1:
+        raise ResolutionError(f"pixels_per_degree must be a whole number above 0, got {n}")
     if known.get(resolution, n) != n:
         raise ResolutionError(
             f"resolution {resolution!r} has {known[resolution]} pixels a degree, got {n}; use another name"
@@ -366,31 +396,52 @@ def _refuse_twins(jobs: Sequence[_Job]) -> None:
         seen[key] = url
 
 
+def _latest(commits: Sequence[Entry], entry: Entry) -> Entry | None:
+    """
+    Newest commit of the same product and resolution.
+
+    Frames that the source does not know are 0000, so that two projects could meet there: a
+    CatalogError, before one silently replaces the other.
+    """
+    same = [c for c in commits if (c.resolution, c.product) == (entry.resolution, entry.product)]
+    if not same:
+        return None
+    mine, theirs = entry.project, same[-1].project
+    if mine and theirs and mine != theirs:
+        name = f"{entry.sensor}/{entry.track}/{entry.resolution}/{entry.product}"
+        raise CatalogError(
+            f"{entry.attrs['source']['url']} is project {mine}, but {name} is project {theirs} already and would be "
+            "replaced; give the source frames of its own (attributes first_frame and last_frame), or use another root"
+        )
+    return same[-1]
+
+
 def _current(storage: Storage, job: _Job) -> Entry | None:
     """The current entry, if it has the same content already."""
-    e = job.entry
-    same = [
-        c for c in read_commits(storage, e.sensor, e.track) if (c.resolution, c.product) == (e.resolution, e.product)
-    ]
-    return same[-1] if same and same[-1].content == e.content else None
+    latest = _latest(read_commits(storage, job.entry.sensor, job.entry.track), job.entry)
+    return latest if latest is not None and latest.content == job.entry.content else None
 
 
 def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
     """Write the stores, then commit; an error removes what was written."""
-    entry = job.entry
+    entry = replace(job.entry, revision=_revision(job.entry.product, job.entry.content))
     try:
-        written = _write_stores(storage, job, meter, workers)
+        written = _write_stores(storage, job, entry, meter, workers)
+        _remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
     except BaseException:
         for band in entry.bands:
             storage.remove(entry.store_key(band))
         raise
     for band in set(entry.bands) - written:
         storage.remove(entry.store_key(band))
-    _remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
     done = replace(entry, band_windows={b: w for b, w in entry.band_windows.items() if b in written})
     committed: list[Entry] = []
 
     def append(commits: list[Entry]) -> list[Entry]:
+        committed[:] = [c for c in commits if c.revision == done.revision]  # an earlier try that did get through
+        if committed:
+            return commits
+        _latest(commits, done)
         now = datetime.now(UTC)
         if commits:
             now = max(now, datetime.fromisoformat(commits[-1].committed) + timedelta(microseconds=1))
@@ -401,8 +452,8 @@ def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
     return committed[0]
 
 
-def _write_stores(storage: Storage, job: _Job, meter: _Meter, workers: int) -> set[int]:
-    entry = job.entry
+def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, workers: int) -> set[int]:
+    """Write the stores of an entry; returns the bands that hold data."""
     layout = Layout(storage, {band: entry.store_key(band) for band in entry.bands}, job.aligned)
     series = [spec for spec in job.specs if spec.dates]
     layers = [spec for spec in job.specs if not spec.dates]

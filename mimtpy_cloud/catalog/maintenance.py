@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from os import PathLike
 
 from mimtpy_cloud.catalog.index import Catalog, Entry, commit, read_commits
-from mimtpy_cloud.errors import CatalogError
-from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.errors import CatalogError, TrackNotFoundError
+from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, check_object
+from mimtpy_cloud.schema import VARIABLES
 
 __all__ = ["Problem", "gc", "verify"]
 
@@ -38,7 +39,7 @@ class Problem:
 
 def verify(root: str | PathLike[str], *, track: str | None = None) -> list[Problem]:
     """
-    Check every store that an index names: metadata present, shard indexes whole.
+    Check every store of a current entry: metadata present, shard indexes whole.
 
     Parameters
     ----------
@@ -57,13 +58,19 @@ def verify(root: str | PathLike[str], *, track: str | None = None) -> list[Probl
     ------
     CatalogError
         If an index itself is unreadable.
+    TrackNotFoundError
+        If `track` has no entry.
+
+    Notes
+    -----
+    An array object that is not there means no data there, so one that was deleted is not noticed.
     """
     catalog = Catalog(root)
+    entries = catalog.search(track=track)
+    if track is not None and not entries:
+        raise TrackNotFoundError(f"no track {track} in {catalog.root}; it has {', '.join(catalog.tracks()) or 'none'}")
     return [
-        problem
-        for entry in catalog.search(track=track)
-        for band in entry.bands
-        for problem in _check_store(catalog.storage, entry, band)
+        problem for entry in entries for band in entry.bands for problem in _check_store(catalog.storage, entry, band)
     ]
 
 
@@ -71,18 +78,20 @@ def _check_store(storage: Storage, entry: Entry, band: int) -> Iterator[Problem]
     key, window = entry.store_key(band), entry.band_window(band)
     try:
         metadata = json.loads(storage.read(f"{key}/zarr.json"))
+        declared = metadata["consolidated_metadata"]["metadata"]
+        shapes = {name: declared[name]["shape"] for name in entry.variables if name in declared}
     except FileNotFoundError:
         yield Problem(key, "the store is missing; ingest the source again")
         return
-    except ValueError:
-        yield Problem(key, "zarr.json is not JSON; ingest the source again")
+    except (ValueError, KeyError, TypeError) as error:
+        yield Problem(key, f"zarr.json is damaged ({error!r}); ingest the source again")
         return
-    declared = metadata.get("consolidated_metadata", {}).get("metadata", {})
     for name in entry.variables:
-        spec = ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if name == "displacement" else 0)
+        spec = ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in VARIABLES[name].dims else 0)
         shape = [*([spec.dates] if spec.dates else []), *window.shape]
-        if declared.get(name, {}).get("shape") != shape:
-            yield Problem(f"{key}/{name}", f"expected shape {shape}, got {declared.get(name, {}).get('shape')}")
+        if shapes.get(name) != shape:
+            got = shapes.get(name, "no such array")
+            yield Problem(f"{key}/{name}", f"expected shape {shape}, got {got}; ingest the source again")
             continue
         rows, cols = (math.ceil(size / spec.tile[-1]) for size in window.shape)
         for row in range(rows):
@@ -118,28 +127,34 @@ def gc(
     Raises
     ------
     CatalogError
-        If an index is unreadable; then nothing of that track is removed.
+        If an index is unreadable; then nothing of that track and the following ones is removed.
     """
-    storage = open_storage(root)
     catalog = Catalog(root)
     now = datetime.now(UTC)
+    limit = None if older_than_days is None else now - timedelta(days=older_than_days)
     removed: list[str] = []
-    for sensor in catalog.sensors():
-        for track in storage.children(sensor):
-            commits = read_commits(storage, sensor, track)
-            kept = commits if older_than_days is None else _pruned(commits, now - timedelta(days=older_than_days))
-            if len(kept) < len(commits) and not dry_run:
-                dropped = {entry.committed for entry in commits} - {entry.committed for entry in kept}
-                commit(storage, sensor, track, lambda found, d=dropped: [e for e in found if e.committed not in d])  # type: ignore[misc]
-            named = {entry.store_key(band) for entry in kept for band in entry.bands}
-            pruned = {entry.store_key(band) for entry in commits for band in entry.bands} - named
-            for key in _stores(storage, sensor, track):
-                if key in named or (key not in pruned and _age_hours(key, now) < grace_hours):
-                    continue
+    for sensor, track in catalog.track_folders():
+        stores = list(_stores(catalog.storage, sensor, track))  # before the index, which may grow meanwhile
+        commits = read_commits(catalog.storage, sensor, track)
+        kept = commits if limit is None else _pruned(commits, limit)
+        named, pruned = _keys(kept), _keys(commits) - _keys(kept)
+        if len(kept) < len(commits) and not dry_run:
+            _drop(catalog.storage, sensor, track, {e.committed for e in commits} - {e.committed for e in kept})
+        for key in stores:
+            if key in pruned or (key not in named and _age_hours(key, now) >= grace_hours):
                 removed.append(key)
                 if not dry_run:
-                    storage.remove(key)
+                    catalog.storage.remove(key)
     return removed
+
+
+def _keys(entries: list[Entry]) -> set[str]:
+    return {entry.store_key(band) for entry in entries for band in entry.bands}
+
+
+def _drop(storage: Storage, sensor: str, track: str, dropped: set[str]) -> None:
+    """Take commits out of the index, by their time, which is unique in a track."""
+    commit(storage, sensor, track, lambda found: [entry for entry in found if entry.committed not in dropped])
 
 
 def _pruned(commits: list[Entry], limit: datetime) -> list[Entry]:

@@ -189,7 +189,8 @@ def write_series(
     group = max(1, MEMORY_OF_TILES // (2 * side * window.nx * 4) // inner) * inner
     groups = [slice(t, min(t + group, spec.tile[0])) for t in range(0, spec.tile[0], group)]
     sections = [(0, strips)] if len(groups) == 1 else [(r, r + per_shard) for r in range(0, strips, per_shard)]
-    with ThreadPoolExecutor(workers) as pool, _Shards(layout, spec) as shards, ExitStack() as opened:
+    # the pool ends first, so that after an error no thread still reads the file or opens a shard
+    with _Shards(layout, spec) as shards, ExitStack() as opened, ThreadPoolExecutor(workers) as pool:
         maker: _Strips | None = None
         if local_path is not None and isinstance(placement, RegularPlacement) and resampling == "nearest":
             reader = opened.enter_context(ChunkReader(local_path, source.displacement.encoding["dataset"]))
@@ -398,6 +399,7 @@ def write_layers(
         for row in range(layout.window.ny // side):
             top = layout.window.row + row * side
             if 89 - top // layout.window.n not in layout.keys:
+                advance(len(specs) * side * layout.window.nx * 4)
                 continue
             parts = [
                 Window(layout.window.n, top, layout.window.col + c * side, side, side)

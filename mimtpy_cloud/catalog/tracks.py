@@ -61,6 +61,8 @@ def open_track(
         If track, resolution, product or box has nothing; the message says what exists.
     CatalogError
         If several products fit.
+    GridMismatchError
+        If `bbox` is malformed.
 
     See Also
     --------
@@ -96,6 +98,8 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     ------
     TrackNotFoundError
         If the box holds no pixel of the entry.
+    GridMismatchError
+        If `bbox` is malformed.
     """
     window = entry.extent
     if bbox is not None:

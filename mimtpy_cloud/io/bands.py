@@ -56,22 +56,21 @@ class TrackArray:
         rows, cols = (_pieces(s.start, s.stop, side) for s in (self.window.rows, self.window.cols))
         return ((self.spec.dates,), rows, cols) if self.spec.dates else (rows, cols)
 
-    def __getitem__(self, key: Sequence[slice]) -> np.ndarray:
-        """Read a block; `key` has one slice a dimension."""
-        (*date_keys, rows, cols) = (slice(*k.indices(size)) for k, size in zip(key, self.shape, strict=True))
-        step = (*(d.step for d in date_keys), rows.step, cols.step)
-        dates = slice(date_keys[0].start, max(date_keys[0].start, date_keys[0].stop)) if date_keys else slice(0)
+    def __getitem__(self, key: Sequence[slice | int]) -> np.ndarray:
+        """Read a block; `key` has one slice or integer a dimension."""
+        spans, back = zip(*(_forward(k, size) for k, size in zip(key, self.shape, strict=True)), strict=True)
+        (*date_spans, rows, cols) = spans
         part = Window(
             self.window.n,
             self.window.row + rows.start,
             self.window.col + cols.start,
-            max(0, rows.stop - rows.start),
-            max(0, cols.stop - cols.start),
+            rows.stop - rows.start,
+            cols.stop - cols.start,
         )
-        out = np.empty((*((dates.stop - dates.start,) if date_keys else ()), *part.shape), self.dtype)
+        out = np.empty(tuple(s.stop - s.start for s in spans), self.dtype)
         if out.size:
-            self._fill(out, part, dates)
-        return out[tuple(slice(None, None, s) for s in step)] if max(step) > 1 else out
+            self._fill(out, part, date_spans[0] if date_spans else slice(0))
+        return out[back]
 
     def _fill(self, out: np.ndarray, part: Window, dates: slice) -> None:
         overlaps = [(band, part & band.window) for band in self.bands]
@@ -80,6 +79,18 @@ class TrackArray:
             out[...] = self.spec.fill
         for band, common in overlaps:
             band.read_into(out[(..., *common.slices_in(part))], common, dates)
+
+
+def _forward(key: slice | int, size: int) -> tuple[slice, slice | int]:
+    """Contiguous span that holds what a key asks for, and the key inside that span."""
+    if not isinstance(key, slice):
+        index = range(size)[key]
+        return slice(index, index + 1), 0
+    picked = range(size)[key]
+    if not picked:
+        return slice(0, 0), slice(None)
+    start, stop = min(picked[0], picked[-1]), max(picked[0], picked[-1]) + 1
+    return slice(start, stop), slice(None, None, picked.step)
 
 
 def _pieces(start: int, stop: int, side: int) -> tuple[int, ...]:

@@ -8,10 +8,12 @@ from typing import Any, Self
 import numpy as np
 
 from mimtpy_cloud.errors import SourceFormatError
+from mimtpy_cloud.io.hdf5 import open_hdf5
 
 __all__ = ["ChunkReader"]
 
-_SUPPORTED = {None, "lzf", "gzip"}
+#: HDF5 filters that are decoded here, by their registered numbers.
+_FILTERS = {1: "gzip", 32000: "lzf"}
 
 
 class ChunkReader:
@@ -31,17 +33,19 @@ class ChunkReader:
     Raises
     ------
     SourceFormatError
-        If the chunk table points outside the file (truncated).
+        If it is no HDF5 file, `supports` is False for the dataset, or the file is truncated.
     """
 
     def __init__(self, path: str, dataset: str) -> None:
-        import h5py
-
-        with h5py.File(path, "r") as file:
+        if not self.supports(path, dataset):
+            raise SourceFormatError(f"{dataset} of {path} cannot be read chunk by chunk; open it with open_source()")
+        with open_hdf5(path) as file:
             data = file[dataset]
+            self.path = path
             self.shape: tuple[int, int, int] = data.shape
             self.chunks: tuple[int, int, int] = data.chunks
-            self._compression = data.compression
+            self._fill_value = data.fillvalue
+            self._filter = _filters(data)[0]
             self._table: dict[tuple[int, ...], tuple[int, int, int]] = {}
 
             def note(chunk: Any) -> None:
@@ -70,20 +74,22 @@ class ChunkReader:
         Returns
         -------
         bool
-            True for a chunked little-endian float32 dataset, plain, LZF or gzip, without shuffle.
-        """
-        import h5py
+            True for a chunked little-endian float32 dataset, plain, or with LZF or gzip and no other filter.
 
-        with h5py.File(path, "r") as file:
+        Raises
+        ------
+        SourceFormatError
+            If it is no HDF5 file.
+        """
+        with open_hdf5(path) as file:
+            if dataset not in file or file.userblock_size:  # a user block shifts all addresses
+                return False
             data = file[dataset]
             return (
                 data.ndim == 3
                 and data.chunks is not None
                 and data.dtype == np.dtype("<f4")
-                and data.compression in _SUPPORTED
-                and not data.shuffle
-                and not data.fletcher32
-                and data.scaleoffset is None
+                and _filters(data) in ([None], ["gzip"], ["lzf"])
             )
 
     def __enter__(self) -> Self:
@@ -131,24 +137,36 @@ class ChunkReader:
         -------
         np.ndarray
             The whole chunk, shape ``(date, y, x)``, valid until the next call; at the far edges of the
-            dataset only its first part means something.
-        """
-        import imagecodecs
+            dataset only its first part means something. A chunk that was never written has the
+            dataset's fill value.
 
+        Raises
+        ------
+        SourceFormatError
+            If the chunk is damaged.
+        """
         raw, chunk = buffers
         if key not in self._table:
-            chunk[...] = 0.0  # HDF5's fill value for chunks that were never written
-        else:
-            offset, size, mask = self._table[key]
-            target = chunk.reshape(-1).view(np.uint8)
-            if self._compression is None or mask:
-                self._fill(target, offset)
-            else:
-                packed = raw[:size]
-                self._fill(packed, offset)
-                decode: Any = imagecodecs.lzf_decode if self._compression == "lzf" else imagecodecs.zlib_decode
-                decode(packed, out=target)
+            chunk[...] = self._fill_value
+            return chunk
+        offset, size, mask = self._table[key]
+        target = chunk.reshape(-1).view(np.uint8)
+        packed = raw[:size]
+        stored = self._filter is None or mask  # HDF5 skips a filter that would not shrink the chunk
+        self._fill(target if stored else packed, offset)
+        if (size if stored else self._decode(packed, target)) != self._nbytes:
+            raise SourceFormatError(f"{self.path}: the chunk at byte {offset} is damaged; copy the file again")
         return chunk
+
+    def _decode(self, packed: np.ndarray, target: np.ndarray) -> int:
+        """Number of bytes that came out; 0 if nothing did."""
+        import imagecodecs
+
+        decode: Any = imagecodecs.lzf_decode if self._filter == "lzf" else imagecodecs.zlib_decode
+        try:
+            return len(decode(packed, out=target))
+        except RuntimeError:  # what imagecodecs raises on bad data
+            return 0
 
     def buffers(self) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -163,4 +181,10 @@ class ChunkReader:
 
     def _fill(self, target: np.ndarray, offset: int) -> None:
         if os.preadv(self._file, [target.data], offset) != target.nbytes:
-            raise SourceFormatError(f"a chunk at byte {offset} is truncated; copy the source file again")
+            raise SourceFormatError(f"{self.path}: the chunk at byte {offset} is truncated; copy the file again")
+
+
+def _filters(data: Any) -> list[str | None]:
+    """Names of a dataset's filters, in order; one None if there is none, "?" for one that is not known here."""
+    plist = data.id.get_create_plist()
+    return [_FILTERS.get(plist.get_filter(i)[0], "?") for i in range(plist.get_nfilters())] or [None]

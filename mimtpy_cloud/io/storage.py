@@ -2,16 +2,18 @@
 
 This is the one place that turns a URL into something to read and write, and the one place that
 reads credentials and endpoints, from the environment and the usual config files. Keys are relative
-to the root, with ``/`` between their parts.
+to the root, with ``/`` between their parts; a key that leaves the root is an error.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -24,10 +26,18 @@ __all__ = ["LocalStorage", "ObjectStorage", "Storage", "open_storage"]
 #: Attempts to replace an object that others keep changing.
 _MAX_CONFLICTS = 60
 _PART_BYTES = 8 << 20
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PERMISSION = "check the credentials and the bucket's policy (AWS_SKIP_SIGNATURE=true reads a public bucket)"
+#: Environment variables that name an S3 endpoint, the strongest first.
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+#: With one of them the environment says who asks; without, the AWS config files may.
+_IDENTITIES = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"})
+#: Credentials of a config file are read again after this time, as they may be temporary.
+_CREDENTIALS_LAST = timedelta(minutes=15)
 
 
 class Storage(Protocol):
-    """What a root can do; a missing key is a `FileNotFoundError`."""
+    """What a root can do; a missing key is a `FileNotFoundError`, any other failure a `StorageError`."""
 
     url: str
 
@@ -35,7 +45,7 @@ class Storage(Protocol):
         """Whole content of a key."""
 
     def read_tail(self, key: str, length: int) -> bytes:
-        """Last `length` bytes of a key."""
+        """Last `length` bytes of a key; all of it if it is shorter."""
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
         """Buffers of the (offset, length) parts of a key, in order."""
@@ -53,7 +63,7 @@ class Storage(Protocol):
         """Names directly below a prefix, without their trailing slash."""
 
     def remove(self, prefix: str) -> None:
-        """Delete everything below a prefix."""
+        """Delete a key, or everything below a prefix; nothing if there is none."""
 
     def zarr_store(self, prefix: str, *, read_only: bool = False) -> Any:
         """Zarr store rooted at a prefix."""
@@ -66,7 +76,8 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
     Parameters
     ----------
     url : str or path
-        A local path, ``file://``, ``s3://bucket/prefix``, ``gs://``, ``az://`` or ``https://``.
+        A local path, ``file://``, ``s3://bucket/prefix``, ``gs://``, ``az://``, or ``https://``
+        (which can be read, but neither listed nor written).
 
     Returns
     -------
@@ -76,13 +87,28 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
     Raises
     ------
     StorageError
-        If the scheme is unknown.
+        If the scheme is unknown, a ``file://`` URL names another host, or the URL carries a
+        password or a query.
+
+    Examples
+    --------
+    >>> open_storage("file:///data/my%20tracks").url
+    '/data/my tracks'
     """
     text = os.fspath(url)
-    scheme = urlsplit(text).scheme if "://" in text else ""
-    if scheme == "file":
-        return LocalStorage(unquote(urlsplit(text).path))
-    return ObjectStorage(text.rstrip("/")) if scheme else LocalStorage(text)
+    if "://" not in text:
+        return LocalStorage(text)
+    parts = urlsplit(text)
+    if parts.password is not None or parts.query:
+        raise StorageError(
+            f"a {parts.scheme}:// root must not carry a password or a query, which would end up in catalogs and logs; "
+            "give credentials by the environment"
+        )
+    if parts.scheme != "file":
+        return ObjectStorage(text)
+    if parts.netloc not in ("", "localhost"):
+        raise StorageError(f"expected file:///folder on this machine, got {text} of host {parts.netloc!r}")
+    return LocalStorage(unquote(parts.path))
 
 
 class LocalStorage:
@@ -93,6 +119,13 @@ class LocalStorage:
     ----------
     folder : str or path
         Created when something is written.
+
+    Notes
+    -----
+    An object gets its name by a rename, so that a killed process leaves nothing half written under
+    it. `update` also waits until the new content is on the disk. Other objects are left to the page
+    cache: syncing them would make an ingest wait for the disk, and what a power failure tears in
+    these seconds fails its checksum or does not decode.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -101,17 +134,20 @@ class LocalStorage:
 
     def read(self, key: str) -> bytes:
         """Read the whole content of a key."""
-        return (self.folder / key).read_bytes()
+        with _reading(path := self._path(key)):
+            return path.read_bytes()
 
     def read_tail(self, key: str, length: int) -> bytes:
         """Read the last bytes of a key."""
-        with (self.folder / key).open("rb", buffering=0) as file:
-            file.seek(-length, os.SEEK_END)
+        with _reading(path := self._path(key)), path.open("rb", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - length))
             return file.read(length)
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         """Read parts of a key one after the other, so that only one is held."""
-        handle = os.open(self.folder / key, os.O_RDONLY)
+        with _reading(path := self._path(key)):
+            handle = os.open(path, os.O_RDONLY)
         try:
             for offset, length in ranges:
                 yield os.pread(handle, length, offset)
@@ -126,47 +162,65 @@ class LocalStorage:
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[IO[bytes]]:
         """Stream into a temporary sibling that is renamed at the end."""
-        path = self.folder / key
+        path = self._path(key)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = temporary.open("wb")  # buffered: a bare file may write less than it was given
         try:
-            with temporary.open("wb", buffering=0) as file:
+            with file:
                 yield file
-            temporary.replace(path)
-        except BaseException:
+            with _writing(path):
+                temporary.replace(path)
+        except BaseException as error:
             temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in _NO_SPACE:
+                raise StorageError(f"cannot write {path}: {error.strerror}; free some space and try again") from error
             raise
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Replace a key under a lock file that other processes respect."""
-        path = self.folder / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(f".{path.name}.lock").open("wb") as lock:
+        path = self._path(key)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.with_name(f".{path.name}.lock").open("wb")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            before = path.read_bytes() if path.exists() else None
-            self.write(key, change(before))
+            after = change(self.read(key) if path.exists() else None)
+            with self.writer(key) as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(path.parent)
 
     def children(self, prefix: str) -> list[str]:
         """List names directly below a prefix."""
-        folder = self.folder / prefix
+        folder = self._path(prefix)
         if not folder.is_dir():
             return []
-        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        with _reading(folder):
+            return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
 
     def remove(self, prefix: str) -> None:
-        """Delete everything below a prefix; a folder leaves the tree at once, by a rename."""
-        path = self.folder / prefix
+        """Delete a key or everything below a prefix; it leaves the tree at once, by a rename."""
+        _refuse_root(self.url, prefix)
+        path = self._path(prefix)
         if not path.exists():
             return
         doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.trash")
-        path.rename(doomed)
-        shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
+        with contextlib.suppress(FileNotFoundError), _writing(path):  # another process may be faster
+            path.rename(doomed)
+            shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
+
+    def _path(self, key: str) -> Path:
+        _require_key(self.url, key)
+        return self.folder / key
 
     def zarr_store(self, prefix: str, *, read_only: bool = False) -> Any:
         """Open a zarr store rooted at a prefix."""
         from zarr.storage import LocalStore
 
-        return LocalStore(self.folder / prefix, read_only=read_only)
+        return LocalStore(self._path(prefix), read_only=read_only)
 
 
 class ObjectStorage:
@@ -177,12 +231,13 @@ class ObjectStorage:
     ----------
     url : str
         For example ``s3://bucket/prefix``. Credentials, region and endpoint come from the
-        environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...).
+        environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...), else from the AWS config
+        files; ``AWS_SKIP_SIGNATURE=true`` reads a public bucket without credentials.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self._store = _object_store(url)
+        self.url = url.rstrip("/")
+        self._store = _object_store(self.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ObjectStorage, (self.url,)
@@ -221,11 +276,12 @@ class ObjectStorage:
         """Stream a multipart upload; an error leaves no object."""
         import obstore
 
-        with (
-            _translated(self.url, key),
-            obstore.open_writer(self._store, key, buffer_size=_PART_BYTES, max_concurrency=4) as file,
-        ):
-            yield file
+        with _translated(self.url, key):
+            file = obstore.open_writer(self._store, key, buffer_size=_PART_BYTES, max_concurrency=4)
+        with contextlib.ExitStack() as upload:
+            yield upload.enter_context(file)
+            with _translated(self.url, key):
+                upload.close()  # completes it; only errors of this step are the store's
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Replace a key by conditional PUT, again from the start when another writer was faster."""
@@ -234,12 +290,13 @@ class ObjectStorage:
 
         for attempt in range(_MAX_CONFLICTS):
             before, mode = self._versioned(key)
-            with _translated(self.url, key):
-                try:
-                    obstore.put(self._store, key, change(before), mode=mode)
+            after = change(before)
+            try:
+                with _translated(self.url, key):
+                    obstore.put(self._store, key, after, mode=mode)
                     return
-                except (AlreadyExistsError, PreconditionError):
-                    time.sleep(min(1.0, 0.02 * 1.3**attempt))
+            except (AlreadyExistsError, PreconditionError):
+                time.sleep(min(1.0, 0.02 * 1.3**attempt))
         raise ConcurrentCommitError(
             f"{self.url}/{key} was changed by others {_MAX_CONFLICTS} times in a row; run the command again later"
         )
@@ -265,46 +322,133 @@ class ObjectStorage:
         return sorted({path.rstrip("/").rpartition("/")[2] for path in paths})
 
     def remove(self, prefix: str) -> None:
-        """Delete every object below a prefix."""
+        """Delete a key and every object below a prefix."""
         import obstore
 
+        _refuse_root(self.url, prefix)
         with _translated(self.url, prefix):
             for batch in obstore.list(self._store, f"{prefix}/"):
                 obstore.delete(self._store, [item["path"] for item in batch])
+            with contextlib.suppress(FileNotFoundError):
+                obstore.delete(self._store, prefix)
 
     def zarr_store(self, prefix: str, *, read_only: bool = False) -> Any:
         """Open a zarr store rooted at a prefix."""
         from zarr.storage import ObjectStore
 
-        return ObjectStore(_object_store(f"{self.url}/{prefix}"), read_only=read_only)
+        _require_key(self.url, prefix)
+        return ObjectStore(_object_store(f"{self.url}/{prefix}".rstrip("/")), read_only=read_only)
 
 
 @lru_cache(maxsize=256)
 def _object_store(url: str) -> Any:
     from obstore.store import from_url
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options: dict[str, Any] = {}
-    if url.startswith("s3://") and endpoint.startswith("http://"):
-        options["client_options"] = {"allow_http": True}
     try:
+        options = _s3_options() if url.startswith(("s3://", "s3a://")) else {}
+        if options.get("endpoint", url).startswith("http://"):
+            options["client_options"] = {"allow_http": True}
         return from_url(url, **options)
     except Exception as error:
+        reason = str(error).partition("\n")[0]
         raise StorageError(
-            f"cannot open {url}: {error}; expected a local path, file://, s3://, gs://, az:// or https:// URL"
+            f"cannot open {url}: {reason}; expected a local path, file://, s3://, gs://, az:// or https:// URL"
         ) from error
+
+
+def _s3_options() -> dict[str, Any]:
+    """Find endpoint, region and credentials that obstore would not find itself."""
+    options: dict[str, Any] = {"endpoint": next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")}
+    if not _IDENTITIES & os.environ.keys():
+        import botocore.session  # type: ignore[import-untyped]
+
+        session = botocore.session.get_session()
+        if session.full_config["profiles"] and session.get_credentials() is not None:
+            options["credential_provider"] = _profile_credentials
+            options["endpoint"] = options["endpoint"] or session.get_scoped_config().get("endpoint_url", "")
+            options["region"] = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
+    return {name: value for name, value in options.items() if value}
+
+
+def _profile_credentials() -> dict[str, Any]:
+    """Read the credentials of the AWS profile, for obstore."""
+    import botocore.session
+
+    found = botocore.session.get_session().get_credentials().get_frozen_credentials()
+    return {
+        "access_key_id": found.access_key,
+        "secret_access_key": found.secret_key,
+        "token": found.token,
+        "expires_at": datetime.now(UTC) + _CREDENTIALS_LAST,
+    }
+
+
+def _require_key(url: str, key: str) -> None:
+    if key and any(part in ("", ".", "..") for part in key.split("/")):
+        raise StorageError(f"key {key!r} does not stay below {url}; expected names with single / between them")
+
+
+def _refuse_root(url: str, prefix: str) -> None:
+    if not prefix:
+        raise StorageError(f"refusing to remove the whole root {url}; name what to remove below it")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Make a local path fail as an object would: what is no file does not exist."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise FileNotFoundError(errno.ENOENT, "no such object", str(path)) from None
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}; check its permissions and the disk") from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; choose a place that you may write to") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
 def _translated(url: str, key: str) -> Iterator[None]:
     """Turn obstore's errors into built-in ones that say what to check."""
-    from obstore.exceptions import GenericError, PermissionDeniedError, UnauthenticatedError
+    from obstore.exceptions import (
+        AlreadyExistsError,
+        BaseError,
+        PermissionDeniedError,
+        PreconditionError,
+        UnauthenticatedError,
+    )
 
+    _require_key(url, key)
+    where = f"{url}/{key}".rstrip("/")
     try:
         yield
-    except FileNotFoundError:
+    except (AlreadyExistsError, PreconditionError, StorageError):
         raise
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "no such object", where) from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise StorageError(f"no permission for {url}/{key}: check the credentials and the bucket's policy") from error
-    except GenericError as error:
-        raise StorageError(f"cannot reach {url}/{key}: check the endpoint, the bucket and the network") from error
+        raise StorageError(f"no permission for {where}: {_PERMISSION}") from error
+    except (BaseError, NotImplementedError, OSError) as error:
+        if "403 Forbidden" in str(error) or "401 Unauthorized" in str(error):
+            raise StorageError(f"no permission for {where}: {_PERMISSION}") from error
+        if url.startswith(("http://", "https://")):
+            raise StorageError(
+                f"cannot use {where}: check the address and the network; a web root can be read, not listed or written"
+            ) from error
+        raise StorageError(f"cannot reach {where}: check the endpoint, the bucket and the network") from error

@@ -9,6 +9,7 @@ Both start at multiples of the shard side on the global lattice.
 """
 
 import math
+import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numcodecs
 import numcodecs.blosc
 import numpy as np
 
+from mimtpy_cloud.errors import StorageError
 from mimtpy_cloud.io.georeference import spatial_ref_attrs
 from mimtpy_cloud.io.storage import Storage, open_storage
 from mimtpy_cloud.plan.chunks import tile_sides, time_chunks
@@ -33,6 +35,8 @@ _LEVEL = 5
 _CODEC = numcodecs.Blosc("lz4", clevel=_LEVEL, shuffle=numcodecs.Blosc.BITSHUFFLE)
 _MISSING = 2**64 - 1
 _INDEX_ENTRY, _CHECKSUM = 16, 4
+#: Uncompressed, block and compressed size, at byte 4 of the header.
+_BLOSC_SIZES, _BLOSC_HEADER = struct.Struct("<III"), 16
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,21 @@ def decode(data: Any, out: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         `out`.
+
+    Raises
+    ------
+    ValueError
+        If the data are not one whole chunk of that size.
     """
-    _CODEC.decode(data, out=out)
+    packed = memoryview(data).cast("B")
+    # Blosc trusts the sizes in its header, so they are compared with what is there
+    nbytes, _, size = _BLOSC_SIZES.unpack_from(packed, 4) if packed.nbytes > _BLOSC_HEADER else (-1, 0, 0)
+    if (nbytes, size) != (out.nbytes, packed.nbytes):
+        raise ValueError(f"{packed.nbytes} bytes are not one whole chunk of {out.nbytes}")
+    try:
+        _CODEC.decode(packed, out=out)
+    except RuntimeError as error:
+        raise ValueError(f"a chunk cannot be decompressed: {error}") from error
     return out
 
 
@@ -157,15 +174,24 @@ class ShardWriter:
         self._file.write(index + crc32c.crc32c(index).to_bytes(_CHECKSUM, "little"))
 
 
+def _read_index(storage: Storage, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Offsets and lengths of a shard's chunks, if their checksum agrees."""
+    import crc32c
+
+    size = math.prod(shape) * _INDEX_ENTRY
+    tail = storage.read_tail(key, size + _CHECKSUM)
+    if len(tail) < size + _CHECKSUM or crc32c.crc32c(tail[:size]).to_bytes(_CHECKSUM, "little") != tail[size:]:
+        raise ValueError("the shard index is damaged")
+    return np.frombuffer(tail[:size], dtype="<u8").reshape(*shape, 2)
+
+
 @lru_cache(maxsize=4096)
 def _shard_index(url: str, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Offsets and lengths of a shard's chunks; stores never change, so it is kept."""
-    size = math.prod(shape) * _INDEX_ENTRY
+    """Index of a shard, None if there is no shard; stores never change, so either is kept."""
     try:
-        tail = open_storage(url).read_tail(key, size + _CHECKSUM)
+        return _read_index(open_storage(url), key, shape)
     except FileNotFoundError:
         return None
-    return np.frombuffer(tail[:size], dtype="<u8").reshape(*shape, 2)
 
 
 def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
@@ -186,20 +212,17 @@ def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
     str
         What is wrong; empty if nothing is. An object that is not there holds no data.
     """
-    import crc32c
-
     try:
-        if not spec.dates:
+        if spec.dates:
+            _read_index(storage, key, spec.chunks_per_shard)
+        else:
             decode(storage.read(key), np.empty(spec.tile, spec.dtype))
-            return ""
-        size = math.prod(spec.chunks_per_shard) * _INDEX_ENTRY
-        tail = storage.read_tail(key, size + _CHECKSUM)
     except FileNotFoundError:
         return ""
-    except (OSError, RuntimeError, ValueError) as error:
-        return f"cannot be decoded ({error}); ingest the source again"
-    if len(tail) < size + _CHECKSUM or crc32c.crc32c(tail[:size]).to_bytes(_CHECKSUM, "little") != tail[size:]:
-        return "the shard index is damaged; ingest the source again"
+    except StorageError as error:
+        return str(error)
+    except ValueError as error:
+        return f"{error}; ingest the source again"
     return ""
 
 
@@ -237,6 +260,11 @@ class BandArray:
             Pixels wanted, inside `window`.
         dates : slice
             Dates wanted; ignored for a 2-D array.
+
+        Raises
+        ------
+        StorageError
+            If an object cannot be read or is damaged.
         """
         storage = open_storage(self.url)
         side = self.spec.tile[-1]
@@ -245,10 +273,14 @@ class BandArray:
             row, col = (tile.row - self.window.row) // side, (tile.col - self.window.col) // side
             origin = Window(part.n, self.window.row + row * side, self.window.col + col * side, side, side)
             rows, cols = tile.slices_in(origin)
-            if self.spec.dates:
-                self._read_shard(storage, f"{self.key}/c/0/{row}/{col}", target, (dates, rows, cols))
-            else:
-                self._read_chunk(storage, f"{self.key}/c/{row}/{col}", target, (rows, cols))
+            key = f"{self.key}/c/{'0/' if self.spec.dates else ''}{row}/{col}"
+            try:
+                if self.spec.dates:
+                    self._read_shard(storage, key, target, (dates, rows, cols))
+                else:
+                    self._read_chunk(storage, key, target, (rows, cols))
+            except ValueError as error:
+                raise StorageError(f"{self.url}/{key} is damaged: {error}; ingest the source again") from error
 
     def _read_chunk(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
         try:

@@ -28,15 +28,17 @@ def tile_sides(n: int) -> tuple[int, int]:
     Raises
     ------
     ResolutionError
-        If no side of at least 25 pixels divides a degree.
+        If no side of at least 25 pixels divides a degree, or there is no pixel.
 
     Examples
     --------
     >>> tile_sides(1250), tile_sides(125), tile_sides(100), tile_sides(1200)
     ((125, 625), (125, 125), (100, 100), (120, 600))
     """
-    shard = _largest_divisor(n, SHARD_SIDE)
-    inner = _largest_divisor(shard, INNER_SIDE)
+    if n < 1:
+        raise ResolutionError(f"a lattice needs at least one pixel a degree, got {n}")
+    inner = _largest_divisor(n, INNER_SIDE)
+    shard = inner * _largest_divisor(n // inner, SHARD_SIDE // inner)
     if inner < min(_SMALLEST_SIDE, n):
         raise ResolutionError(
             f"{n} pixels a degree cannot be tiled: no chunk side between {_SMALLEST_SIDE} and {INNER_SIDE} divides it; "

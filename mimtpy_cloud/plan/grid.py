@@ -106,11 +106,7 @@ class Grid:
         >>> Grid(100, 40, 0.01, 0.01, 8, 6).box((100.02, 39.96, 100.05, 39.99))
         (slice(1, 4, None), slice(2, 5, None))
         """
-        west, south, east, north = bounds
-        if not (west < east and south < north):
-            raise GridMismatchError(
-                f"a box is west, south, east, north with west < east and south < north, got {bounds}"
-            )
+        west, south, east, north = _box(bounds)
         rows = _centres((self.north - north) / self.dy, (self.north - south) / self.dy, self.ny)
         cols = _centres((west - self.west) / self.dx, (east - self.west) / self.dx, self.nx)
         if rows.start >= rows.stop or cols.start >= cols.stop:
@@ -165,13 +161,22 @@ class Grid:
             if c.ndim != 1 or c.size < 2:
                 raise GridMismatchError(f"coordinate {name} needs at least two pixel centres, got shape {c.shape}")
             step = sign * (float(c[-1]) - float(c[0])) / (c.size - 1)
-            if step <= 0 or not np.allclose(np.diff(c), sign * step, rtol=0, atol=ON_LATTICE * abs(step)):
+            if not 0 < step < math.inf or not np.allclose(np.diff(c), sign * step, rtol=0, atol=ON_LATTICE * abs(step)):
                 raise GridMismatchError(
                     f"coordinate {name} must be evenly spaced, x west to east and y north to south; sort it first"
                 )
             steps.append(step)
         dx, dy = steps
         return cls(float(x[0]) - dx / 2, float(y[0]) + dy / 2, dx, dy, x.size, y.size, crs)
+
+
+def _box(bounds: Bounds) -> Bounds:
+    west, south, east, north = bounds
+    if not (west < east and south < north and all(map(math.isfinite, bounds))):
+        raise GridMismatchError(
+            f"a box is west, south, east, north, finite, with west < east and south < north, got {bounds}"
+        )
+    return west, south, east, north
 
 
 def _centres(first: float, last: float, size: int) -> slice:
@@ -221,8 +226,13 @@ class Window:
         Returns
         -------
         Window
+
+        Raises
+        ------
+        GridMismatchError
+            If the bounds are malformed.
         """
-        west, south, east, north = bounds
+        west, south, east, north = _box(bounds)
         row, col = math.floor((90 - north) * n + ON_LATTICE), math.floor((west + 180) * n + ON_LATTICE)
         end_row, end_col = math.ceil((90 - south) * n - ON_LATTICE), math.ceil((east + 180) * n - ON_LATTICE)
         return cls(n, row, col, end_row - row, end_col - col)
@@ -249,11 +259,7 @@ class Window:
         GridMismatchError
             If the box is malformed.
         """
-        west, south, east, north = bounds
-        if not (west < east and south < north):
-            raise GridMismatchError(
-                f"a box is west, south, east, north with west < east and south < north, got {bounds}"
-            )
+        west, south, east, north = _box(bounds)
         rows = _centres((90 - north) * n, (90 - south) * n, 180 * n)
         cols = _centres((west + 180) * n, (east + 180) * n, 10**9)
         return cls(n, rows.start, cols.start, max(0, rows.stop - rows.start), max(0, cols.stop - cols.start))
@@ -302,7 +308,9 @@ class Window:
 
     @property
     def bands(self) -> tuple[int, ...]:
-        """One-degree bands that the window touches, north to south."""
+        """One-degree bands that the window touches, north to south; none if it is empty."""
+        if self.empty:
+            return ()
         return tuple(89 - b for b in range(self.row // self.n, (self.row + self.ny - 1) // self.n + 1))
 
     def band(self, band: int) -> "Window":
@@ -368,8 +376,10 @@ class Window:
         Yields
         ------
         Window
-            Parts of this window; together they cover it once.
+            Parts of this window; together they cover it once. None if it is empty.
         """
+        if self.empty:
+            return
         for row in range(self.row // tile * tile, self.row + self.ny, tile):
             for col in range(self.col // tile * tile, self.col + self.nx, tile):
                 yield self & Window(self.n, row, col, tile, tile)
@@ -409,8 +419,10 @@ class Window:
         Raises
         ------
         GridMismatchError
-            If the coordinates are not whole pixels of a lattice.
+            If the coordinates are not whole pixels of a lattice, or there are none.
         """
+        if not (x.size and y.size):
+            raise GridMismatchError("coordinates of no pixel have no place on the lattice; select at least one pixel")
         if n is None:
             n = round(1 / Grid.from_centres(x, y).dx)
         col, row = (float(x[0]) + 180) * n - 0.5, (90 - float(y[0])) * n - 0.5

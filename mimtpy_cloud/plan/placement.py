@@ -11,8 +11,8 @@ from mimtpy_cloud.plan.grid import ON_LATTICE, Grid, Window
 
 __all__ = ["Placement", "ProjectedPlacement", "RegularPlacement", "ScatteredPlacement"]
 
-#: Nearest source pixel of scattered points counts within this many pixel spacings.
-_REACH = 1.0
+#: The nearest source pixel of scattered points counts within this many pixel spacings: slopes stretch them.
+_REACH = 1.5
 
 
 class Placement(Protocol):
@@ -173,7 +173,8 @@ class ScatteredPlacement:
         )
         if not usable.any():
             raise SchemaError("a source in radar coordinates needs finite latitude and longitude layers, got none")
-        lat, lon = latitude[usable].astype("float64"), longitude[usable].astype("float64")
+        latitude, longitude = (np.where(usable, c, np.nan).astype("float64") for c in (latitude, longitude))
+        lat, lon = latitude[usable], longitude[usable]
         self.n = n
         half = 0.5 / n
         self.window = Window.covering(n, (lon.min() - half, lat.min() - half, lon.max() + half, lat.max() + half))
@@ -181,8 +182,8 @@ class ScatteredPlacement:
         self._scale = float(np.cos(np.radians(lat.mean())))
         points = np.column_stack([lon * self._scale, lat])
         self._tree = cKDTree(points)
-        near = self._tree.query(points[:: max(1, len(points) // 1000)], k=2)[0][:, 1]
-        self._spacing = float(np.median(near))
+        steps = (np.hypot(np.diff(latitude, axis=a), np.diff(longitude, axis=a) * self._scale) for a in (0, 1))
+        self._spacing = max((float(np.nanmedian(s)) for s in steps if np.isfinite(s).any()), default=1 / n) or 1 / n
 
     @property
     def ratio(self) -> tuple[float, float]:
@@ -194,7 +195,7 @@ class ScatteredPlacement:
         """Source row and column of the nearest pixel, NaN where none is near."""
         lon, lat = np.meshgrid(part.x, part.y)
         points = np.column_stack([lon.ravel() * self._scale, lat.ravel()])
-        reach = _REACH * max(1.5 * self._spacing, 0.75 / self.n)
+        reach = max(_REACH * self._spacing, 0.75 / self.n)
         distance, index = self._tree.query(points, distance_upper_bound=reach)
         found = np.isfinite(distance)
         rows, cols = np.full(found.size, np.nan), np.full(found.size, np.nan)

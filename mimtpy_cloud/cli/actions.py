@@ -1,0 +1,276 @@
+"""What the steps of a pipeline do: read products, operate lazily, write a store, GeoTIFFs and figures."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from mimtpy_cloud.cli.products import Progress, draw, join, labelled, open_product, write_geotiffs, write_store
+from mimtpy_cloud.cli.steps import Concatenate, Decompose, Plot
+from mimtpy_cloud.errors import SchemaError
+
+__all__ = ["Product", "concatenate", "decompose", "look_azimuth", "plot_product", "save", "write_product"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """
+    Files of one product.
+
+    Parameters
+    ----------
+    store : str
+        Zarr store with all variables.
+    maps : tuple of (str, str)
+        Path without suffix and variable of each GeoTIFF and figure.
+    """
+
+    store: str
+    maps: tuple[tuple[str, str], ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Store and GeoTIFFs."""
+        return (self.store, *(f"{stem}.tif" for stem, _ in self.maps))
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Figures."""
+        return tuple(f"{stem}.png" for stem, _ in self.maps)
+
+    @classmethod
+    def single(cls, stem: str, variable: str) -> "Product":
+        """
+        Name the files of a product with one map.
+
+        Parameters
+        ----------
+        stem : str
+            Path without suffix.
+        variable : str
+            Variable of the map.
+
+        Returns
+        -------
+        Product
+        """
+        return cls(f"{stem}.zarr", ((stem, variable),))
+
+
+def write_product(
+    ds: xr.Dataset, product: Product, provenance: Mapping[str, Any], progress: Progress | None = None
+) -> None:
+    """
+    Compute a dataset and write its store and GeoTIFFs.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Lazy 2-D product.
+    product : Product
+        Where to.
+    provenance : mapping
+        What made it.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+    """
+    write_store(ds, product.store, provenance=provenance, progress=progress)
+    write_geotiffs(product.store, {f"{stem}.tif": variable for stem, variable in product.maps})
+
+
+def save(
+    ds: xr.Dataset,
+    out: str,
+    stem: str,
+    maps: Mapping[str, str],
+    provenance: Mapping[str, Any],
+    *,
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """
+    Write a product where ``--out`` says: one file, or store, GeoTIFFs and figures in a folder.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Lazy 2-D product.
+    out : str
+        A name that ends in ``.zarr``, ``.tif`` or ``.png``, or a folder.
+    stem : str
+        Path of the store below the folder, without suffix.
+    maps : mapping of str to str
+        Name of each GeoTIFF and figure, without suffix -> variable; a single file shows the first.
+    provenance : mapping
+        What made it.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+
+    Returns
+    -------
+    tuple of str
+        What was written.
+    """
+    from mimtpy_cloud.export.geotiff import write_cog
+
+    first, suffix = next(iter(maps.values())), out.rpartition(".")[2].lower()
+    if suffix == "zarr":
+        write_store(ds, out, provenance=provenance, progress=progress)
+    elif suffix in ("tif", "tiff"):
+        write_cog(labelled(ds.assign_attrs(provenance=dict(provenance)), first), out, progress=progress)
+    elif suffix == "png":
+        draw(ds, out, Plot(), variable=first)
+    else:
+        store = join(out, f"{stem}.zarr")
+        folder = store.rpartition("/")[0]
+        product = Product(store, tuple((join(folder, name), variable) for name, variable in maps.items()))
+        write_product(ds, product, provenance, progress)
+        plot_product(product, Plot())
+        return product.files + product.figures
+    return (out,)
+
+
+def plot_product(product: Product, plot: Plot, progress: Progress | None = None) -> None:
+    """
+    Draw the maps of a written product.
+
+    Parameters
+    ----------
+    product : Product
+        What `write_product` wrote.
+    plot : Plot
+        How they look.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+    """
+    for number, (stem, variable) in enumerate(product.maps, 1):
+        draw(open_product(product.store), f"{stem}.png", plot, variable=variable)
+        if progress is not None:
+            progress(number, len(product.maps), "figures")
+
+
+def concatenate(
+    config: Concatenate,
+    stems: Sequence[str],
+    product: Product,
+    provenance: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> None:
+    """
+    Write the mosaic of stored products; the first keeps its datum.
+
+    Parameters
+    ----------
+    config : Concatenate
+        Step of the template.
+    stems : sequence of str
+        Paths of the products, without suffix.
+    product : Product
+        Where to.
+    provenance : mapping
+        What made it.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+
+    Raises
+    ------
+    DisconnectedTracksError
+        If a dataset overlaps no other.
+    """
+    from mimtpy_cloud.ops.mosaic import apply_adjustment, estimate_adjustment, mosaic
+
+    tracks = [open_product(f"{stem}.zarr") for stem in stems]
+    adjustment = estimate_adjustment(tracks, anchor=0).compute()
+    write_product(mosaic(tracks, adjustment), product, provenance, progress)
+    if config.rewrite:
+        folder = product.store.rpartition("/")[0]
+        for track, stem in zip(tracks[1:], stems[1:], strict=True):
+            name = f"{track.attrs.get('project') or track.attrs.get('track')}_{stem.rsplit('/', 1)[-1]}_offset"
+            ((_, variable),) = product.maps
+            write_product(apply_adjustment(track, adjustment), Product.single(f"{folder}/{name}", variable), provenance)
+
+
+def decompose(
+    config: Decompose,
+    stems: Sequence[str],
+    product: Product,
+    provenance: Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    same_direction: bool = False,
+) -> None:
+    """
+    Write horizontal and vertical motion from stored products.
+
+    Parameters
+    ----------
+    config : Decompose
+        Step of the template.
+    stems : sequence of str
+        Paths of the products, without suffix.
+    product : Product
+        Where to.
+    provenance : mapping
+        What made it.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+    same_direction : bool
+        Whether the tracks must share the orbit direction; the horizontal component is then along their look
+        azimuth, positive from ground to satellite, unless the step names another.
+
+    Raises
+    ------
+    SchemaError
+        If the orbit directions do not suit.
+    """
+    from mimtpy_cloud.ops.enu import invert_enu
+    from mimtpy_cloud.ops.reference import set_reference
+    from mimtpy_cloud.ops.select import select_box
+
+    tracks = [open_product(f"{stem}.zarr") for stem in stems]
+    if config.bbox is not None:
+        tracks = [select_box(track, config.bbox) for track in tracks]
+    if config.reference_point is not None:
+        tracks = [set_reference(track, point=config.reference_point) for track in tracks]
+    azimuth = config.azimuth
+    if same_direction and azimuth is None:
+        azimuth = look_azimuth(tracks)
+    write_product(invert_enu(tracks, "eu" if azimuth is None else azimuth), product, provenance, progress)
+
+
+def look_azimuth(tracks: Sequence[xr.Dataset]) -> float:
+    """
+    Average the azimuth from ground to satellite of tracks of one orbit direction.
+
+    Parameters
+    ----------
+    tracks : sequence of xr.Dataset
+        With attributes ``heading`` (degrees clockwise from north), ``look_side`` and ``orbit_direction``.
+
+    Returns
+    -------
+    float
+        Degrees clockwise from north, 0 to 360.
+
+    Raises
+    ------
+    SchemaError
+        If the orbit directions differ, or a heading is missing.
+
+    Examples
+    --------
+    >>> track = xr.Dataset(attrs={"heading": -12.0, "look_side": "right", "orbit_direction": "ascending"})
+    >>> round(look_azimuth([track, track]), 6)
+    258.0
+    """
+    directions = sorted({str(track.attrs.get("orbit_direction")) for track in tracks})
+    if len(directions) > 1:
+        raise SchemaError(f"overlap needs tracks of one orbit direction, got {', '.join(directions)}; use horzvert")
+    if missing := [str(t.attrs.get("track")) for t in tracks if not isinstance(t.attrs.get("heading"), int | float)]:
+        raise SchemaError(f"{', '.join(missing)} lacks the attribute heading; give the azimuth of the overlap step")
+    angles = [
+        math.radians(track.attrs["heading"] + (90 if track.attrs.get("look_side") == "left" else -90))
+        for track in tracks
+    ]
+    return math.degrees(math.atan2(sum(map(math.sin, angles)), sum(map(math.cos, angles)))) % 360

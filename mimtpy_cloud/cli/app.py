@@ -1,0 +1,101 @@
+"""The command ``mimtpy``."""
+
+import logging
+import sys
+import traceback
+from typing import Any, override
+
+import click
+
+from mimtpy_cloud._version import __version__
+from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
+from mimtpy_cloud.cli.commands.catalog import catalog
+from mimtpy_cloud.cli.commands.ingest import ingest
+from mimtpy_cloud.cli.commands.plot import plot
+from mimtpy_cloud.cli.commands.run import demo, run
+from mimtpy_cloud.errors import MimtpyError
+
+__all__ = ["cli", "main"]
+
+_HEADINGS: dict[str, tuple[click.Command, ...]] = {
+    "Data": (ingest, catalog),
+    "Analyse": (velocity, displacement, mosaic, decompose),
+    "Look": (plot,),
+    "Run": (run, demo),
+}
+
+
+class _Mimtpy(click.Group):
+    """Group whose help lists the verbs under headings, and whose errors are one line."""
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """
+        Write the verbs under their headings.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            Unused.
+        formatter : click.HelpFormatter
+            Where to.
+        """
+        for heading, commands in _HEADINGS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(str(c.name), c.get_short_help_str(limit=100)) for c in commands])
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        """
+        Run a verb; an error that the user can mend becomes one line and exit code 2.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            With the option ``--verbose``.
+
+        Returns
+        -------
+        object
+        """
+        try:
+            return super().invoke(ctx)
+        except (MimtpyError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            if ctx.params.get("verbose"):
+                click.echo(traceback.format_exc(), err=True, nl=False)
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("interrupted; what was finished is kept, and the same command may be run again", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Mimtpy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mimtpy")
+@click.option("-v", "--verbose", count=True, help="Show what is done, and where an error came from; -vv shows more.")
+def cli(verbose: int) -> None:
+    """
+    Combine InSAR tracks: velocities, mosaics, east and up from MintPy time series.
+
+    Start with your S1_*.he5 files:
+
+    \b
+      mimtpy ingest S1_*.he5 --root data
+      mimtpy catalog list --root data
+      mimtpy velocity A064 --root data --out products
+    """
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("mimtpy_cloud").setLevel(level)
+
+
+for _commands in _HEADINGS.values():
+    for _command in _commands:
+        cli.add_command(_command)
+
+
+def main() -> None:
+    """Run ``mimtpy`` with the arguments of the process."""
+    cli(prog_name="mimtpy")

@@ -1,0 +1,1 @@
+"""The verbs of ``mimtpy``, each a thin call of the library."""

@@ -1,0 +1,158 @@
+"""``mimtpy velocity, displacement, mosaic, decompose``."""
+
+from typing import Any
+
+import click
+
+from mimtpy_cloud.cli import options
+
+__all__ = ["decompose", "displacement", "mosaic", "velocity"]
+
+_OUT = "Folder for <project>/<type>/<name>.zarr, .tif and .png, or one file ending in .zarr, .tif or .png."
+_OUT_JOINT = "Folder for <type>/<name>.zarr, .tif and .png, or one file ending in .zarr, .tif or .png."
+
+
+@click.command()
+@click.argument("track")
+@options.root
+@options.dates
+@click.option(
+    "--exclude", multiple=True, metavar="DATE|FILE", help="Leave out a date, or those a file lists; repeat it."
+)
+@options.bbox
+@options.resolution
+@options.mask
+@options.out(".", _OUT)
+def velocity(track: str, root: str, out: str, exclude: tuple[str, ...], **choice: Any) -> None:
+    """
+    Estimate the line-of-sight velocity of a track.
+
+    Example:
+
+    \b
+      mimtpy velocity A064 --root data --start 2016-01-01 --out products
+      mimtpy velocity A064 --root data --bbox -119.5 36 -119 36.5 --out velocity.tif
+    """
+    _observe("velocity", track, root, out, exclude=exclude, **choice)
+
+
+@click.command()
+@click.argument("track")
+@options.root
+@options.dates
+@options.bbox
+@options.resolution
+@options.mask
+@options.out(".", _OUT)
+def displacement(track: str, root: str, out: str, **choice: Any) -> None:
+    """
+    Take the line-of-sight displacement between two dates.
+
+    Example:
+
+    \b
+      mimtpy displacement D128 --root data --start 2019-06-28 --end 2019-07-22 --out products
+    """
+    _observe("displacement", track, root, out, **choice)
+
+
+def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None:
+    from mimtpy_cloud.cli.inputs import open_observation
+    from mimtpy_cloud.cli.products import compact_dates, join
+
+    label, ds, provenance = open_observation(options.open_root(root, choice.pop("as_of")), track, type_, **choice)
+    name = f"{type_}_{compact_dates(ds)}".rstrip("_")
+    _save(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
+
+
+def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[str, Any]) -> None:
+    from mimtpy_cloud.cli.actions import save
+    from mimtpy_cloud.cli.console import progress_bar
+
+    with progress_bar(str(provenance["step"])) as progress:
+        files = save(ds, out, stem, maps, provenance, progress=progress)
+    for file in files:
+        click.echo(file)
+
+
+_TYPE = click.option(
+    "--type",
+    "type_",
+    type=click.Choice(["velocity", "displacement"]),
+    default="velocity",
+    show_default=True,
+    help="What to take of a track.",
+)
+
+
+@click.command()
+@click.argument("tracks", nargs=-1, required=True, metavar="TRACK|PRODUCT...")
+@options.root
+@_TYPE
+@options.dates
+@options.bbox
+@options.resolution
+@options.mask
+@options.out(".", _OUT_JOINT)
+def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: Any) -> None:
+    """
+    Join tracks, or products written before; the first keeps its datum.
+
+    Example:
+
+    \b
+      mimtpy mosaic A064 A137 --root data --out products
+      mimtpy mosaic products/A064/velocity/*.zarr products/A137/velocity/*.zarr --out mosaic.zarr
+    """
+    from mimtpy_cloud.cli.inputs import open_inputs
+    from mimtpy_cloud.cli.products import join, main_variable
+    from mimtpy_cloud.ops.mosaic import mosaic as join_tracks
+
+    labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
+    ds = join_tracks(datasets)
+    variable = main_variable(ds)
+    name = "_".join((*labels, "mosaic"))
+    _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **provenance})
+
+
+@click.command()
+@click.argument("tracks", nargs=-1, required=True, metavar="TRACK|PRODUCT...")
+@options.root
+@_TYPE
+@options.dates
+@click.option("--azimuth", type=float, metavar="DEG", help="Horizontal direction clockwise from north; default east.")
+@click.option("--reference", nargs=2, type=float, metavar="LON LAT", help="Point that becomes zero in every track.")
+@options.bbox
+@options.resolution
+@options.mask
+@options.out(".", _OUT_JOINT)
+def decompose(
+    tracks: tuple[str, ...],
+    root: str,
+    out: str,
+    type_: str,
+    azimuth: float | None,
+    reference: tuple[float, float] | None,
+    **choice: Any,
+) -> None:
+    """
+    Solve east and up from two or more tracks, or products written before.
+
+    Example:
+
+    \b
+      mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
+      mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
+    """
+    from mimtpy_cloud.cli.inputs import open_inputs
+    from mimtpy_cloud.cli.products import join
+    from mimtpy_cloud.ops.enu import invert_enu
+    from mimtpy_cloud.ops.reference import set_reference
+
+    _, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
+    if reference is not None:
+        datasets = [set_reference(ds, point=reference) for ds in datasets]
+    ds = invert_enu(datasets, "eu" if azimuth is None else azimuth)
+    horizontal = "east" if azimuth is None else "horizontal"
+    maps = {name: name for name in (horizontal, "up")}
+    _save(ds, out, join(type_, "_".join(maps)), maps, {"step": "decompose", **provenance})

@@ -1,0 +1,130 @@
+"""``mimtpy catalog``: look at what was ingested, and tend it."""
+
+from typing import Any
+
+import click
+
+from mimtpy_cloud.cli import options
+
+__all__ = ["catalog"]
+
+
+@click.group()
+def catalog() -> None:
+    """
+    See, search, check and clean what was ingested.
+
+    Example:
+
+    \b
+      mimtpy catalog list --root data
+      mimtpy catalog search --bbox -120 35 -118 37 --dates 2016-01-01 2018-01-01 --root data
+    """
+
+
+@catalog.command(name="list")
+@options.root
+def list_(root: str) -> None:
+    """
+    List the current products of all tracks.
+
+    Example:
+
+    \b
+      mimtpy catalog list --root s3://bucket/root
+    """
+    from mimtpy_cloud.cli.datasets import all_entries
+    from mimtpy_cloud.cli.tables import show_entries
+
+    show_entries(all_entries(options.open_root(root)))
+
+
+@catalog.command()
+@click.argument("track")
+@options.root
+@click.option("--as-of", metavar="TIME", help="Show the catalog as it was at this time, UTC.")
+def show(track: str, root: str, as_of: str | None) -> None:
+    """
+    Show everything about the products of a track or project.
+
+    Example:
+
+    \b
+      mimtpy catalog show A064 --root data
+    """
+    from mimtpy_cloud.cli.console import show_table
+    from mimtpy_cloud.cli.datasets import matching_entries
+    from mimtpy_cloud.cli.tables import facts
+
+    for entry in matching_entries(options.open_root(root, as_of), track):
+        show_table(("", ""), facts(entry).items())
+        click.echo()
+
+
+@catalog.command()
+@options.bbox
+@click.option("--track", metavar="NAME", help="Such as A064.")
+@click.option("--resolution", metavar="NAME", help="Such as standard.")
+@click.option("--dates", nargs=2, metavar="START END", help="With an acquisition between these dates.")
+@options.root
+def search(bbox: Any, track: str | None, resolution: str | None, dates: tuple[str, str] | None, root: str) -> None:
+    """
+    Find products by place, track, resolution and dates.
+
+    Example:
+
+    \b
+      mimtpy catalog search --bbox -120 35 -118 37 --resolution standard --root data
+    """
+    from mimtpy_cloud.cli.datasets import all_entries, describe_entries
+    from mimtpy_cloud.cli.tables import show_entries
+    from mimtpy_cloud.errors import TrackNotFoundError
+
+    start, end = dates or (None, None)
+    found = options.open_root(root)
+    entries = found.search(bbox=bbox, track=track, resolution=resolution, start=start, end=end)
+    if not entries:
+        raise TrackNotFoundError(f"nothing found; the catalog has {describe_entries(all_entries(found))}")
+    show_entries(entries)
+
+
+@catalog.command()
+@options.root
+@click.pass_context
+def verify(ctx: click.Context, root: str) -> None:
+    """
+    Check that every store that the catalog names is there and whole.
+
+    Example:
+
+    \b
+      mimtpy catalog verify --root data
+    """
+    from mimtpy_cloud.catalog.maintenance import verify as find_problems
+
+    problems = find_problems(root)
+    for problem in problems:
+        click.echo(f"{problem.key}: {problem.message}")
+    click.echo(f"{len(problems)} problems" if problems else "all stores are whole", err=True)
+    ctx.exit(1 if problems else 0)
+
+
+@catalog.command()
+@options.root
+@click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Also drop replaced revisions this old.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+def gc(root: str, older_than: float | None, *, dry_run: bool) -> None:
+    """
+    Remove stores that no catalog entry names, and old revisions.
+
+    Example:
+
+    \b
+      mimtpy catalog gc --older-than 90 --dry-run --root data
+    """
+    from mimtpy_cloud.catalog.maintenance import gc as collect
+
+    removed = collect(root, older_than_days=older_than, dry_run=dry_run)
+    for store in removed:
+        click.echo(store)
+    click.echo(f"{len(removed)} stores {'would be ' if dry_run else ''}removed", err=True)

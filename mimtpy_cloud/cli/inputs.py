@@ -1,0 +1,112 @@
+"""Open what a command names: tracks of a catalog, or products written before."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import xarray as xr
+
+from mimtpy_cloud.catalog.index import Catalog, open_catalog
+from mimtpy_cloud.catalog.tracks import open_entry
+from mimtpy_cloud.cli.datasets import find_dataset
+from mimtpy_cloud.cli.products import observe, open_product
+from mimtpy_cloud.errors import SchemaError
+
+__all__ = ["open_inputs", "open_observation"]
+
+_SUFFIXES = (".zarr", ".tif", ".tiff")
+
+
+def open_observation(
+    catalog: Catalog,
+    track: str,
+    type_: str,
+    *,
+    bbox: tuple[float, float, float, float] | None = None,
+    resolution: str | None = None,
+    product: str | None = None,
+    **dates_and_mask: Any,
+) -> tuple[str, xr.Dataset, dict[str, Any]]:
+    """
+    Open a track and reduce it to velocity or displacement.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where it is.
+    track : str
+        Track or project name.
+    type_ : str
+        ``"velocity"`` or ``"displacement"``.
+    bbox : tuple of float, optional
+        West, south, east, north.
+    resolution, product : str, optional
+        Names that narrow the choice.
+    **dates_and_mask : object
+        Options of `mimtpy_cloud.cli.products.observe`.
+
+    Returns
+    -------
+    label : str
+        Folder name of its products.
+    ds : xr.Dataset
+        Lazy 2-D product.
+    provenance : dict
+        Datasets, revisions and root.
+    """
+    found = find_dataset(catalog, track, resolution=resolution, product=product)
+    ds = observe(open_entry(catalog.root, found.entry, bbox=found.within(bbox)), type_, **dates_and_mask)
+    return found.label, ds, {"datasets": [track], "revisions": [found.entry.revision], "root": catalog.root}
+
+
+def open_inputs(
+    root: str, names: Sequence[str], type_: str, *, least: int, as_of: str | None = None, **choice: Any
+) -> tuple[list[str], list[xr.Dataset], dict[str, Any]]:
+    """
+    Open tracks of a catalog and products written before, in any mixture.
+
+    Parameters
+    ----------
+    root : str
+        Root URL; read only if a name is no product.
+    names : sequence of str
+        Track or project names, and paths that end in ``.zarr``.
+    type_ : str
+        What to take of a track.
+    least : int
+        How many are needed.
+    as_of : str, optional
+        UTC time of the catalog.
+    **choice : object
+        Options of `open_observation`; the box holds for products too.
+
+    Returns
+    -------
+    labels : list of str
+        Short names.
+    datasets : list of xr.Dataset
+        Lazy.
+    provenance : dict
+        Datasets and revisions.
+
+    Raises
+    ------
+    SchemaError
+        If there are too few.
+    """
+    from mimtpy_cloud.ops.select import select_box
+
+    if len(names) < least:
+        raise SchemaError(f"expected at least {least} tracks or products, got {', '.join(names)}")
+    labels, datasets, revisions = [], [], []
+    for name in names:
+        if name.lower().rstrip("/").endswith(_SUFFIXES):
+            ds = open_product(name.rstrip("/"))
+            label, bbox = name.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0], choice.get("bbox")
+            datasets.append(ds if bbox is None else select_box(ds, bbox))
+            revisions += ds.attrs.get("provenance", {}).get("revisions", [])
+        else:
+            label, ds, provenance = open_observation(open_catalog(root, as_of=as_of), name, type_, **choice)
+            datasets.append(ds)
+            revisions += provenance["revisions"]
+        labels.append(label)
+    return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}

@@ -1,0 +1,162 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mimtpy_cloud.catalog.index import Catalog
+
+__all__ = ["bbox", "dates", "mask", "open_root", "out", "resolution", "root"]
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def root(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--root``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option(
+        "--root",
+        envvar="MIMTPY_ROOT",
+        show_envvar=True,
+        default=".",
+        show_default=True,
+        metavar="URL",
+        help="Folder or object-store URL of the catalog.",
+    )(command)
+
+
+def _checked_box(_ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+    if value is None:
+        return None
+    west, south, east, north = value
+    if not (-360 <= west < east <= 360 and -90 <= south < north <= 90):
+        raise click.BadParameter(
+            f"expected west south east north with west < east and south < north, got {' '.join(map(str, value))}"
+        )
+    return value
+
+
+def bbox(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--bbox``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option(
+        "--bbox",
+        nargs=4,
+        type=float,
+        callback=_checked_box,
+        metavar="W S E N",
+        help="Only pixels with centres in this box, degrees.",
+    )(command)
+
+
+def dates(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--start`` and ``--end``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    end = click.option("--end", metavar="DATE", help="Last date, nearest acquisition; default the last.")
+    start = click.option("--start", metavar="DATE", help="First date, nearest acquisition; default the first.")
+    return start(end(command))
+
+
+def resolution(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--resolution``, ``--product`` and ``--as-of``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    as_of = click.option("--as-of", metavar="TIME", help="Use the catalog as it was at this time, UTC.")
+    product = click.option("--product", metavar="NAME", help="Which product, if a track has several.")
+    name = click.option("--resolution", metavar="NAME", help="Default: the only one there is, or standard.")
+    return name(product(as_of(command)))
+
+
+def mask(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--mask/--no-mask``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option("--mask/--no-mask", default=True, show_default=True, help="Drop unusable pixels.")(command)
+
+
+def out(default: str, help_: str) -> _Decorator:
+    """
+    Add ``--out``.
+
+    Parameters
+    ----------
+    default : str
+        Folder.
+    help_ : str
+        What is written.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option("--out", default=default, show_default=True, metavar="URL", help=help_)
+
+
+def open_root(url: str, as_of: str | None = None) -> "Catalog":
+    """
+    Open the catalog that ``--root`` names.
+
+    Parameters
+    ----------
+    url : str
+        Root.
+    as_of : str, optional
+        UTC time.
+
+    Returns
+    -------
+    Catalog
+    """
+    from mimtpy_cloud.catalog.index import open_catalog
+
+    return open_catalog(url, as_of=as_of)

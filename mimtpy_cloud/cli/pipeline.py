@@ -1,0 +1,414 @@
+"""Run a template: plan a graph of steps, then work through it and report on each.
+
+A step reads stored products and writes stored products, so that a later step, or a later run, opens what an
+earlier one wrote. A step that fails takes along only those that need it.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import xarray as xr
+
+from mimtpy_cloud.catalog.index import Catalog, open_catalog
+from mimtpy_cloud.catalog.tracks import open_entry
+from mimtpy_cloud.cli.actions import Product, concatenate, decompose, plot_product, write_product
+from mimtpy_cloud.cli.datasets import Dataset, all_entries, resolve_dataset
+from mimtpy_cloud.cli.keys import squeeze
+from mimtpy_cloud.cli.products import Progress, compact_dates, exists, join, observe
+from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Template
+from mimtpy_cloud.cli.template import load_template
+from mimtpy_cloud.errors import MimtpyError, TemplateError, TrackNotFoundError
+from mimtpy_cloud.schema import require_variables
+
+__all__ = ["STEP_NAMES", "Step", "StepResult", "plan_steps", "run_template", "select_steps"]
+
+_log = logging.getLogger(__name__)
+
+STEP_NAMES = ("extract", "mask", "coherence", "concatenate", "horzvert", "overlap", "plot")
+_STEP_ALIASES = {
+    "velcumu": "extract",
+    "velocitydisplacement": "extract",
+    "concatenation": "concatenate",
+    "mosaic": "concatenate",
+    "decompose": "horzvert",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One node of the graph.
+
+    Parameters
+    ----------
+    key : str
+        Unique name, such as ``"extract KilaueaSenAT124 velocity"``.
+    name : str
+        One of `STEP_NAMES`.
+    project : str
+        Project, or name of the joined product.
+    needs : tuple of str
+        Keys of the steps whose products it reads.
+    outputs : tuple of str
+        Paths or URLs that it writes.
+    run : callable
+        Does it; None if it cannot be done.
+    error : str
+        Why it cannot be done, found while planning; empty if it can.
+    """
+
+    key: str
+    name: str
+    project: str
+    needs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    run: Callable[[], None] | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """
+    What became of a step.
+
+    Parameters
+    ----------
+    name, project : str
+        As in `Step`.
+    status : str
+        ``"done"``, ``"failed"``, ``"skipped"`` or, in a dry run, ``"planned"``.
+    outputs : tuple of str
+        What it wrote, or would write.
+    error : str
+        Why it failed or was skipped.
+    """
+
+    name: str
+    project: str
+    status: str
+    outputs: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A product that a later step reads: the step that writes it, and where; without a name the step cannot run."""
+
+    step: str
+    folder: str = ""
+    name: str = ""
+    revisions: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        return join(self.folder, self.name)
+
+
+@dataclass
+class _Plan:
+    """Steps planned so far, and the products that later steps may name."""
+
+    template: Template
+    catalog: Catalog
+    out: str
+    steps: list[Step] = field(default_factory=list)
+    sources: dict[tuple[str, str], _Source] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.entries = all_entries(self.catalog)
+
+    def resolve(self, name: str) -> Dataset:
+        extract = self.template.extract
+        resolution = extract.resolution if extract else None
+        return resolve_dataset(self.entries, name, resolution=resolution, where=self.catalog.root)
+
+    def provenance(self, step: str, datasets: Iterable[str], revisions: Iterable[str]) -> dict[str, Any]:
+        return {
+            "template": self.template.path,
+            "step": step,
+            "datasets": list(datasets),
+            "revisions": list(dict.fromkeys(revisions)),
+            "root": self.catalog.root,
+        }
+
+    def fail(self, name: str, project: str, type_: str, error: Exception) -> str:
+        key = f"{name} {project} {type_}"
+        self.steps.append(Step(key, name, project, error=_reason(error)))
+        return key
+
+    def add(
+        self,
+        name: str,
+        project: str,
+        type_: str,
+        product: Product,
+        run: Callable[[], None],
+        *,
+        needs: Iterable[str] = (),
+    ) -> str:
+        """Add a step that writes a product, and one that draws its figures."""
+        key = f"{name} {project} {type_}"
+        if any(step.key == key for step in self.steps):
+            return key  # one dataset by two names
+        before = tuple(dict.fromkeys(filter(None, needs)))
+        self.steps.append(Step(key, name, project, before, product.files, run))
+        plot = self.template.plot
+        if plot is not None and (not plot.types or type_ in plot.types):
+            draw = partial(plot_product, product, plot)
+            self.steps.append(Step(f"plot of {key}", "plot", project, (key,), product.figures, draw))
+        return key
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MimtpyError) else f"{type(error).__name__}: {text}"
+
+
+# --- planning -----------------------------------------------------------------------------------------------
+
+
+def plan_steps(template: Template, catalog: Catalog, *, out: str = ".") -> list[Step]:
+    """
+    Plan the graph of steps that a template asks for.
+
+    Parameters
+    ----------
+    template : Template
+        From `load_template`.
+    catalog : Catalog
+        Where its datasets are.
+    out : str
+        Folder or URL of the products.
+
+    Returns
+    -------
+    list of Step
+        In an order in which every step comes after those it needs. Only the index was read.
+
+    Raises
+    ------
+    CatalogError
+        If the catalog is empty.
+    """
+    plan = _Plan(template, catalog, out)
+    if template.extract:
+        _plan_extract(plan, template.extract)
+    for name, layer in (("mask", template.mask), ("coherence", template.coherence)):
+        if layer:
+            _plan_layer(plan, name, layer)
+    for mosaic in template.concatenate:
+        _plan_joint(plan, "concatenate", mosaic, concatenate)
+    if template.horzvert:
+        _plan_joint(plan, "horzvert", template.horzvert, decompose)
+    if template.overlap:
+        _plan_joint(plan, "overlap", template.overlap, partial(decompose, same_direction=True))
+    return plan.steps
+
+
+def _plan_extract(plan: _Plan, extract: Extract) -> None:
+    for name in extract.datasets:
+        for type_ in extract.types:
+            try:
+                dataset = plan.resolve(name)
+                source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(extract.bbox))
+                ds = observe(
+                    source, type_, start=extract.start, end=extract.end, exclude=extract.exclude, mask=extract.mask
+                )
+            except Exception as error:  # noqa: BLE001 - one project must not stop the others
+                key = plan.fail("extract", name, type_, error)
+                plan.sources[name, type_] = _Source(key)
+                continue
+            folder = join(plan.out, dataset.label, type_)
+            base = f"{type_}_{compact_dates(ds)}".rstrip("_")
+            product = Product.single(join(folder, base), type_)
+            provenance = plan.provenance("extract", [name], [dataset.entry.revision])
+            run = partial(write_product, ds, product, provenance)
+            key = plan.add("extract", dataset.label, type_, product, run)
+            found = _Source(key, folder, base, (dataset.entry.revision,))
+            plan.sources[name, type_] = plan.sources[dataset.label, type_] = found
+
+
+def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
+    for dataset_name in layer.datasets:
+        try:
+            dataset = plan.resolve(dataset_name)
+            source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(None))
+            ds = _layer(source, layer)
+        except Exception as error:  # noqa: BLE001 - one project must not stop the others
+            plan.fail(name, dataset_name, layer.variable, error)
+            continue
+        base = "mask" if layer.variable == "valid" else layer.variable
+        product = Product.single(join(plan.out, dataset.label, name, base), layer.variable)
+        provenance = plan.provenance(name, [dataset_name], [dataset.entry.revision])
+        plan.add(name, dataset.label, name, product, partial(write_product, ds, product, provenance))
+
+
+def _layer(source: xr.Dataset, layer: Layer) -> xr.Dataset:
+    wanted = [layer.variable, "valid"] if layer.mask else [layer.variable]
+    require_variables(str(source.attrs.get("project", "the dataset")), source.data_vars, *wanted)
+    ds = source[wanted].drop_vars("time", errors="ignore")
+    return ds.assign({layer.variable: ds[layer.variable].where(ds["valid"])}) if layer.mask else ds
+
+
+def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action: Callable[..., None]) -> None:
+    """Plan a step that reads the products of several datasets, once for each type."""
+    extract = plan.template.extract
+    types = (config.names[0].partition("_")[0],) if config.names else extract.types if extract else ("velocity",)
+    names = config.names or ("",) * len(config.datasets)
+    project = "+".join(config.datasets)
+    for type_ in types:
+        try:
+            sources = [_find(plan, dataset, type_, n) for dataset, n in zip(config.datasets, names, strict=True)]
+        except Exception as error:  # noqa: BLE001 - one step must not stop the others
+            key = plan.fail(name, project, type_, error)
+            if isinstance(config, Concatenate) and config.outname:
+                plan.sources[config.outname, type_] = _Source(key)
+            continue
+        folder = join(plan.out, config.outdir, type_)
+        if isinstance(config, Concatenate):
+            base = config.outname or f"{sources[0].name or type_}_mosaic"
+            product = Product.single(join(folder, base), type_)
+        else:
+            base = "_".join(config.outnames)
+            horizontal = "east" if config.azimuth is None and name == "horzvert" else "horizontal"
+            maps = zip(config.outnames, (horizontal, "up"), strict=True)
+            product = Product(join(folder, f"{base}.zarr"), tuple((join(folder, out), v) for out, v in maps))
+        revisions = tuple(revision for source in sources for revision in source.revisions)
+        provenance = plan.provenance(name, config.datasets, revisions)
+        run = partial(action, config, [source.stem for source in sources], product, provenance)
+        key = plan.add(name, project, type_, product, run, needs=[source.step for source in sources])
+        if isinstance(config, Concatenate):
+            plan.sources[base, type_] = _Source(key, folder, base, revisions)
+
+
+def _find(plan: _Plan, dataset: str, type_: str, name: str) -> _Source:
+    """Find the product of a dataset: of a step of this run, or one that an earlier run wrote."""
+    folder = join(plan.out, dataset, type_)
+    source = plan.sources.get((dataset, type_))
+    if source is None:
+        try:
+            label = plan.resolve(dataset).label
+        except TrackNotFoundError:
+            if not (name and exists(join(folder, f"{name}.zarr"))):
+                raise
+        else:
+            folder, source = join(plan.out, label, type_), plan.sources.get((label, type_))
+    if source is not None and (not name or not source.name or source.name == name):
+        return source
+    if name:
+        return _Source("", source.folder if source else folder, name)
+    raise TemplateError(
+        f"{dataset} has no {type_} product in this template; add it to mimtpy.velocity_displacement.dataset "
+        "or name an earlier product by dataname"
+    )
+
+
+# --- running ------------------------------------------------------------------------------------------------
+
+
+def select_steps(names: Sequence[str] | None) -> tuple[str, ...]:
+    """
+    Check names of steps.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Names or older names, such as ``"velcumu"``; all steps if None.
+
+    Returns
+    -------
+    tuple of str
+        Of `STEP_NAMES`.
+
+    Raises
+    ------
+    TemplateError
+        If one is unknown.
+
+    Examples
+    --------
+    >>> select_steps(["velcumu", "plot"])
+    ('extract', 'plot')
+    """
+    if names is None:
+        return STEP_NAMES
+    wanted = [_STEP_ALIASES.get(squeeze(name), name.lower()) for name in names]
+    if unknown := [name for name in wanted if name not in STEP_NAMES]:
+        raise TemplateError(f"no step {', '.join(unknown)}; the steps are {', '.join(STEP_NAMES)}")
+    return tuple(wanted)
+
+
+def run_template(
+    path: str | os.PathLike[str],
+    *,
+    root: str | Catalog,
+    out: str = ".",
+    steps: Sequence[str] | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> list[StepResult]:
+    """
+    Run a template.
+
+    Parameters
+    ----------
+    path : str or path
+        Template, ``key = value`` text or YAML.
+    root : str or Catalog
+        Where `ingest` wrote.
+    out : str
+        Folder or URL of the products.
+    steps : sequence of str, optional
+        Only these; what others would have written is read from an earlier run.
+    dry_run : bool
+        Only plan.
+    progress : callable, optional
+        ``progress(done, total, unit)`` after each step.
+
+    Returns
+    -------
+    list of StepResult
+        In the order of work. A failed step is reported, not raised, and the steps that need it are skipped.
+
+    Raises
+    ------
+    TemplateError
+        If the template or a step name has problems.
+    CatalogError
+        If the catalog is empty.
+    """
+    wanted = select_steps(steps)
+    template = load_template(path)
+    catalog = root if isinstance(root, Catalog) else open_catalog(root)
+    plan = plan_steps(template, catalog, out=out)
+    lost = {step.key: step.error for step in plan if step.run is None}
+    planned = [step for step in plan if step.name in wanted]
+    results: list[StepResult] = []
+    for step in planned:
+        results.append(_result(step, lost, dry_run=dry_run))
+        if results[-1].error:
+            lost[step.key] = results[-1].error
+        if progress is not None:
+            progress(len(results), len(planned), "steps")
+    return results
+
+
+def _result(step: Step, lost: Mapping[str, str], *, dry_run: bool) -> StepResult:
+    """Run a step, unless it cannot be done or one that it needs is lost."""
+    if step.run is None:
+        return StepResult(step.name, step.project, "failed", (), step.error)
+    if missing := [f"{key} ({lost[key]})" for key in step.needs if key in lost]:
+        return StepResult(step.name, step.project, "skipped", (), f"it needs {'; '.join(missing)}")
+    if dry_run:
+        return StepResult(step.name, step.project, "planned", step.outputs)
+    _log.info("%s", step.key)
+    try:
+        step.run()
+    except Exception as error:  # noqa: BLE001 - one project must not stop the others
+        _log.info("%s failed", step.key, exc_info=True)
+        return StepResult(step.name, step.project, "failed", (), _reason(error))
+    return StepResult(step.name, step.project, "done", step.outputs)

@@ -1,0 +1,403 @@
+"""Products of the command line: a Zarr store, a Cloud Optimized GeoTIFF and a figure that share a name."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import xarray as xr
+
+from mimtpy_cloud.cli.steps import Plot
+from mimtpy_cloud.errors import MimtpyError, SchemaError, StorageError
+from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.schema import require_dims, require_variables
+
+__all__ = [
+    "compact_dates",
+    "draw",
+    "exists",
+    "join",
+    "labelled",
+    "main_variable",
+    "observe",
+    "open_product",
+    "write_geotiffs",
+    "write_store",
+]
+
+#: ``progress(done, total, unit)``
+Progress = Callable[[int, int, str], None]
+#: How far an acquisition may be from a date that is asked for.
+MAX_GAP_DAYS = 24
+#: Unit of a product -> unit that its map shows, and the factor between them.
+_SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
+#: What a map shows of a product, first that it has.
+_SHOWN = (
+    "velocity",
+    "displacement",
+    "east",
+    "horizontal",
+    "up",
+    "north",
+    "temporal_coherence",
+    "avg_spatial_coherence",
+    "valid",
+)
+
+#: Attributes of the dataset that a single map keeps.
+_KEPT = (
+    "sensor",
+    "track",
+    "product",
+    "project",
+    "start_date",
+    "end_date",
+    "reference_point",
+    "reference_date",
+    "provenance",
+)
+
+
+def join(base: str, *parts: str) -> str:
+    """
+    Join a path or URL; an absolute part or a URL starts anew.
+
+    Parameters
+    ----------
+    base : str
+        Folder or URL.
+    *parts : str
+        Parts below it; empty ones are skipped.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> join("s3://bucket/out", "", "velocity", "a.zarr"), join("out", "/data", "b"), join(".", "c")
+    ('s3://bucket/out/velocity/a.zarr', '/data/b', 'c')
+    """
+    for part in filter(None, parts):
+        fresh = "://" in part or os.path.isabs(part) or base in ("", ".")  # noqa: PTH117 - may be a URL
+        base = part if fresh else f"{base.rstrip('/')}/{part}"
+    return base
+
+
+def exists(url: str) -> bool:
+    """
+    Tell whether a path or URL is there.
+
+    Parameters
+    ----------
+    url : str
+        Path or fsspec URL.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    StorageError
+        If the scheme of the URL is unknown.
+    """
+    from fsspec.core import url_to_fs
+
+    try:
+        fs, path = url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise StorageError(f"cannot open {url}: {error}") from error
+    return bool(fs.exists(path))
+
+
+def observe(
+    ds: xr.Dataset,
+    type_: str,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    exclude: Sequence[str] = (),
+    mask: bool = True,
+) -> xr.Dataset:
+    """
+    Reduce a track to its velocity, or to the displacement between two dates.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Canonical dataset; one that holds a velocity already is taken as it is.
+    type_ : str
+        ``"velocity"`` or ``"displacement"``.
+    start, end : str, optional
+        Dates, nearest acquisition; first and last by default.
+    exclude : sequence of str
+        Dates to leave out of the velocity, or one file that lists them.
+    mask : bool
+        Whether unusable pixels become NaN.
+
+    Returns
+    -------
+    xr.Dataset
+        Lazy 2-D product with ``start_date`` and ``end_date``.
+
+    Raises
+    ------
+    SchemaError
+        If the track has no time series and something else than its whole velocity is asked for.
+    DateError
+        If no acquisition is near a date.
+    """
+    from mimtpy_cloud.ops.rate import displacement_between, estimate_velocity
+    from mimtpy_cloud.ops.select import mask_invalid
+
+    if "displacement" not in ds and "velocity" in ds:
+        if type_ != "velocity" or start or end or exclude:
+            raise SchemaError(
+                f"{ds.attrs.get('track', 'this track')} holds a velocity without its time series; "
+                "ask for its velocity, without dates"
+            )
+        product = ds
+    elif type_ == "velocity":
+        first, last = (_nearest(ds, day) for day in (start, end))
+        product = estimate_velocity(ds, first, last, _exclude_dates(exclude))
+    else:
+        require_dims("displacement", ds["displacement"].dims, "time", "y", "x")
+        dates = ds.indexes["time"]
+        product = displacement_between(ds, start or dates[0], end or dates[-1])
+    return mask_invalid(product) if mask and "valid" in product else product
+
+
+def _nearest(ds: xr.Dataset, day: str | None) -> Any:
+    """Acquisition nearest to a day, if there is one."""
+    from mimtpy_cloud.plan.dates import nearest_date
+
+    if day is None or "time" not in ds.indexes:
+        return day
+    dates = ds.indexes["time"].to_numpy()
+    return dates[nearest_date(dates, day, MAX_GAP_DAYS)]
+
+
+def _exclude_dates(exclude: Sequence[str]) -> Any:
+    """Give a list of dates as such, and one file name as a name."""
+    single = len(exclude) == 1 and not exclude[0].replace("-", "").isdigit()
+    return exclude[0] if single else tuple(exclude)
+
+
+def compact_dates(ds: xr.Dataset) -> str:
+    """
+    Write the dates of a product as its file name holds them.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        With ``start_date`` and ``end_date``, ISO.
+
+    Returns
+    -------
+    str
+        Such as ``"20150205_20200714"``; empty if the product has none.
+
+    Examples
+    --------
+    >>> compact_dates(xr.Dataset(attrs={"start_date": "2015-02-05", "end_date": "2020-07-14"}))
+    '20150205_20200714'
+    """
+    dates = [str(ds.attrs[name]).replace("-", "") for name in ("start_date", "end_date") if ds.attrs.get(name)]
+    return "_".join(dates)
+
+
+def main_variable(ds: xr.Dataset) -> str:
+    """
+    Choose the variable that a map of a product shows.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    SchemaError
+        If it holds no 2-D variable, or several of which none is known.
+    """
+    maps = [str(name) for name, variable in ds.data_vars.items() if variable.dims == ("y", "x")]
+    for name in _SHOWN:
+        if name in maps:
+            return name
+    if len(maps) == 1:
+        return maps[0]
+    raise SchemaError(f"which variable to show? This product has {', '.join(maps) or 'no map'}; name one by --variable")
+
+
+def open_product(url: str) -> xr.Dataset:
+    """
+    Open a product that was written before.
+
+    Parameters
+    ----------
+    url : str
+        A ``.zarr`` store, or a GeoTIFF, whose dataset has one variable named by its file.
+
+    Returns
+    -------
+    xr.Dataset
+        Lazy, with a ``spatial_ref`` coordinate.
+
+    Raises
+    ------
+    StorageError
+        If there is no such product, or it cannot be read.
+    """
+    if not exists(url):
+        raise StorageError(f"no product {url}; {_beside(url)}")
+    try:
+        is_tiff = url.lower().endswith((".tif", ".tiff"))
+        return _open_geotiff(url) if is_tiff else _open_store(url)
+    except MimtpyError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise StorageError(f"{url} is no product that can be read: {error}") from error
+
+
+def _beside(url: str) -> str:
+    """Tell which products lie beside a path, for a message."""
+    from fsspec.core import url_to_fs
+
+    fs, path = url_to_fs(url)
+    folder = path.rstrip("/").rpartition("/")[0]
+    if not fs.isdir(folder):
+        return f"nor is there a folder {folder}"
+    names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(folder, detail=False))
+    found = [name for name in names if name.endswith((".zarr", ".tif", ".tiff"))]
+    return f"{folder} has {', '.join(found[:10]) or 'no .zarr or .tif'}"
+
+
+def _open_store(url: str) -> xr.Dataset:
+    ds: xr.Dataset = xr.open_zarr(url, chunks={}, decode_coords="all")
+    return ds
+
+
+def _open_geotiff(url: str) -> xr.Dataset:
+    import rasterio
+    import rioxarray
+
+    with rasterio.open(url) as file:
+        if file.count != 1:
+            raise StorageError(f"{url} has {file.count} bands; expected a map with one")
+        tags, units, name = file.tags(), file.units[0], file.descriptions[0]
+        long_name = file.tags(1).get("long_name")
+    raster: Any = rioxarray.open_rasterio(url, masked=True, chunks={}, parse_coordinates=False)
+    west, dx, _, north, _, dy = map(float, raster["spatial_ref"].attrs["GeoTransform"].split())
+    grid = Grid(west, north, dx, -dy, raster.sizes["x"], raster.sizes["y"])
+    array = raster.squeeze("band", drop=True).assign_coords(x=grid.x, y=grid.y)
+    name = name or url.rsplit("/", 1)[-1].partition(".")[0]
+    array.attrs = {"units": units or "1", "long_name": long_name or name}
+    more = json.loads(tags.pop("PROVENANCE", "{}"))
+    attrs = {key: value for key, value in tags.items() if key in _KEPT} | more
+    return xr.Dataset({name: array}, attrs=attrs)
+
+
+def write_store(ds: xr.Dataset, url: str, *, provenance: Mapping[str, Any], progress: Progress | None = None) -> None:
+    """
+    Compute a product and write it with its provenance.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+    url : str
+        Path or URL of the store.
+    provenance : mapping
+        What made it: template, step, datasets, revisions.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+    """
+    from mimtpy_cloud.export.zarr import write_zarr
+
+    write_zarr(ds.assign_attrs(provenance=dict(provenance)), url, progress=progress)
+
+
+def write_geotiffs(store: str, maps: Mapping[str, str]) -> None:
+    """
+    Write maps of a stored product as Cloud Optimized GeoTIFFs.
+
+    Parameters
+    ----------
+    store : str
+        Store that `write_store` wrote; it is read again rather than computed again.
+    maps : mapping of str to str
+        Path or URL of each file -> name of its variable.
+    """
+    from mimtpy_cloud.export.geotiff import write_cog
+
+    ds = open_product(store)
+    for url, name in maps.items():
+        write_cog(labelled(ds, name), url)
+
+
+def labelled(ds: xr.Dataset, name: str) -> xr.DataArray:
+    """
+    Take one map with those attributes of its dataset that say what it is.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+    name : str
+        Variable.
+
+    Returns
+    -------
+    xr.DataArray
+
+    Raises
+    ------
+    SchemaError
+        If it has no such variable.
+    """
+    require_variables("this product", ds.data_vars, name)
+    return ds[name].assign_attrs({key: ds.attrs[key] for key in _KEPT if key in ds.attrs} | ds[name].attrs)
+
+
+def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options: Any) -> None:
+    """
+    Draw a map of a product.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+    url : str
+        Path or URL of the figure.
+    plot : Plot
+        Faults, colours, reference, and limits in m or m/yr.
+    variable : str
+        What to show; the main variable if empty.
+    **options : object
+        Further options of `mimtpy_cloud.view.map.plot_map`.
+
+    Raises
+    ------
+    SchemaError
+        If the product has no such variable.
+    """
+    from mimtpy_cloud.view.map import plot_map, save_figure
+
+    array = labelled(ds, variable or main_variable(ds))
+    if plot.limits is not None:
+        unit, factor = _SHOWN_UNITS.get(str(array.attrs.get("units")), (str(array.attrs.get("units")), 1.0))
+        options |= {"unit": unit, "limits": (plot.limits[0] * factor, plot.limits[1] * factor)}
+    figure = plot_map(
+        array,
+        faults=[join(plot.folder or "", fault) for fault in plot.faults],
+        fault_colors=plot.colours,
+        fault_styles=plot.styles,
+        reference_point="auto" if plot.reference is None else join(plot.folder or "", plot.reference),
+        **options,
+    )
+    save_figure(figure, url)

@@ -1,0 +1,164 @@
+"""Synthetic tracks with known truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from lazy import no_compute
+
+from mimtpy_cloud.errors import DateError, ReferencePointError, SchemaError
+from mimtpy_cloud.kernels.landscape import Landscape
+from mimtpy_cloud.ops.simulate import simulate_scene, true_velocity
+from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.schema import VARIABLES
+
+WINDOW = Window.covering(50, (36.0, 37.2, 37.8, 38.8))
+DATES = np.array(["2019-01-04", "2019-03-05", "2019-09-13", "2020-01-11"], "datetime64[D]")
+
+
+@pytest.fixture(scope="module")
+def noisy() -> xr.Dataset:
+    return simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], seed=3).compute()
+
+
+@pytest.fixture(scope="module")
+def exact() -> xr.Dataset:
+    return simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], noise=0).compute()
+
+
+def test_without_noise_the_displacement_is_the_projected_truth(exact):
+    east, north, up = true_velocity(exact.x, exact.y.values[:, None])
+    los = east * exact.los_east + north * exact.los_north + up * exact.los_up
+    lon, lat = exact.attrs["reference_point"]
+    rate = los - los.sel(x=lon, y=lat, method="nearest")
+    years = (DATES - DATES[1]).astype(int) / 365.25
+    for i, year in enumerate(years):
+        d = exact.displacement[i]
+        good = np.isfinite(d)
+        assert good.sum() > 2000
+        np.testing.assert_allclose(d.values[good], (rate * year).values[good], atol=2e-8)
+
+
+def test_the_reference_date_and_the_reference_pixel_are_zero(noisy):
+    lon, lat = noisy.attrs["reference_point"]
+    assert (noisy.displacement.sel(x=lon, y=lat, method="nearest") == 0).all()
+    reference = noisy.displacement.sel(time=noisy.attrs["reference_date"])
+    assert (reference.fillna(0) == 0).all()
+    assert float(noisy.perpendicular_baseline.sel(time="2019-03-05")) == 0
+    assert float(abs(noisy.displacement.isel(time=0)).max()) > 1e-3
+
+
+@given(
+    chunks=st.tuples(st.integers(1, 4), st.integers(25, 90)),
+    rows=st.tuples(st.integers(0, 30), st.integers(40, 80)),
+    cols=st.tuples(st.integers(0, 30), st.integers(50, 90)),
+)
+def test_bits_depend_on_neither_chunks_nor_other_dates(noisy, chunks, rows, cols):
+    chunked = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], seed=3, chunks=chunks)
+    part = chunked.isel(y=slice(*rows), x=slice(*cols), time=[1, 3]).compute()
+    xr.testing.assert_identical(part, noisy.isel(y=slice(*rows), x=slice(*cols), time=[1, 3]))
+
+
+def test_building_a_scene_computes_nothing():
+    with no_compute():
+        ds = simulate_scene(Window.covering(1250, (30, 30, 40, 40)), dates=DATES, reference_point=(34.0, 34.0))
+    assert all(array.chunks for array in ds.data_vars.values())
+    assert ds.displacement.chunks[1][0] == 625
+
+
+def test_equal_arguments_give_equal_task_names(noisy):
+    twice = [simulate_scene(WINDOW, dates=DATES, seed=3).displacement.data.name for _ in range(2)]
+    assert twice[0] == twice[1]
+    assert simulate_scene(WINDOW, dates=DATES, seed=4).displacement.data.name != twice[0]
+
+
+def test_seeds_dates_and_tracks_have_independent_noise(exact):
+    def noise(orbit, seed):
+        ds = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], relative_orbit=orbit, seed=seed)
+        return (ds.displacement - exact.displacement).compute()
+
+    one = noise(64, 0)
+    good = exact.valid.values
+    assert 1e-3 < float(one[0].values[good].std()) < 8e-3
+    for other in (noise(64, 1)[0], noise(137, 0)[0], one[2]):
+        assert abs(np.corrcoef(one[0].values[good], other.values[good])[0, 1]) < 0.9
+        assert not np.allclose(one[0].values[good], other.values[good])
+
+
+def test_noise_scales_linearly(exact, noisy):
+    half = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], seed=3, noise=0.5).compute()
+    np.testing.assert_allclose(
+        (half.displacement - exact.displacement) * 2, noisy.displacement - exact.displacement, atol=1e-7
+    )
+
+
+def test_the_footprint_is_a_tilted_rectangle_inside_the_window(exact):
+    seen = np.isfinite(exact.los_up.values)
+    assert 0.5 < seen.mean() < 0.9
+    assert not seen[0, -1]  # flying north-north-west: the north-east corner is outside
+    assert not seen[-1, 0]
+    assert seen[0].any() or seen[1].any()
+    for name in ("displacement", "height", "temporal_coherence", "slant_range"):
+        assert not np.isfinite(exact[name].values[..., ~seen]).any()
+    assert not exact.valid.values[~seen].any()
+
+
+def test_water_has_no_data_and_forests_are_not_valid(exact):
+    water, valid = exact.is_water.values, exact.valid.values
+    seen = np.isfinite(exact.los_up.values)
+    assert water.any()
+    assert not np.isfinite(exact.displacement.values[:, water]).any()
+    forest = seen & ~water & ~valid
+    assert forest.any()
+    assert np.isfinite(exact.displacement.values[:, forest]).all()
+    assert (exact.temporal_coherence.values[valid] >= 0.7).all()
+    assert np.isfinite(exact.displacement.values[:, valid]).all()
+
+
+@pytest.mark.parametrize(("direction", "side"), [("ascending", -1), ("descending", 1)])
+def test_the_satellite_is_west_of_ascending_and_east_of_descending_scenes(direction, side):
+    ds = simulate_scene(WINDOW, dates=DATES, orbit_direction=direction, relative_orbit=71, noise=0).compute()
+    assert ds.attrs["track"] == f"{direction[0].upper()}071"
+    assert ds.attrs["orbit_direction"] == direction
+    assert (np.sign(ds.los_east.values[np.isfinite(ds.los_east)]) == side).all()
+    row = ds.los_up.isel(y=WINDOW.ny // 2).dropna("x")
+    assert (np.diff(row) * side > 0).mean() > 0.9  # incidence grows away from the track (hills tilt nothing)
+    length = np.sqrt(ds.los_east**2 + ds.los_north**2 + ds.los_up**2)
+    np.testing.assert_allclose(length.values[np.isfinite(length)], 1, atol=1e-6)
+    assert ds.attrs["mintpy"]["ORBIT_DIRECTION"] == direction.upper()
+
+
+def test_variables_follow_the_schema(noisy):
+    for name, array in noisy.data_vars.items():
+        expected = VARIABLES[name]
+        assert (array.dims, str(array.dtype)) == (expected.dims, expected.dtype), name
+        assert array.attrs["units"] == expected.units
+    assert Window.of(noisy.x.values, noisy.y.values) == WINDOW
+    assert noisy.attrs["reference_date"] == "2019-03-05"
+
+
+def test_the_truth_is_that_of_the_landscape_asked_for():
+    land = replace(Landscape(), slip_rate=0.0, volume_rate=0.0)
+    assert all((v == 0).all() for v in true_velocity([37.0, 37.5], 38.0, landscape=land))
+    still = simulate_scene(WINDOW, dates=DATES, noise=0, landscape=land).displacement.compute()
+    assert (still.fillna(0) == 0).all()
+    assert abs(true_velocity(37.0, 38.5)[0]) > 5e-3
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"dates": DATES[:1]}, DateError, "at least two increasing dates"),
+        ({"dates": DATES[::-1]}, DateError, "increasing"),
+        ({"reference_date": "2019-01-05"}, DateError, "one of the dates"),
+        ({"reference_point": (30.0, 38.0)}, ReferencePointError, "choose one nearer to"),
+        ({"orbit_direction": "sideways"}, SchemaError, "ascending"),
+        ({"relative_orbit": 0}, SchemaError, "1 to 999"),
+    ],
+)
+def test_impossible_scenes_say_why(change, error, message):
+    with pytest.raises(error, match=message):
+        simulate_scene(WINDOW, **({"dates": DATES} | change))
