@@ -11,7 +11,7 @@ from dask.base import tokenize
 
 from mimtpy_cloud.catalog.index import Catalog, Entry, open_catalog
 from mimtpy_cloud.errors import TrackNotFoundError
-from mimtpy_cloud.io.bands import TrackArray
+from mimtpy_cloud.io.bands import TrackArray, block_of
 from mimtpy_cloud.io.store import ArraySpec, BandArray
 from mimtpy_cloud.plan.grid import Bounds, Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
@@ -52,7 +52,7 @@ def open_track(
     Returns
     -------
     xr.Dataset
-        Canonical dataset on the lattice; one dask block a shard. The index is read (one request),
+        Canonical dataset on the lattice; one dask block a shard, or a row of its chunks. The index is read (one request),
         no pixel is.
 
     Raises
@@ -107,7 +107,9 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
         if window.empty:
             have = ", ".join(f"{v:.4f}" for v in entry.bounds)
             raise TrackNotFoundError(f"{entry.track} has no pixel in {tuple(bbox)}; it covers W, S, E, N = {have}")
-    variables = {name: _variable(root, entry, name, window) for name in entry.variables}
+    specs = {name: _spec(entry, name) for name in entry.variables}
+    block = block_of(specs.values())
+    variables = {name: _variable(root, entry, spec, window, block) for name, spec in specs.items()}
     if entry.perpendicular_baseline:
         baseline = np.array(entry.perpendicular_baseline, "float32")
         variables["perpendicular_baseline"] = xr.Variable(
@@ -122,15 +124,18 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     return xr.Dataset(variables, coords=_coordinates(entry, window), attrs=attrs)
 
 
-def _variable(root: str, entry: Entry, name: str, window: Window) -> xr.Variable:
-    variable = VARIABLES[name]
-    spec = ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in variable.dims else 0)
+def _spec(entry: Entry, name: str) -> ArraySpec:
+    return ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in VARIABLES[name].dims else 0)
+
+
+def _variable(root: str, entry: Entry, spec: ArraySpec, window: Window, block: tuple[int, int]) -> xr.Variable:
+    name, variable = spec.name, VARIABLES[spec.name]
     bands = tuple(
         BandArray(root, f"{entry.store_key(band)}/{name}", spec, entry.band_window(band))
         for band in entry.bands
         if not (entry.band_window(band) & window).empty
     )
-    array = TrackArray(spec, window, bands)
+    array = TrackArray(spec, window, bands, block)
     lazy = da.from_array(  # type: ignore[no-untyped-call]
         array,
         chunks=array.chunks,

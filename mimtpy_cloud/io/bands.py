@@ -1,7 +1,8 @@
 """All bands of a track as one array that reads only what is asked for."""
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from mimtpy_cloud.io.store import ArraySpec, BandArray
 from mimtpy_cloud.plan.grid import Window
 
-__all__ = ["TrackArray"]
+__all__ = ["TrackArray", "block_of"]
+
+_LARGEST_BLOCK = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ class TrackArray:
         Pixels of the whole array.
     bands : tuple of BandArray
         Parts that hold data; pixels outside them are no data.
+    block : tuple of int
+        Rows and columns of a dask block; see `block_of`.
     """
 
     spec: ArraySpec
     window: Window
     bands: tuple[BandArray, ...]
+    block: tuple[int, int]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,9 +57,8 @@ class TrackArray:
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """Dask chunks: one block a tile, borders at multiples of the tile on the global lattice."""
-        side = self.spec.tile[-1]
-        rows, cols = (_pieces(s.start, s.stop, side) for s in (self.window.rows, self.window.cols))
+        """Dask chunks, with borders at multiples of the block on the global lattice."""
+        rows, cols = _pieces(self.window.rows, self.block[0]), _pieces(self.window.cols, self.block[1])
         return ((self.spec.dates,), rows, cols) if self.spec.dates else (rows, cols)
 
     def __getitem__(self, key: Sequence[slice | int]) -> np.ndarray:
@@ -93,6 +98,28 @@ def _forward(key: slice | int, size: int) -> tuple[slice, slice | int]:
     return slice(start, stop), slice(None, None, picked.step)
 
 
-def _pieces(start: int, stop: int, side: int) -> tuple[int, ...]:
+def block_of(specs: Iterable[ArraySpec]) -> tuple[int, int]:
+    """
+    Choose one block of pixels for all variables of a track.
+
+    Parameters
+    ----------
+    specs : iterable of ArraySpec
+        Variables, on one lattice.
+
+    Returns
+    -------
+    rows, columns : int
+        A tile; a tile of a long series is cut into rows of inner chunks, so that the blocks of a
+        few threads fit into little memory, and one stays near its processor.
+    """
+    longest = max(specs, key=lambda spec: spec.dates)
+    side = longest.tile[-1]
+    small = math.prod(longest.tile) * longest.dtype.itemsize <= _LARGEST_BLOCK
+    return (side if small else longest.chunk[-2]), side
+
+
+def _pieces(span: slice, side: int) -> tuple[int, ...]:
+    start, stop = span.start, span.stop
     edges = [start, *range((start // side + 1) * side, stop, side), stop]
     return tuple(b - a for a, b in itertools.pairwise(edges))

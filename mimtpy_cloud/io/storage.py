@@ -27,7 +27,11 @@ __all__ = ["LocalStorage", "ObjectStorage", "Storage", "open_storage"]
 _MAX_CONFLICTS = 60
 _PART_BYTES = 8 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: How an object store says so where obstore has no error of its own for it.
+_DENIED = ("403 Forbidden", "401 Unauthorized", "AccessDenied")
 _PERMISSION = "check the credentials and the bucket's policy (AWS_SKIP_SIGNATURE=true reads a public bucket)"
+#: Environment variables that a client depends on start so.
+_SETTINGS = ("AWS_", "AZURE_", "GOOGLE_")
 #: Environment variables that name an S3 endpoint, the strongest first.
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 #: With one of them the environment says who asks; without, the AWS config files may.
@@ -48,7 +52,7 @@ class Storage(Protocol):
         """Last `length` bytes of a key; all of it if it is shorter."""
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
-        """Buffers of the (offset, length) parts of a key, in order."""
+        """Buffers of the (offset, length) parts of a key, in order, each valid until the next; short at the end."""
 
     def write(self, key: str, data: bytes) -> None:
         """Create or replace a key as a whole."""
@@ -146,13 +150,11 @@ class LocalStorage:
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         """Read parts of a key one after the other, so that only one is held."""
-        with _reading(path := self._path(key)):
-            handle = os.open(path, os.O_RDONLY)
-        try:
+        buffer = memoryview(bytearray(max((length for _, length in ranges), default=0)))
+        with _reading(path := self._path(key)), path.open("rb", buffering=0) as file:
             for offset, length in ranges:
-                yield os.pread(handle, length, offset)
-        finally:
-            os.close(handle)
+                count = os.preadv(file.fileno(), [buffer[:length]], offset)
+                yield buffer[:count]
 
     def write(self, key: str, data: bytes) -> None:
         """Write a key as a whole."""
@@ -279,9 +281,10 @@ class ObjectStorage:
         with _translated(self.url, key):
             file = obstore.open_writer(self._store, key, buffer_size=_PART_BYTES, max_concurrency=4)
         with contextlib.ExitStack() as upload:
-            yield upload.enter_context(file)
+            upload.enter_context(file)
+            yield _Upload(file, self.url, key)
             with _translated(self.url, key):
-                upload.close()  # completes it; only errors of this step are the store's
+                upload.close()  # completes it
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Replace a key by conditional PUT, again from the start when another writer was faster."""
@@ -340,8 +343,25 @@ class ObjectStorage:
         return ObjectStore(_object_store(f"{self.url}/{prefix}".rstrip("/")), read_only=read_only)
 
 
-@lru_cache(maxsize=256)
+class _Upload:
+    """A stream whose errors are told apart from those of the block that writes to it."""
+
+    def __init__(self, file: Any, url: str, key: str) -> None:
+        self._file, self._url, self._key = file, url, key
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        with _translated(self._url, self._key):
+            return int(self._file.write(data))
+
+
 def _object_store(url: str) -> Any:
+    return _connected(url, frozenset((k, v) for k, v in os.environ.items() if k.startswith(_SETTINGS)))
+
+
+@lru_cache(maxsize=256)
+def _connected(url: str, _settings: frozenset[tuple[str, str]]) -> Any:
+    """One client a URL, for as long as the environment stays as it is."""
     from obstore.store import from_url
 
     try:
@@ -445,7 +465,7 @@ def _translated(url: str, key: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise StorageError(f"no permission for {where}: {_PERMISSION}") from error
     except (BaseError, NotImplementedError, OSError) as error:
-        if "403 Forbidden" in str(error) or "401 Unauthorized" in str(error):
+        if any(sign in str(error) for sign in _DENIED):
             raise StorageError(f"no permission for {where}: {_PERMISSION}") from error
         if url.startswith(("http://", "https://")):
             raise StorageError(
