@@ -69,6 +69,8 @@ VARIABLES: dict[str, Variable] = {
     "displacement": Variable(_TYX, "float32", "m", "line-of-sight displacement, toward the satellite positive"),
     "velocity": Variable(_YX, "float32", "m/yr", "line-of-sight velocity, toward the satellite positive"),
     "velocity_std": Variable(_YX, "float32", "m/yr", "standard deviation of the line-of-sight velocity"),
+    "intercept": Variable(_YX, "float32", "m", "line-of-sight displacement of the fitted line at start_date"),
+    "count": Variable(_YX, "int16", "1", "number of dates with data"),
     "valid": Variable(_YX, "bool", "1", "usable data"),
     "temporal_coherence": Variable(_YX, "float32", "1", "temporal coherence"),
     "avg_spatial_coherence": Variable(_YX, "float32", "1", "average spatial coherence"),

@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
-from he5files import ATTRS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimtpy_cloud.io.attributes import Metadata
-from mimtpy_cloud.io.canonical import coordinates, decode_look
-from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.io.canonical import decode_look
 
 
 def vector(incidence, azimuth, **options):
@@ -44,12 +41,3 @@ def test_heading_angle_layer_holds_azimuths_or_headings():
 @pytest.mark.parametrize(("incidence", "azimuth"), [(0, 102), (np.nan, 102), (39, 0), (39, np.nan)])
 def test_fill_gives_nan_in_all_components(incidence, azimuth):
     assert np.isnan(vector(incidence, azimuth)[:2]).all()
-
-
-def test_coordinates_say_what_they_are():
-    utm = coordinates(Grid(297600, 4132000, 800, 800, 3, 2, "EPSG:32611"))
-    assert utm["y"][2]["units"] == utm["x"][2]["units"] == "m"
-    assert "UTM zone 11N" in utm["spatial_ref"][2]["crs_wkt"]
-    degrees = coordinates(Metadata(ATTRS, "a").grid)
-    assert degrees["y"][2]["standard_name"] == "latitude"
-    assert np.all(np.diff(degrees["y"][1]) < 0)

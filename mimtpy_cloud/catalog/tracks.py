@@ -12,6 +12,7 @@ from dask.base import tokenize
 from mimtpy_cloud.catalog.index import Catalog, Entry, open_catalog
 from mimtpy_cloud.errors import TrackNotFoundError
 from mimtpy_cloud.io.bands import TrackArray, block_of
+from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.store import ArraySpec, BandArray
 from mimtpy_cloud.plan.grid import Bounds, Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
@@ -149,13 +150,7 @@ def _variable(root: str, entry: Entry, spec: ArraySpec, window: Window, block: t
 
 
 def _coordinates(entry: Entry, window: Window) -> dict[str, Any]:
-    from mimtpy_cloud.io.georeference import spatial_ref
-
-    coordinates: dict[str, Any] = {
-        "y": xr.Variable("y", window.y, {"units": "degrees_north", "standard_name": "latitude"}),
-        "x": xr.Variable("x", window.x, {"units": "degrees_east", "standard_name": "longitude"}),
-        SPATIAL_REF: spatial_ref(window.grid),
-    }
+    found: dict[str, Any] = dict(coordinates(window.x, window.y, "EPSG:4326"))
     if entry.dates:
-        coordinates["time"] = np.array(entry.dates, "datetime64[ns]")
-    return coordinates
+        found["time"] = ("time", np.array(entry.dates, "datetime64[ns]"), {"long_name": "acquisition date"})
+    return found

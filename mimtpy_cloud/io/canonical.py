@@ -12,12 +12,12 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.attributes import Metadata
+from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.hdf5 import Layer, block_shape
 from mimtpy_cloud.kernels.look import azimuth_from_heading, los_unit_vector
-from mimtpy_cloud.plan.grid import Grid
-from mimtpy_cloud.schema import LOS, SPATIAL_REF, VARIABLES
+from mimtpy_cloud.schema import LOS, VARIABLES
 
-__all__ = ["ROLES", "assemble", "coordinates", "describe"]
+__all__ = ["ROLES", "assemble", "describe"]
 
 #: Roles of layers that a reader may name, and the type of their values.
 ROLES: dict[str, str] = {
@@ -51,42 +51,11 @@ _CUBES = ("displacement", "baseline_cube")
 _EXTRA_ATTRS = {
     "latitude": {"units": "degrees_north", "long_name": "latitude of the pixel"},
     "longitude": {"units": "degrees_east", "long_name": "longitude of the pixel"},
-    "intercept": {"units": "m", "long_name": "displacement at the first used date"},
 }
 #: No radar looks this steeply in degrees, so smaller angles are in radians.
 _RADIANS_BELOW = 3.0
 #: Satellites near the poles: a look azimuth lies here, a heading never does (degrees, absolute).
 _AZIMUTH_RANGE = (80.0, 125.0)
-
-
-def coordinates(grid: Grid) -> dict[str, Any]:
-    """
-    Build the coordinates of a grid: pixel centres, and the reference system.
-
-    Parameters
-    ----------
-    grid : Grid
-        Grid of the source.
-
-    Returns
-    -------
-    dict
-        ``y`` (descending), ``x`` (ascending) and ``spatial_ref``.
-    """
-    from pyproj import CRS
-
-    crs = CRS.from_user_input(grid.crs)
-    if crs.is_geographic:
-        y_attrs = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude of pixel centres"}
-        x_attrs = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude of pixel centres"}
-    else:
-        y_attrs = {"units": "m", "standard_name": "projection_y_coordinate", "long_name": "northing of pixel centres"}
-        x_attrs = {"units": "m", "standard_name": "projection_x_coordinate", "long_name": "easting of pixel centres"}
-    return {
-        "y": ("y", grid.y, y_attrs),
-        "x": ("x", grid.x, x_attrs),
-        SPATIAL_REF: ((), 0, {"crs_wkt": crs.to_wkt()}),
-    }
 
 
 def describe(name: str, array: xr.DataArray) -> xr.DataArray:
@@ -169,7 +138,7 @@ def assemble(
     if meta.is_radar:
         out |= _geolocation(arrays, meta)
     coords: dict[str, Any] = {} if dates is None else {"time": ("time", dates, {"long_name": "acquisition date"})}
-    coords |= {} if meta.grid is None else coordinates(meta.grid)
+    coords |= {} if meta.grid is None else coordinates(meta.grid.x, meta.grid.y, meta.grid.crs)
     names = [*(name for name in VARIABLES if name in out), *(name for name in _EXTRA_ATTRS if name in out)]
     return xr.Dataset({name: describe(name, out[name]) for name in names}, coords, _attributes(layers, meta))
 

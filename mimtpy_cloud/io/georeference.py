@@ -7,8 +7,9 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.schema import SPATIAL_REF
 
-__all__ = ["spatial_ref", "spatial_ref_attrs"]
+__all__ = ["coordinates", "spatial_ref_attrs"]
 
 
 @lru_cache(maxsize=16)
@@ -35,17 +36,32 @@ def spatial_ref_attrs(grid: Grid) -> dict[str, Any]:
     return {**dict(_crs_attrs(grid.crs)), "GeoTransform": " ".join(repr(float(v)) for v in grid.transform)}
 
 
-def spatial_ref(grid: Grid) -> xr.Variable:
+def coordinates(x: np.ndarray, y: np.ndarray, crs: str) -> dict[str, xr.Variable]:
     """
-    Make the scalar variable that carries the coordinate system.
+    Build the coordinates of a grid.
 
     Parameters
     ----------
-    grid : Grid
-        Pixel grid.
+    x, y : np.ndarray
+        Pixel centres, `x` ascending and `y` descending.
+    crs : str
+        Coordinate reference system.
 
     Returns
     -------
-    xr.Variable
+    dict
+        ``y``, ``x`` and ``spatial_ref``, which has no transform: a selection would leave a stale one
+        behind, and readers find it from the pixel centres.
     """
-    return xr.Variable((), np.int32(0), spatial_ref_attrs(grid))
+    attrs = dict(_crs_attrs(crs))
+    if attrs.get("grid_mapping_name") == "latitude_longitude":
+        y_attrs = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude of pixel centres"}
+        x_attrs = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude of pixel centres"}
+    else:
+        y_attrs = {"units": "m", "standard_name": "projection_y_coordinate", "long_name": "northing of pixel centres"}
+        x_attrs = {"units": "m", "standard_name": "projection_x_coordinate", "long_name": "easting of pixel centres"}
+    return {
+        "y": xr.Variable("y", y, y_attrs),
+        "x": xr.Variable("x", x, x_attrs),
+        SPATIAL_REF: xr.Variable((), np.int32(0), attrs),
+    }

@@ -14,7 +14,8 @@ import xarray as xr
 from dask.base import tokenize
 
 from mimtpy_cloud.errors import SourceFormatError
-from mimtpy_cloud.io.canonical import coordinates, describe
+from mimtpy_cloud.io.canonical import describe
+from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.hdf5 import SourceFile, block_shape
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, track_name
@@ -190,7 +191,9 @@ def open_licsbas(folder: str | os.PathLike[str]) -> xr.Dataset:
         "mintpy": {},
     }
     names = ("velocity", "velocity_std", "valid", *LOS)
-    return xr.Dataset({name: describe(name, arrays[name]) for name in names}, coordinates(first.grid), attrs)
+    grid = first.grid
+    coords = coordinates(grid.x, grid.y, grid.crs)
+    return xr.Dataset({name: describe(name, arrays[name]) for name in names}, coords, attrs)
 
 
 def _locate_layers(folder: str) -> dict[str, _Raster]:

@@ -22,12 +22,7 @@ from mimtpy_cloud.schema import VARIABLES, require_dims, require_variables
 __all__ = ["displacement_between", "estimate_velocity"]
 
 _YEARS = {"elapsed": years_elapsed, "mintpy": years_mintpy}
-_FITTED = {
-    "velocity": VARIABLES["velocity"].attrs,
-    "velocity_std": VARIABLES["velocity_std"].attrs,
-    "intercept": {"units": "m", "long_name": "line-of-sight displacement of the fitted line at start_date"},
-    "count": {"units": "1", "long_name": "number of dates with data"},
-}
+_FITTED = ("velocity", "velocity_std", "intercept", "count")
 
 
 def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: float = 24) -> xr.Dataset:
@@ -164,7 +159,7 @@ def _fit(series: xr.DataArray, years: np.ndarray) -> dict[str, xr.DataArray]:
     fitted = {name: results.isel(quantity=i, drop=True) for i, name in enumerate(_FITTED)}
     fitted["count"] = fitted["count"].astype(np.int16)
     for name, result in fitted.items():
-        result.attrs = dict(_FITTED[name])
+        result.attrs = VARIABLES[name].attrs
     return fitted
 
 
