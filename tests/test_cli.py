@@ -1,0 +1,319 @@
+"""The command line, as a new user meets it."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from synthetic import lattice_dataset, look_vector, small_window
+
+from mimtpy_cloud._version import __version__
+from mimtpy_cloud.cli import console
+from mimtpy_cloud.cli.app import cli
+from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
+
+DATES = ["2020-01-01", "2020-01-13", "2020-01-25", "2020-02-06"]
+SPAN = "20200101_20200206"
+
+
+def run(*args, code=0, **options):
+    """Run ``mimtpy`` and return its result, after checking the exit code."""
+    result = CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="mimtpy", **options)
+    assert result.exit_code == code, result.output + str(result.exception)
+    return result
+
+
+def commands(group=cli, path=()):
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Folder with two S1_*.he5 files and the catalog that ``mimtpy ingest`` made of them."""
+    folder = tmp_path_factory.mktemp("cli")
+    for track, azimuth, heading in (("A064", 102.0, -12.0), ("D071", -102.0, -168.0)):
+        look = look_vector(39.0, azimuth)
+        ds = lattice_dataset(
+            small_window(20, 25),
+            dates=DATES,
+            velocity=0.012 * look[0] - 0.008 * look[2],
+            los_azimuth_angle=azimuth,
+            track=track,
+            project=f"SynthSen{track}",
+            heading=heading,
+            orbit_direction="ascending" if track[0] == "A" else "descending",
+        )
+        write_hdfeos5(ds.chunk(), folder / f"S1_{track}.he5")
+    files = sorted(folder.glob("*.he5"))
+    result = run("ingest", *files, "--root", folder / "root", "--resolution", "veryLowRes")
+    assert "SynthSenA064" in result.stdout
+    assert result.stderr.startswith("ingest: ")
+    return folder
+
+
+@pytest.fixture
+def root(folder, monkeypatch):
+    """Root of the catalog, also as the default of ``--root``."""
+    monkeypatch.setenv("MIMTPY_ROOT", str(folder / "root"))
+    return folder / "root"
+
+
+# --- help ---------------------------------------------------------------------------------------------------
+
+
+def test_help_groups_the_verbs():
+    lines = run("--help").output.splitlines()
+    headings = {"Data:", "Analyse:", "Look:", "Run:"}
+    groups, heading = {}, None
+    for line in lines:
+        if line in headings:
+            heading = line
+        elif heading and line.startswith("  ") and not line.startswith("   "):
+            groups.setdefault(heading, []).append(line.split()[0])
+    assert groups == {
+        "Data:": ["ingest", "catalog"],
+        "Analyse:": ["velocity", "displacement", "mosaic", "decompose"],
+        "Look:": ["plot"],
+        "Run:": ["run", "demo"],
+    }
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
+def test_every_verb_has_an_example_of_itself(path):
+    text = run(*path, "--help").output
+    example = text.partition("Example:")[2]
+    assert f"mimtpy {' '.join(path)}" in example
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['mimtpy', '--help']\n"
+        "from mimtpy_cloud.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'xarray', 'dask', 'numba', 'zarr', 'matplotlib', 'rasterio', 'h5py', 'rich', 'fsspec'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: mimtpy" in done.stdout
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_version_is_told():
+    assert run("--version").output.strip() == f"mimtpy, version {__version__}"
+
+
+def test_all_keys_of_a_template_are_listed():
+    text = run("run", "--keys").output
+    assert "mimtpy.velocity_displacement.SNWE" in text
+    assert "south,north,west,east in degrees" in text
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (
+            ("velocity", "A065"),
+            "error: no dataset 'A065' in {root}; it has Sentinel/A064 (SynthSenA064), Sentinel/D071",
+        ),
+        (("velocity", "A064", "--bbox", -1, 2, 3, 4), "error: A064 has no pixel in (-1.0, 2.0, 3.0, 4.0); it covers"),
+        (("velocity", "A064", "--resolution", "lowRes"), "error: A064 has no resolution 'lowRes'; it has veryLowRes"),
+        (("velocity", "A064", "--product", "1"), "error: A064 has no product '1'; it has 0113_0119"),
+        (
+            ("velocity", "A064", "--start", "20190101"),
+            "error: no acquisition within 24 days of 2019-01-01; nearest: 2020",
+        ),
+        (("displacement", "A064", "--end", "soon"), "error: expected a date like 20200131 or 2020-01-31, got 'soon'"),
+        (("catalog", "search", "--track", "A999"), "error: nothing found; the catalog has Sentinel/A064"),
+        (("catalog", "list", "--root", "{root}/no"), "error: no catalog at {root}/no; set --root or MIMTPY_ROOT"),
+        (("mosaic", "A064"), "error: expected at least 2 tracks or products, got A064"),
+        (("mosaic", "A064", "D071"), "error: a mosaic needs one orbit_direction"),
+        (("plot", "{root}/velocity.zarr"), "error: no product {root}/velocity.zarr; {root} has no .zarr or .tif"),
+        (
+            ("run", "{root}/no.template"),
+            "error: cannot read the template {root}/no.template: No such file or directory",
+        ),
+        (
+            ("decompose", "A064", "D071", "--reference", 0, 0),
+            "error: reference point (0.0, 0.0) (lon, lat) lies outside",
+        ),
+    ],
+    ids=lambda value: " ".join(map(str, value[:3])) if isinstance(value, tuple) else "",
+)
+def test_mistakes_get_one_line_that_says_what_exists(root, tmp_path, monkeypatch, args, says):
+    monkeypatch.chdir(tmp_path)
+    result = run(*(str(arg).format(root=root) for arg in args), code=2)
+    assert result.stdout == ""
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
+    assert line.startswith(says.format(root=root))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bbox", [(1, 2, 0, 3), (0, 3, 1, 2), (0, 80, 1, 95)])
+def test_boxes_in_another_order_are_usage_errors(root, bbox):
+    assert "expected west south east north" in run("velocity", "A064", "--bbox", *bbox, code=2).stderr
+
+
+def test_wrong_files_are_refused_in_one_line(tmp_path):
+    (tmp_path / "S1_x.he5").write_bytes(b"not HDF5")
+    for source in ("S1_x.he5", "S1_missing.he5"):
+        result = run("ingest", tmp_path / source, "--root", tmp_path / "root", code=2)
+        assert sum(line.startswith("error: ") for line in result.stderr.splitlines()) == 1
+        assert source in result.stderr
+    assert not (tmp_path / "root").exists() or not list((tmp_path / "root").rglob("index.json"))
+
+
+def test_verbose_shows_where_an_error_came_from(root):
+    quiet, loud = run("velocity", "A065", code=2), run("-v", "velocity", "A065", code=2)
+    assert "Traceback" not in quiet.stderr
+    assert "Traceback" in loud.stderr
+    assert loud.stderr.splitlines()[-1] == quiet.stderr.splitlines()[-1]
+    logging.getLogger("mimtpy_cloud").setLevel(logging.NOTSET)
+
+
+def test_interrupt_ends_with_130(root, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mimtpy_cloud.catalog.index.open_catalog", interrupted)
+    assert "interrupted" in run("catalog", "list", code=130).stderr
+
+
+# --- verbs --------------------------------------------------------------------------------------------------
+
+
+def test_catalog_is_listed_shown_searched_checked_and_cleaned(root):
+    assert [line.split()[0] for line in run("catalog", "list").stdout.splitlines()] == [
+        "track",
+        "Sentinel/A064",
+        "Sentinel/D071",
+    ]
+    shown = run("catalog", "show", "a64").stdout
+    assert "SynthSenA064" in shown
+    assert " ".join(DATES) in shown
+    found = run("catalog", "search", "--bbox", -119.1, 36.9, -118.9, 37.1, "--dates", "20200101", "20200102").stdout
+    assert "Sentinel/D071" in found
+    assert "all stores are whole" in run("catalog", "verify").stderr
+    assert "0 stores would be removed" in run("catalog", "gc", "--older-than", 1, "--dry-run").stderr
+
+
+def test_verify_fails_where_a_store_is_damaged(folder, tmp_path):
+    run("ingest", folder / "S1_A064.he5", "--root", tmp_path, "--resolution", "veryLowRes")
+    (store,) = (tmp_path / "Sentinel" / "A064").rglob("*.zarr")
+    (store / "zarr.json").unlink()
+    result = run("catalog", "verify", "--root", tmp_path, code=1)
+    assert "the store is missing" in result.stdout
+
+
+def test_ingest_of_the_same_files_changes_nothing(folder, root):
+    before = run("catalog", "list").stdout
+    run("ingest", folder / "S1_A064.he5", "--root", root, "--resolution", "veryLowRes")
+    assert run("catalog", "list").stdout == before
+
+
+def test_velocity_writes_the_folders_of_a_project(root, tmp_path):
+    names = run("velocity", "A064", "--exclude", "20200113", "--out", tmp_path).stdout.splitlines()
+    stem = f"{tmp_path}/SynthSenA064/velocity/velocity_{SPAN}"
+    assert names == [f"{stem}.zarr", f"{stem}.tif", f"{stem}.png"]
+    assert all(Path(name).exists() for name in names)
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "tif", "png"])
+def test_out_may_be_one_file(root, tmp_path, suffix):
+    out = tmp_path / f"d.{suffix}"
+    box = ("--bbox", -119, 36.9, -118.9, 37)
+    assert run("displacement", "D071", *box, "--no-mask", "--out", out).stdout == f"{out}\n"
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+
+
+def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
+    run("velocity", "A064", "--out", tmp_path / "one.zarr")
+    out = run("decompose", tmp_path / "one.zarr", "D071", "--reference", -118.95, 36.95, "--out", tmp_path).stdout
+    stem = f"{tmp_path}/velocity"
+    names = [f"{stem}/{name}" for name in ("east_up.zarr", "east.tif", "up.tif", "east.png", "up.png")]
+    assert out.splitlines() == names
+    out = run("decompose", "A064", "D071", "--azimuth", -90, "--out", tmp_path / "hu.zarr").stdout
+    assert out == f"{tmp_path}/hu.zarr\n"
+    out = run("mosaic", "A064", tmp_path / "one.zarr", "--out", tmp_path / "m.zarr").stdout
+    assert out == f"{tmp_path}/m.zarr\n"
+
+
+def test_plot_draws_stores_and_geotiffs(root, tmp_path):
+    run("velocity", "A064", "--out", tmp_path / "v.zarr")
+    run("velocity", "A064", "--out", tmp_path / "v.tif")
+    (tmp_path / "fault.gmt").write_text("> a\n-119 36.9\n-118.9 37\n")
+    assert run("plot", tmp_path / "v.tif", "--limits", -5, 5, "--unit", "mm/yr").stdout == f"{tmp_path}/v.png\n"
+    run("plot", tmp_path / "v.zarr", "--variable", "height", "--fault", tmp_path / "fault.gmt")
+    assert (tmp_path / "v_height.png").stat().st_size > 1000
+    missing = run("plot", tmp_path / "v.zarr", "--variable", "speed", code=2).stderr
+    assert "this product needs speed; it has" in missing
+
+
+def test_run_reports_each_step_and_fails_with_1(root, tmp_path):
+    template = tmp_path / "app.yml"
+    template.write_text("velocity_displacement: {dataset: [A064, Nowhere]}\nplot: {enabled: no}\n")
+    planned = run("run", template, "--out", tmp_path / "out", "--dry-run", code=1)
+    assert "planned" in planned.stdout
+    assert not (tmp_path / "out").exists()
+    result = run("run", template, "--out", tmp_path / "out", "--steps", "velcumu", code=1)
+    rows = [line.split()[:3] for line in result.stdout.splitlines()]
+    assert ["extract", "SynthSenA064", "done"] in rows
+    assert ["extract", "Nowhere", "failed"] in rows
+    assert "no dataset 'Nowhere'" in result.stdout
+    template.write_text("velocity_displacement: {dataset: A064}\nplot: {enabled: no}\n")
+    run("run", template, "--out", tmp_path / "out")
+
+
+def test_run_refuses_unknown_keys_and_steps(root, tmp_path):
+    template = tmp_path / "app.template"
+    template.write_text("mimtpy.velcumu.tpye = velocity\n")
+    message = run("run", template, code=2).stderr
+    assert "line 1: mimtpy.velcumu.tpye is not a key; did you mean mimtpy.velcumu.type?" in message
+    template.write_text("")
+    assert "no step profiles; the steps are" in run("run", template, "--steps", "profiles", code=2).stderr
+
+
+def test_demo_calls_the_demo(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr("mimtpy_cloud.cli.demo.run_demo", called.append)
+    run("demo", "--out", tmp_path)
+    assert called == [str(tmp_path)]
+
+
+# --- console ------------------------------------------------------------------------------------------------
+
+
+def test_progress_without_terminal_is_one_line(capsys):
+    with console.progress_bar("work") as progress:
+        progress(1, 2, "steps")
+        progress(2, 2, "steps")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("work: 2/2 steps, ")
+
+
+def test_progress_on_a_terminal_has_rate_and_remaining_time(capsys, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with console._bar("work") as progress:
+        progress(5_000_000, 20_000_000, "bytes")
+    text = capsys.readouterr().err
+    assert "work" in text
+    assert "5.0/20.0 MB" in text
+    assert "MB/s" in text
+    assert ":" in text.rsplit("MB/s", 1)[1]
+
+
+def test_tables_are_not_cut_without_terminal(capsys):
+    console.show_table(("name", "value"), [("x" * 150, "y" * 150)])
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["name", "value"]
+    assert row == "x" * 150 + "  " + "y" * 150

@@ -1,0 +1,533 @@
+"""A template, from ingested files to products on disk."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from lazy import no_compute
+from synthetic import lattice_dataset, look_vector, small_window
+
+from mimtpy_cloud.catalog.index import Entry, open_catalog
+from mimtpy_cloud.catalog.ingest import ingest
+from mimtpy_cloud.cli.actions import look_azimuth
+from mimtpy_cloud.cli.datasets import describe_entries, find_dataset, resolve_dataset
+from mimtpy_cloud.cli.pipeline import plan_steps, run_template, select_steps
+from mimtpy_cloud.cli.products import compact_dates, main_variable, observe, open_product
+from mimtpy_cloud.cli.template import parse_template
+from mimtpy_cloud.errors import CatalogError, SchemaError, StorageError, TemplateError, TrackNotFoundError
+from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
+from mimtpy_cloud.plan.dates import parse_date
+
+EAST, UP = 0.012, -0.008
+DATES = ["2020-01-01", "2020-01-13", "2020-01-25", "2020-02-06", "2020-12-31"]
+SPAN = "20200101_20201231"
+#: track: west edge, offset of its datum, incidence, azimuth of the look (anticlockwise), heading
+TRACKS = {
+    "A064": (-119.0, 0.0, 39.0, 102.0, -12.0),
+    "A137": (-118.8, 0.004, 34.0, 102.0, -12.0),
+    "D071": (-118.9, 0.0, 37.0, -102.0, -168.0),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> str:
+    """Catalog of three small tracks with constant east and up motion."""
+    folder = tmp_path_factory.mktemp("catalog")
+    files = []
+    for track, (west, offset, incidence, azimuth, heading) in TRACKS.items():
+        look = look_vector(incidence, azimuth)
+        ds = lattice_dataset(
+            small_window(40, 50, west=west),
+            dates=DATES,
+            velocity=EAST * look[0] + UP * look[2] + offset,
+            incidence_angle=incidence,
+            los_azimuth_angle=azimuth,
+            track=track,
+            project=f"SynthSen{track}",
+            heading=heading,
+            orbit_direction="ascending" if track[0] == "A" else "descending",
+        )
+        files.append(folder / f"{track}.he5")
+        write_hdfeos5(ds.chunk(), files[-1])
+    ingest(files, folder / "root", resolution="veryLowRes")
+    return str(folder / "root")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a template and return its path."""
+
+    def write(*lines: str) -> Path:
+        path = tmp_path / "mimtpyApp.template"
+        path.write_text("\n".join(lines))
+        return path
+
+    return write
+
+
+EXTRACT = ("mimtpy.velcumu = yes", "mimtpy.velcumu.DataSet = SynthSenA064, Sentinel/A137, D071")
+CONCATENATE = (
+    "mimtpy.concatenation = yes",
+    "mimtpy.concatenation.DataSet = SynthSenA064, Sentinel/A137",
+    "mimtpy.concatenation.outname = ascending",
+    "mimtpy.concatenation.outdir = joined",
+)
+HORZVERT = (
+    "mimtpy.horzvert = yes",
+    "mimtpy.horzvert.DataSet = ascending, D071",
+    "mimtpy.horzvert.outdir = joined",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(root, tmp_path_factory):
+    """A whole template, run once: its path, the folder of the products, the results, the progress."""
+    folder = tmp_path_factory.mktemp("finished")
+    template, calls = folder / "mimtpyApp.template", []
+    template.write_text("\n".join([*EXTRACT, *CONCATENATE, *HORZVERT]))
+    results = run_template(template, root=root, out=str(folder / "out"), progress=lambda *call: calls.append(call))
+    return template, folder / "out", results, calls
+
+
+def test_template_runs_from_tracks_to_east_and_up(finished):
+    _, out, results, calls = finished
+    assert [r.error for r in results] == [""] * len(results)
+    assert {r.status for r in results} == {"done"}
+    assert calls[-1] == (len(results), len(results), "steps")
+    for result in results:
+        assert all(Path(output).exists() for output in result.outputs)
+    for track in TRACKS:
+        folder = out / f"SynthSen{track}" / "velocity"
+        assert sorted(p.name for p in folder.iterdir()) == [f"velocity_{SPAN}{s}" for s in (".png", ".tif", ".zarr")]
+    files = {p.name for p in (out / "joined" / "velocity").iterdir()}
+    maps = {f"{name}.{suffix}" for name in ("ascending", "horz", "vert") for suffix in ("png", "tif")}
+    assert files == maps | {"ascending.zarr", "horz_vert.zarr"}
+
+
+def test_geotiffs_have_units_nodata_and_epsg(finished):
+    _, out, *_ = finished
+    with rasterio.open(out / "SynthSenD071" / "velocity" / f"velocity_{SPAN}.tif") as raster:
+        assert raster.crs.to_epsg() == 4326
+        assert raster.units == ("m/yr",)
+        assert np.isnan(raster.nodata)
+
+
+def test_geotiffs_open_as_the_product_they_are(finished):
+    _, out, *_ = finished
+    stem = out / "SynthSenD071" / "velocity" / f"velocity_{SPAN}"
+    store, raster = open_product(f"{stem}.zarr"), open_product(f"{stem}.tif")
+    xr.testing.assert_allclose(raster["velocity"], store["velocity"], rtol=1e-12, atol=0)
+    assert raster["velocity"].attrs == {name: store["velocity"].attrs[name] for name in ("units", "long_name")}
+    for name in ("track", "start_date", "end_date", "reference_point", "provenance"):
+        assert raster.attrs[name] == store.attrs[name]
+
+
+def test_first_dataset_of_a_mosaic_keeps_its_datum(finished):
+    _, out, *_ = finished
+    joined = open_product(str(out / "joined" / "velocity" / "ascending.zarr"))
+    los = look_vector(39.0, 102.0)
+    assert float(joined["velocity"].isel(y=20, x=5)) == pytest.approx(EAST * los[0] + UP * los[2], abs=1e-6)
+
+
+def test_east_and_up_are_recovered(finished):
+    _, out, *_ = finished
+    solved = open_product(str(out / "joined" / "velocity" / "horz_vert.zarr"))
+    assert set(solved.data_vars) >= {"east", "up", "east_std", "up_std", "count"}
+    only = solved.sel(x=slice(-118.89, -118.81))  # where A064 alone meets D071
+    np.testing.assert_allclose(only["east"], EAST, atol=2e-5)
+    np.testing.assert_allclose(only["up"], UP, atol=2e-5)
+
+
+def test_products_say_what_they_were_made_from(finished, root):
+    template, out, *_ = finished
+    entries = {e.track: e for e in open_catalog(root).search()}
+    made = open_product(str(out / "joined" / "velocity" / "ascending.zarr")).attrs
+    assert made["provenance"] == {
+        "template": str(template),
+        "step": "concatenate",
+        "datasets": ["SynthSenA064", "Sentinel/A137"],
+        "revisions": [entries["A064"].revision, entries["A137"].revision],
+        "root": open_catalog(root).root,
+    }
+    assert made["software"].startswith("mimtpy_cloud ")
+    assert made["created"].endswith("+00:00")
+    with rasterio.open(out / "joined" / "velocity" / "ascending.tif") as raster:
+        assert json.loads(raster.tags()["PROVENANCE"])["provenance"]["step"] == "concatenate"
+
+
+def statuses(results):
+    return {(r.name, r.project): r.status for r in results}
+
+
+def test_both_types_with_dates_box_and_no_figures(root, write, tmp_path):
+    template = write(
+        "mimtpy.velcumu = yes",
+        "mimtpy.velcumu.dataset = A064",
+        "mimtpy.velcumu.type = velocity, displacement",
+        "mimtpy.velcumu.SNWE = 36.8,36.9,-118.9,-118.8",
+        "mimtpy.velcumu.startDate = 20200110",
+        "mimtpy.velcumu.endDate = 20210105",
+        "mimtpy.plot = no",
+    )
+    results = run_template(template, root=root, out=str(tmp_path))
+    assert [(r.name, r.status) for r in results] == [("extract", "done"), ("extract", "done")]
+    ds = open_product(str(tmp_path / "SynthSenA064" / "displacement" / "displacement_20200113_20201231.zarr"))
+    assert -118.9 <= ds["x"].values[0] < ds["x"].values[-1] < -118.8
+    assert 36.8 < ds["y"].values[-1] < ds["y"].values[0] <= 36.9
+    assert ds.attrs["start_date"] == "2020-01-13"
+    assert (tmp_path / "SynthSenA064" / "velocity" / "velocity_20200113_20201231.tif").exists()
+
+
+def test_masks_and_coherence_are_layers(root, write, tmp_path):
+    template = write(
+        "mimtpy.plot = no",
+        "mimtpy.mask = yes",
+        "mimtpy.mask.dataset = A064",
+        "mimtpy.coherence = yes",
+        "mimtpy.coherence.dataset = A064",
+        "mimtpy.coherence.mask = y",
+    )
+    results = run_template(template, root=root, out=str(tmp_path))
+    assert [r.error for r in results] == ["", ""]
+    mask = open_product(str(tmp_path / "SynthSenA064" / "mask" / "mask.zarr"))
+    assert mask["valid"].values.all()
+    coherence = open_product(str(tmp_path / "SynthSenA064" / "coherence" / "temporal_coherence.zarr"))
+    np.testing.assert_allclose(coherence["temporal_coherence"], 0.9)
+
+
+def test_rewrite_stores_the_shifted_track(finished, root, write):
+    _, out, *_ = finished
+    template = write(*EXTRACT, *CONCATENATE, "mimtpy.concatenation.rewrite = y")
+    run_template(template, root=root, out=str(out), steps=["concatenate"])
+    before = open_product(str(out / "SynthSenA137" / "velocity" / f"velocity_{SPAN}.zarr"))
+    after = open_product(str(out / "joined" / "velocity" / f"SynthSenA137_velocity_{SPAN}_offset.zarr"))
+    one, two = (look_vector(angle, 102.0) for angle in (39.0, 34.0))
+    shift = EAST * (one[0] - two[0]) + UP * (one[2] - two[2]) - 0.004
+    np.testing.assert_allclose(after["velocity"] - before["velocity"], shift, atol=1e-6)
+
+
+def test_overlap_solves_tracks_of_one_direction_along_their_look(finished, root, write):
+    _, out, *_ = finished
+    template = write(
+        *EXTRACT,
+        "mimtpy.overlap = yes",
+        "mimtpy.overlap.dataset = A064, A137",
+        "mimtpy.overlap.SNWE = 36.8,37,-118.78,-118.65",
+        "mimtpy.overlap.referencepoint = 36.9,-118.7",
+    )
+    (result,) = run_template(template, root=root, out=str(out), steps=["overlap"])
+    assert (result.name, result.status, result.error) == ("overlap", "done", "")
+    ds = open_product(str(out / "velocity" / "overlap_horz_overlap_vert.zarr"))
+    assert ds.attrs["azimuth"] == pytest.approx(258.0)
+    assert -118.78 <= ds["x"].values[0] < ds["x"].values[-1] < -118.65
+    np.testing.assert_allclose(ds["horizontal"], 0.0, atol=1e-6)  # constant motion, referenced away
+
+
+def test_overlap_refuses_opposite_directions(finished, root, write):
+    _, out, *_ = finished
+    template = write(*EXTRACT, "mimtpy.overlap = yes", "mimtpy.overlap.dataset = A064, D071")
+    (result,) = run_template(template, root=root, out=str(out), steps=["overlap"])
+    assert result.status == "failed"
+    assert "one orbit direction, got ascending, descending" in result.error
+
+
+def test_failing_project_stops_only_what_needs_it(root, write, tmp_path):
+    template = write(
+        "mimtpy.velcumu = yes",
+        "mimtpy.velcumu.DataSet = A064, Nowhere, D071",
+        "mimtpy.concatenation = yes",
+        "mimtpy.concatenation.DataSet = A064, Nowhere",
+        "mimtpy.concatenation.outname = joined",
+        "mimtpy.horzvert = yes",
+        "mimtpy.horzvert.DataSet = joined, D071",
+        "mimtpy.plot.type = velocity",
+    )
+    results = run_template(template, root=root, out=str(tmp_path))
+    assert statuses(results) == {
+        ("extract", "SynthSenA064"): "done",
+        ("plot", "SynthSenA064"): "done",
+        ("extract", "Nowhere"): "failed",
+        ("extract", "SynthSenD071"): "done",
+        ("plot", "SynthSenD071"): "done",
+        ("concatenate", "A064+Nowhere"): "skipped",
+        ("plot", "A064+Nowhere"): "skipped",
+        ("horzvert", "joined+D071"): "skipped",
+        ("plot", "joined+D071"): "skipped",
+    }
+    failed = next(r for r in results if r.status == "failed")
+    assert "no dataset 'Nowhere'" in failed.error
+    assert "Sentinel/A064 (SynthSenA064)" in failed.error
+    skipped = next(r for r in results if r.name == "concatenate")
+    assert skipped.error.startswith("it needs extract Nowhere velocity (no dataset 'Nowhere'")
+
+
+def test_dry_run_names_outputs_and_writes_nothing(root, write, tmp_path):
+    out = tmp_path / "out"
+    with no_compute():
+        results = run_template(write(*EXTRACT, *CONCATENATE, *HORZVERT), root=root, out=str(out), dry_run=True)
+    assert {r.status for r in results} == {"planned"}
+    assert not out.exists()
+    (joint,) = (r for r in results if r.name == "concatenate")
+    assert joint.outputs == (f"{out}/joined/velocity/ascending.zarr", f"{out}/joined/velocity/ascending.tif")
+    (solved,) = (r for r in results if r.name == "horzvert")
+    assert solved.outputs == tuple(f"{out}/joined/velocity/{n}" for n in ("horz_vert.zarr", "horz.tif", "vert.tif"))
+
+
+def test_steps_come_after_those_they_need(root):
+    template = parse_template("\n".join([*EXTRACT, *CONCATENATE, *HORZVERT]))
+    done = set()
+    for step in plan_steps(template, open_catalog(root)):
+        assert set(step.needs) <= done
+        done.add(step.key)
+    assert len(done) == 10
+
+
+def test_chosen_steps_read_what_an_earlier_run_wrote(finished, root, tmp_path):
+    template, out, *_ = finished
+    missing = run_template(template, root=root, out=str(tmp_path), steps=["concatenation"])
+    assert [r.status for r in missing] == ["failed"]
+    assert "no product" in missing[0].error
+    results = run_template(template, root=root, out=str(out), steps=["concatenation"])
+    assert [(r.name, r.status) for r in results] == [("concatenate", "done")]
+
+
+def test_dataname_selects_an_earlier_product(finished, root, write):
+    _, out, *_ = finished
+    template = write(
+        "mimtpy.horzvert = y",
+        "mimtpy.horzvert.dataset = SynthSenA064, D071",
+        f"mimtpy.horzvert.dataname = velocity_{SPAN}, velocity_{SPAN}.h5",
+        "mimtpy.horzvert.azimuth = 101",
+        "mimtpy.horzvert.outname = along, up",
+        "mimtpy.plot = n",
+    )
+    (result,) = run_template(template, root=root, out=str(out))
+    assert (result.status, result.error) == ("done", "")
+    assert (out / "velocity" / "along.tif").exists()
+    assert "horizontal" in open_product(str(out / "velocity" / "along_up.zarr"))
+
+
+def test_several_mosaics_are_planned_in_one_run(root, write):
+    template = write(
+        *EXTRACT,
+        "mimtpy.concatenation = y",
+        "mimtpy.concatenation.dataset = A064, A137; A137, D071",
+        "mimtpy.concatenation.outname = one; two",
+        "mimtpy.horzvert = y",
+        "mimtpy.horzvert.dataset = one, two",
+        "mimtpy.plot = n",
+    )
+    *_, one, two, solved = run_template(template, root=root, dry_run=True)
+    assert (one.outputs[0], two.outputs[0]) == ("velocity/one.zarr", "velocity/two.zarr")
+    assert (solved.name, solved.status) == ("horzvert", "planned")
+
+
+def test_dataset_without_product_says_how_to_get_one(root, write, tmp_path):
+    template = write("mimtpy.concatenation = y", "mimtpy.concatenation.dataset = A064, A137")
+    (result,) = run_template(template, root=root, out=str(tmp_path))
+    assert "A064 has no velocity product in this template" in result.error
+
+
+def test_empty_catalog_says_what_to_do(write, tmp_path):
+    with pytest.raises(CatalogError, match="mimtpy ingest"):
+        run_template(write(*EXTRACT), root=str(tmp_path / "nothing"))
+
+
+def test_unknown_steps_are_named():
+    assert select_steps(None)[0] == "extract"
+    with pytest.raises(TemplateError, match="no step profiles; the steps are extract, mask"):
+        select_steps(["plot", "profiles"])
+
+
+# --- dataset names ------------------------------------------------------------------------------------------
+
+
+def entry(track="A064", product="0113_0119", resolution="standard", project="P1", sensor="Sentinel"):
+    return Entry(
+        sensor=sensor,
+        track=track,
+        product=product,
+        resolution=resolution,
+        pixels_per_degree=1250,
+        revision=f"{product}-x",
+        committed="2026",
+        project=project,
+        content="",
+        dates=(),
+        window=(0, 0, 1, 1),
+        band_windows={34: (0, 0, 1, 1), 35: (0, 0, 1, 1)},
+        variables=(),
+    )
+
+
+@pytest.mark.parametrize("name", ["P1", "A064", "a64", "Sentinel/A064", "sentinel/A064", "Sentinel/A064/34/standard"])
+def test_dataset_names_of_all_kinds_resolve(name):
+    found = resolve_dataset([entry(), entry("D071", project="P2")], name)
+    assert found.entry.project == "P1"
+
+
+def test_oracle_o53_path_names_a_dataset(oracles):
+    oracle = oracles["O53"]
+    found = resolve_dataset([entry("A124")], oracle["path"])
+    e = found.entry
+    assert f"{e.sensor}/{e.track}/{oracle['lat_band']}/{e.resolution}" == oracle["path"]
+    assert found.bbox == (-180.0, 34.0, 180.0, 35.0)
+
+
+def test_band_limits_the_box():
+    found = resolve_dataset([entry()], "A064/35")
+    assert found.label == "P1_35"
+    assert found.within((10.0, 34.5, 11.0, 35.5)) == (10.0, 35.0, 11.0, 35.5)
+    with pytest.raises(TrackNotFoundError, match="outside"):
+        found.within((10.0, 33.0, 11.0, 34.0))
+
+
+def test_resolution_is_the_only_one_or_standard():
+    low = entry(resolution="lowRes")
+    assert resolve_dataset([low], "A064").entry is low
+    assert resolve_dataset([low, entry()], "A064").entry.resolution == "standard"
+    assert resolve_dataset([low, entry()], "A064", resolution="lowRes").entry is low
+    with pytest.raises(TrackNotFoundError, match="no resolution 'highRes'; it has lowRes, standard"):
+        resolve_dataset([low, entry()], "A064", resolution="highRes")
+
+
+def test_several_products_need_a_project_name():
+    two = [entry(), entry(product="0120_0125", project="P2")]
+    with pytest.raises(CatalogError, match=r"several datasets at standard; give one of their project names: P1 .*P2"):
+        resolve_dataset(two, "A064")
+    assert resolve_dataset(two, "P2").entry.product == "0120_0125"
+
+
+def test_missing_dataset_lists_what_exists():
+    with pytest.raises(TrackNotFoundError, match=r"no dataset 'A001' in s3://x; .* Sentinel/A064 \(P1\), Alos/D071"):
+        resolve_dataset([entry(), entry("D071", project="", sensor="Alos")], "A001", where="s3://x")
+    assert "and 5 more" in describe_entries([entry(f"A{i:03d}") for i in range(1, 26)])
+
+
+def test_product_narrows_a_track(root):
+    catalog = open_catalog(root)
+    assert find_dataset(catalog, "A064", product="0113_0119").entry.track == "A064"
+    with pytest.raises(TrackNotFoundError, match="no product '9'; it has 0113_0119"):
+        find_dataset(catalog, "A064", product="9")
+
+
+# --- products -----------------------------------------------------------------------------------------------
+
+
+def test_observing_computes_nothing():
+    ds = lattice_dataset(small_window(), dates=DATES, velocity=0.01).chunk(y=2)
+    with no_compute():
+        velocity = observe(ds, "velocity", exclude=("2020-01-13",))
+        displacement = observe(ds, "displacement", start="20200115", mask=False)
+    assert compact_dates(velocity) == SPAN
+    assert velocity.attrs["n_dates"] == 4
+    assert compact_dates(displacement) == "20200113_20201231"
+
+
+def test_dates_to_leave_out_may_be_in_a_file(tmp_path):
+    (tmp_path / "exclude_date.txt").write_text("20200113\n20200125\n")
+    ds = lattice_dataset(small_window(), dates=DATES, velocity=0.01)
+    assert observe(ds, "velocity", exclude=(str(tmp_path / "exclude_date.txt"),)).attrs["n_dates"] == 3
+
+
+def test_oracle_o22_start_is_the_nearest_acquisition(oracles):
+    oracle = oracles["O22"]
+    ds = lattice_dataset(small_window(), dates=[parse_date(d) for d in oracle["available"]], velocity=0.01)
+    for type_ in ("velocity", "displacement"):
+        assert compact_dates(observe(ds, type_, start=oracle["request"])).startswith(oracle["nearest"])
+
+
+def test_unusable_pixels_are_dropped_on_request():
+    ds = lattice_dataset(small_window(), dates=DATES, velocity=0.01)
+    ds["valid"][1, 1] = False
+    assert np.isnan(observe(ds, "velocity")["velocity"][1, 1])
+    assert np.isfinite(observe(ds, "velocity", mask=False)["velocity"][1, 1])
+
+
+def test_velocity_product_is_taken_as_it_is():
+    ds = lattice_dataset(small_window(), velocity=0.01)
+    xr.testing.assert_identical(observe(ds, "velocity", mask=False), ds)
+    for options in ({"type_": "displacement"}, {"type_": "velocity", "start": "2020-01-01"}):
+        with pytest.raises(SchemaError, match="A064 holds a velocity without its time series"):
+            observe(ds, **options)
+
+
+def test_main_variable_is_known_or_asked_for():
+    ds = lattice_dataset(small_window(), velocity=0.01)
+    assert main_variable(ds) == "velocity"
+    assert main_variable(ds[["height"]]) == "height"
+    with pytest.raises(SchemaError, match="height, los_up; name one by --variable"):
+        main_variable(ds[["height", "los_up"]])
+
+
+def test_missing_product_lists_its_neighbours(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(StorageError, match=r"no product .*b\.zarr; .* has a\.zarr$"):
+        open_product(str(tmp_path / "b.zarr"))
+    with pytest.raises(StorageError, match="nor is there a folder"):
+        open_product(str(tmp_path / "c" / "b.zarr"))
+    with pytest.raises(StorageError, match="no product that can be read"):
+        open_product(str(tmp_path / "a.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("headings", "side", "azimuth"),
+    [([-12.0, -14.0], "right", 257.0), ([-168.0], "right", 102.0), ([-12.0], "left", 78.0)],
+)
+def test_look_azimuth_follows_heading_and_side(headings, side, azimuth):
+    tracks = [xr.Dataset(attrs={"heading": h, "look_side": side, "orbit_direction": "x"}) for h in headings]
+    assert look_azimuth(tracks) == pytest.approx(azimuth)
+
+
+def test_look_azimuth_needs_headings():
+    with pytest.raises(SchemaError, match="A001 lacks the attribute heading"):
+        look_azimuth([xr.Dataset(attrs={"track": "A001", "orbit_direction": "ascending"})])
+
+
+def test_faults_limits_and_reference_of_the_template_reach_the_figure(root, write, tmp_path, monkeypatch):
+    from mimtpy_cloud.view import map as view
+
+    drawn = []
+    plot_map = view.plot_map
+    monkeypatch.setattr(view, "plot_map", lambda da, **options: drawn.append(options) or plot_map(da, **options))
+    (tmp_path / "fault.gmt").write_text("> one\n-119.0 36.7\n-118.7 36.9\n")
+    (tmp_path / "point.txt").write_text("-118.8 36.8\n")
+    template = write(
+        "mimtpy.velcumu = y",
+        "mimtpy.velcumu.dataset = A064",
+        f"mimtpy.plot.shmdir = {tmp_path}",
+        "mimtpy.plot.fault = fault.gmt",
+        "mimtpy.plot.fcolor = m",
+        "mimtpy.plot.fstyle = d",
+        "mimtpy.plot.refpoi = point.txt",
+        "mimtpy.plot.vlim = -0.02,0.01",
+    )
+    results = run_template(template, root=root, out=str(tmp_path / "out"))
+    assert [r.error for r in results] == ["", ""]
+    assert drawn == [
+        {
+            "faults": [f"{tmp_path}/fault.gmt"],
+            "fault_colors": ("magenta",),
+            "fault_styles": ("dashed",),
+            "reference_point": f"{tmp_path}/point.txt",
+            "unit": "mm/yr",
+            "limits": (-20.0, 10.0),
+        }
+    ]
+
+
+def test_plot_type_limits_the_figures(root, write, tmp_path):
+    template = write(
+        "mimtpy.velcumu = y",
+        "mimtpy.velcumu.dataset = A064",
+        "mimtpy.velcumu.type = velocity,displacement",
+        "mimtpy.plot.type = displacement",
+    )
+    results = run_template(template, root=root, out=str(tmp_path), dry_run=True)
+    assert [r.outputs for r in results if r.name == "plot"] == [
+        (f"{tmp_path}/SynthSenA064/displacement/displacement_{SPAN}.png",)
+    ]
