@@ -134,7 +134,7 @@ def plot_components(
     ----------
     ds : xr.Dataset
         With some of ``east, north, horizontal, up`` and, of each, perhaps ``_std``, dimensions ``(y, x)``.
-    unit, limits, percentile, faults, fault_colors, fault_styles, coastline, title, max_pixels
+    unit, limits, percentile, faults, fault_colors, fault_styles, coastline, title, max_pixels : object
         As for `plot_map`; limits and percentile are those of the components.
 
     Returns

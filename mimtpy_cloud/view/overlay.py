@@ -79,10 +79,12 @@ def read_overlay(
 
     Parameters
     ----------
-    faults, coastline : path, array, or sequence of them
+    faults : path, array, or sequence of them
         Files or URLs that `read_lines` reads, or arrays ``(n, 2)``.
     colours, styles : sequence of str
         For each of `faults`, repeated as needed; none is black and solid.
+    coastline : path, array, or sequence of them, optional
+        As `faults`.
     reference : {"auto", None}, path or sequence of float
         ``"auto"``: from `attrs`.
     attrs : mapping
