@@ -358,10 +358,12 @@ class Catalog:
 
         Parameters
         ----------
-        sensor, track, resolution, product, project : str, optional
+        sensor, track : str, optional
             Exact names.
         bbox : tuple of float, optional
             West, south, east, north in degrees; entries whose extent overlaps it.
+        resolution, product, project : str, optional
+            Exact names.
         start, end : date-like, optional
             Entries with an acquisition in this closed range.
 

@@ -53,8 +53,8 @@ def open_track(
     Returns
     -------
     xr.Dataset
-        Canonical dataset on the lattice; one dask block a shard, or a row of its chunks. The index is read (one request),
-        no pixel is.
+        Canonical dataset on the lattice; a dask block is a shard, or a row of its chunks. The index
+        is read (one request), no pixel is.
 
     Raises
     ------
@@ -64,13 +64,14 @@ def open_track(
         If several products fit.
     GridMismatchError
         If `bbox` is malformed.
+    TypeError
+        If `as_of` is given with a Catalog.
 
     See Also
     --------
     mimtpy_cloud.catalog.ingest.ingest : Write what this opens.
     """
-    is_catalog = isinstance(root_or_catalog, Catalog)
-    if is_catalog and as_of is not None:
+    if isinstance(root_or_catalog, Catalog) and as_of is not None:
         raise TypeError("as_of goes to open_catalog when a Catalog is given")
     catalog = root_or_catalog if isinstance(root_or_catalog, Catalog) else open_catalog(root_or_catalog, as_of=as_of)
     entry = catalog.find(track, resolution=resolution, product=product, sensor=sensor)

@@ -148,8 +148,8 @@ class LocalStorage:
             file.seek(max(0, size - length))
             return file.read(length)
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-        """Read parts of a key one after the other, so that only one is held."""
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """Read parts of a key one after the other into one buffer, which the next one overwrites."""
         buffer = memoryview(bytearray(max((length for _, length in ranges), default=0)))
         with _reading(path := self._path(key)), path.open("rb", buffering=0) as file:
             for offset, length in ranges:
