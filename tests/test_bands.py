@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lazy import no_compute
 
 from mimtpy_cloud.io import store
-from mimtpy_cloud.io.bands import TrackArray
+from mimtpy_cloud.io.bands import TrackArray, block_of
 from mimtpy_cloud.io.storage import LocalStorage, open_storage
 from mimtpy_cloud.io.store import ArraySpec
 from mimtpy_cloud.plan.grid import Window
@@ -41,7 +41,8 @@ def make_track(folder):
             found[name].append(array)
             values[name][(..., *window.slices_in(WINDOW))] = arrays[name]
     specs = {name: ArraySpec(name, N, len(DATES) if name == "displacement" else 0) for name in DTYPES}
-    return values, {name: TrackArray(specs[name], WINDOW, tuple(found[name])) for name in DTYPES}
+    block = block_of(specs.values())
+    return values, {name: TrackArray(specs[name], WINDOW, tuple(found[name]), block) for name in DTYPES}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_an_index_out_of_range_is_an_error(track):
 def test_block_borders_are_global_multiples_so_that_tracks_share_them(n, dates, place):
     spec = ArraySpec("displacement", n, dates)
     window = Window(n, *place)
-    array = TrackArray(spec, window, ())
+    array = TrackArray(spec, window, (), block_of([spec]))
     *times, rows, cols = array.chunks
     assert times == ([(dates,)] if dates else [])
     for sizes, first, total, side in (
@@ -121,14 +122,19 @@ def test_block_borders_are_global_multiples_so_that_tracks_share_them(n, dates, 
         assert max(sizes) <= side
 
 
-@given(st.integers(1, 300), st.integers(0, 2000), st.integers(1, 2000))
-def test_blocks_of_long_series_are_rows_of_inner_chunks_and_never_split_one(dates, row, ny):
-    spec = ArraySpec("displacement", 1250, dates)
-    _, rows, _ = TrackArray(spec, Window(1250, row, 625, ny, 625), ()).chunks
-    borders = list(accumulate(rows, initial=row))
-    assert all(border % spec.chunk[-2] == 0 for border in borders[1:-1])
-    large = dates * 625 * 625 * 4 > 64 << 20
-    assert max(rows) <= (spec.chunk[-2] if large else spec.tile[-2])
+@given(st.sampled_from([50, 125, 150, 250, 1250]), st.integers(0, 400), st.booleans())
+def test_a_block_is_a_tile_or_for_a_long_series_a_row_of_inner_chunks(n, dates, flipped):
+    specs = [ArraySpec("displacement", n, dates), ArraySpec("valid", n)]
+    rows, cols = block_of(specs[::-1] if flipped else specs)
+    inner, side = specs[0].chunk[-1], specs[0].tile[-1]
+    assert cols == side
+    assert rows == (inner if np.prod(specs[0].tile) * 4 > 64 << 20 else side)
+    assert side % rows == 0  # so that tracks with few and with many dates share borders
+
+
+def test_one_block_serves_all_variables_of_a_track(track):
+    _, arrays = track
+    assert arrays["displacement"].chunks[1:] == arrays["valid"].chunks == arrays["height"].chunks
 
 
 def test_pickles_to_little_and_reads_the_same(track):
@@ -206,7 +212,7 @@ def test_only_the_inner_chunks_of_the_window_and_dates_are_read(monkeypatch, tmp
     window = Window(n, 50 * n, 280 * n, n, n)
     values = np.random.default_rng(0).normal(size=(40, n, n)).astype("float32")
     (band,) = write_band(open_storage(tmp_path), "x", window, {"displacement": values}, dates=dates).values()
-    array = TrackArray(band.spec, window, (band,))
+    array = TrackArray(band.spec, window, (band,), block_of([band.spec]))
     assert band.spec.chunk == (20, 75, 75)
     decoded = []
     decode = store.decode

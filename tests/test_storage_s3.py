@@ -4,13 +4,18 @@ import os
 import pickle
 import traceback
 
+import numpy as np
 import pytest
+import xarray as xr
 import zarr
+from bandstores import DATES, random_values, write_band
 from storagecontract import StorageContract
 
 from mimtpy_cloud.errors import ConcurrentCommitError, StorageError
 from mimtpy_cloud.io import storage as module
 from mimtpy_cloud.io.storage import open_storage
+from mimtpy_cloud.io.store import check_object
+from mimtpy_cloud.plan.grid import Window
 
 
 @pytest.fixture
@@ -179,3 +184,28 @@ def test_an_update_that_always_loses_gives_up(root, monkeypatch):
         storage.update("a", slow)
     assert calls == [None, b"1", b"2"]
     assert storage.read("a") == b"3"
+
+
+def test_a_band_store_reads_from_an_object_store_as_from_a_folder(root, tmp_path):
+    window = Window(150, 50 * 150, 280 * 150, 150, 150)
+    values = {"displacement": random_values((3, 150, 150)), "valid": random_values((150, 150), bool)}
+    storage = open_storage(root)
+    found = write_band(storage, "S/x.zarr", window, values, dates=DATES)
+    with xr.open_zarr(storage.zarr_store("S/x.zarr", read_only=True), zarr_format=3, chunks=None) as ds:
+        for name, expected in values.items():
+            np.testing.assert_array_equal(ds[name], expected)
+    part = Window(150, window.row + 60, window.col + 10, 40, 70)
+    rows, cols = part.slices_in(window)
+    out = np.empty((2, 40, 70), "float32")
+    found["displacement"].read_into(out, part, slice(1, 3))
+    np.testing.assert_array_equal(out, values["displacement"][1:3, rows, cols])
+    mask = np.empty((40, 70), bool)
+    found["valid"].read_into(mask, part, slice(0))
+    np.testing.assert_array_equal(mask, values["valid"][rows, cols])
+    key = "S/x.zarr/displacement/c/0/0/0"
+    assert check_object(storage, key, found["displacement"].spec) == ""
+    shard = storage.read(key)
+    storage.write(key, shard[: len(shard) // 2])
+    assert check_object(storage, key, found["displacement"].spec).startswith("the shard index is damaged")
+    storage.write(key, b"")
+    assert check_object(storage, key, found["displacement"].spec) != ""

@@ -458,7 +458,7 @@ def _gather(
     if how == "nearest" and rows.shape[1] == 1:
         _take(values, rows[:, 0], cols[0], out)
         return
-    rows, cols = (np.ascontiguousarray(p) for p in np.broadcast_arrays(rows, cols))
+    rows, cols = (np.array(p, order="C") for p in np.broadcast_arrays(rows, cols))
     if how == "average" and max(ratio) > 1:
         resample.gather_average(values, rows, cols, max(1.0, ratio[0]), max(1.0, ratio[1]), out)
     elif how == "bilinear":
