@@ -1,10 +1,13 @@
 """Small real-format sources with several tiles, the files of a root, and work for other processes."""
 
-import multiprocessing as mp
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,6 @@ from mimtpy_cloud.catalog.index import Entry, commit
 from mimtpy_cloud.io.storage import open_storage
 
 _DISPLACEMENT = "HDFEOS/GRIDS/timeseries/observation/displacement"
-
-
-def processes() -> Any:
-    """Start processes in milliseconds: one server imports everything, the others are its forks."""
-    context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["scenes", "zarr", "imagecodecs", "pyproj", "xxhash", "crc32c"])
-    return context
 
 
 def write_scene(
@@ -126,21 +122,63 @@ def add_entry(root: str | Path, entry: Entry) -> None:
 # --- run in other processes -----------------------------------------------------------------------------------
 
 
-def commit_many(root: str, start: Any, who: int, count: int) -> None:
+def run_all(target: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[tuple[int, Any]]:
+    """Run a function of this module in one process for each tuple of arguments, at once; exit codes and results."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import scenes; scenes.fork_all()"],
+        input=json.dumps([target.__name__, arguments], default=str),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return [(code, json.loads(answer or "null")) for code, answer in json.loads(done.stdout)]
+
+
+def fork_all() -> None:
+    """Fork one child a job: what costs seconds to import is there already, and no thread is."""
+    import crc32c  # noqa: F401
+    import imagecodecs  # noqa: F401
+    import pyproj  # noqa: F401
+    import zarr.codecs
+    import zarr.storage  # noqa: F401
+
+    name, arguments = json.load(sys.stdin)
+    children = []
+    for args in arguments:
+        answer, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                os.write(write_end, json.dumps(globals()[name](*args)).encode())
+                code = 0
+            except BaseException:  # noqa: BLE001 - a child never returns
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        os.close(write_end)
+        children.append((child, answer))
+    results = [
+        (os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), os.read(end, 4096).decode()) for child, end in children
+    ]
+    json.dump(results, sys.stdout)
+
+
+def commit_many(root: str, who: int, count: int) -> None:
     """Commit entries in a race."""
-    start.wait()
     for i in range(count):
         add_entry(root, make_entry(product=f"{who:04d}_{i:04d}"))
 
 
-def ingest_at_start(path: str, root: str, start: Any) -> None:
+def ingest_one(path: str, root: str) -> None:
     """Ingest in a race."""
-    start.wait()
     module.ingest(path, root, workers=2)
 
 
 def ingest_and_die(path: str, root: str, step: int, delay: float) -> None:
-    """Ingest, and be killed some seconds after some progress (or, at the latest, when it is done)."""
+    """Ingest, and be killed some seconds after some progress (at the latest, when it is done)."""
     calls = 0
 
     def progress(done: int, total: int, unit: str) -> None:
@@ -155,25 +193,15 @@ def ingest_and_die(path: str, root: str, step: int, delay: float) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def peak_memory(warm: str, path: str, root: str, memory: int, answer: Any) -> None:
+def peak_memory(warm: str, path: str, root: str, memory: int) -> int:
     """Most memory of an ingest in bytes, beyond that of a tiny one which loads and compiles everything."""
     streaming.MEMORY_OF_TILES = memory
     module.ingest(warm, f"{root}/warm", workers=2)
     before = _peak()
     module.ingest(path, f"{root}/large", workers=2)
-    answer.put(_peak() - before)
+    return _peak() - before
 
 
 def _peak() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def run_all(target: Any, arguments: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Run a function in one process for each tuple of arguments, at once; exit codes."""
-    running = [processes().Process(target=target, args=args) for args in arguments]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(60)
-    return [process.exitcode for process in running]

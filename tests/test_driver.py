@@ -76,7 +76,7 @@ def test_read_loads(timeseries, made):
 
 def test_discover_tells_the_sizes(timeseries):
     source = timeseries(track="A064", resolution="veryLowRes")
-    assert source.discover()["metadata"] == {"time": 3, "y": 100, "x": 60}
+    assert source.discover()["metadata"].items() >= {"time": 3, "y": 100, "x": 60}.items()
 
 
 def test_as_of_opens_the_earlier_revision(timeseries, made):

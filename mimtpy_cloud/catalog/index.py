@@ -333,7 +333,7 @@ class Catalog:
 
     def tracks(self) -> list[str]:
         """
-        List the tracks that have a current entry.
+        List the tracks that have a current entry; reads one index a track.
 
         Returns
         -------
