@@ -236,6 +236,18 @@ def test_pixel_on_a_degree_line_belongs_to_the_band_above(tmp_path):
 # --- idempotence and revisions ------------------------------------------------------------------------------
 
 
+def test_second_ingest_repairs_a_damaged_store(scene, tmp_path, caplog):
+    (first,) = ingest(scene, tmp_path)
+    shard = next(path for path in stores(tmp_path)[0].rglob("displacement/c/*/*/*") if path.is_file())
+    shard.write_bytes(shard.read_bytes()[:-7])
+    assert verify(tmp_path)
+    (second,) = ingest(scene, tmp_path)
+    assert second.revision != first.revision
+    assert second.content == first.content
+    assert verify(tmp_path) == []
+    assert "damaged" in caplog.text
+
+
 def test_second_ingest_changes_no_file(scene, tmp_path):
     first = ingest(scene, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if not path.name.endswith(".lock")}

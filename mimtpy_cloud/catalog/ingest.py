@@ -1,6 +1,7 @@
 """Bring sources onto the lattice: one immutable store a band, then one index commit a track."""
 
 import json
+import logging
 import math
 import os
 import re
@@ -17,6 +18,7 @@ import xarray as xr
 
 from mimtpy_cloud._version import __version__
 from mimtpy_cloud.catalog.index import Entry, commit, read_commits
+from mimtpy_cloud.catalog.maintenance import check_entry
 from mimtpy_cloud.catalog.streaming import Layout, Resampling, write_layers, write_series
 from mimtpy_cloud.errors import CatalogError, ResolutionError, SchemaError
 from mimtpy_cloud.io.licsbas import find_layers
@@ -29,6 +31,8 @@ from mimtpy_cloud.plan.placement import Placement, ProjectedPlacement, RegularPl
 from mimtpy_cloud.schema import RESOLUTIONS, VARIABLES
 
 __all__ = ["ingest"]
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 
@@ -78,8 +82,8 @@ def ingest(
     Returns
     -------
     list of Entry
-        One a source, as committed. A source that is current already, with the same parameters, is
-        left alone and its entry returned.
+        One a source, as committed. A source that is current already, with the same parameters and
+        whole stores, is left alone and its entry returned.
 
     Raises
     ------
@@ -417,9 +421,15 @@ def _latest(commits: Sequence[Entry], entry: Entry) -> Entry | None:
 
 
 def _current(storage: Storage, job: _Job) -> Entry | None:
-    """The current entry, if it has the same content already."""
+    """The current entry, if it has the same content already and its stores are whole."""
     latest = _latest(read_commits(storage, job.entry.sensor, job.entry.track), job.entry)
-    return latest if latest is not None and latest.content == job.entry.content else None
+    if latest is None or latest.content != job.entry.content:
+        return None
+    damage = next(check_entry(storage, latest), None)
+    if damage is not None:
+        _log.warning("%s: %s; it is written again", damage.key, damage.message)
+        return None
+    return latest
 
 
 def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:

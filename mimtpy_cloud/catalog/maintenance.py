@@ -14,7 +14,7 @@ from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, check_object
 from mimtpy_cloud.schema import VARIABLES
 
-__all__ = ["Problem", "gc", "verify"]
+__all__ = ["Problem", "check_entry", "gc", "verify"]
 
 _BAND = re.compile(r"-?\d+")
 _REVISION_TIME = re.compile(r"-(\d{8}T\d{12})Z-[0-9a-f]{8}\.zarr$")
@@ -69,9 +69,27 @@ def verify(root: str | PathLike[str], *, track: str | None = None) -> list[Probl
     entries = catalog.search(track=track)
     if track is not None and not entries:
         raise TrackNotFoundError(f"no track {track} in {catalog.root}; it has {', '.join(catalog.tracks()) or 'none'}")
-    return [
-        problem for entry in entries for band in entry.bands for problem in _check_store(catalog.storage, entry, band)
-    ]
+    return [problem for entry in entries for problem in check_entry(catalog.storage, entry)]
+
+
+def check_entry(storage: Storage, entry: Entry) -> Iterator[Problem]:
+    """
+    Check the stores of one entry.
+
+    Parameters
+    ----------
+    storage : Storage
+        Root.
+    entry : Entry
+        Of its index.
+
+    Yields
+    ------
+    Problem
+        One after the other, so that who only wants to know whether there is one can stop.
+    """
+    for band in entry.bands:
+        yield from _check_store(storage, entry, band)
 
 
 def _check_store(storage: Storage, entry: Entry, band: int) -> Iterator[Problem]:
