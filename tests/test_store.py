@@ -105,7 +105,7 @@ def test_metadata_are_consolidated_strict_json_and_name_the_documented_codecs(ba
     assert codec["name"] == "sharding_indexed"
     assert codec["configuration"]["chunk_shape"] == [18, 75, 75]
     assert codec["configuration"]["index_location"] == "end"
-    blosc = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 4, "blocksize": 0}
+    blosc = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 4, "blocksize": 262144}
     assert codec["configuration"]["codecs"][-1] == {"name": "blosc", "configuration": blosc}
     assert [c["name"] for c in members["valid"]["codecs"]] == ["bytes", "blosc"]
     assert members["valid"]["fill_value"] is False

@@ -254,18 +254,18 @@ def decode_look(
     >>> [f"{v[0]:.3f}" for v in (east, north, up)], bool(np.isnan(up[1]))
     (['0.616', '-0.131', '0.777'], True)
     """
-    inc = np.asarray(incidence, dtype="float64")
-    az = np.array(np.broadcast_to(azimuth, inc.shape), dtype="float64")
+    inc = np.asarray(incidence)
+    az = np.broadcast_to(azimuth, inc.shape)
     fill = (inc == 0) | (az == 0)
-    inc = np.where(np.abs(inc) < _RADIANS_BELOW, np.degrees(inc), inc)
+    if (steep := np.abs(inc) < _RADIANS_BELOW).any():
+        inc = np.where(steep, np.degrees(inc), inc)
     if meaning == "gamma":
         az = np.where(np.abs(az) <= 2 * np.pi, np.degrees(az) - 90, az)
     elif meaning == "either":
         size = np.abs((az + 180) % 360 - 180)
         heading = (size < _AZIMUTH_RANGE[0]) | (size > _AZIMUTH_RANGE[1])
         az = np.where(heading, azimuth_from_heading(az, look_side), az)
-    east, north, up = los_unit_vector(np.where(fill, np.nan, inc), az)
-    return east.astype("float32"), north.astype("float32"), up.astype("float32")
+    return los_unit_vector(np.where(fill, np.nan, inc).astype("float32"), az.astype("float32"))
 
 
 def _baseline(arrays: Mapping[str, xr.DataArray], baseline: np.ndarray | None) -> dict[str, xr.DataArray]:

@@ -36,7 +36,7 @@ def los_unit_vector(
     Returns
     -------
     east, north, up : np.ndarray
-        Components, float64, NaN where an angle is NaN.
+        Components, NaN where an angle is NaN; float32 if both angles are, else float64.
 
     See Also
     --------
@@ -54,8 +54,9 @@ def los_unit_vector(
     >>> float(east.round(6)), float(north.round(6)), float(up.round(6))
     (-0.615568, -0.130843, 0.777146)
     """
-    incidence = np.deg2rad(np.asarray(incidence_angle, np.float64))
-    azimuth = np.deg2rad(np.asarray(los_azimuth_angle, np.float64))
+    incidence, azimuth = np.asarray(incidence_angle), np.asarray(los_azimuth_angle)
+    dtype = np.result_type(incidence.dtype, azimuth.dtype, np.float32)
+    incidence, azimuth = np.deg2rad(incidence, dtype=dtype), np.deg2rad(azimuth, dtype=dtype)
     horizontal, up = np.sin(incidence), np.cos(incidence)
     east, north = -horizontal * np.sin(azimuth), horizontal * np.cos(azimuth)
     return np.asarray(east), np.asarray(north), np.broadcast_to(up + 0.0 * azimuth, np.shape(east))
