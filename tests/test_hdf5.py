@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lazy import no_compute
 
 from mimtpy_cloud.errors import SourceFormatError
-from mimtpy_cloud.io.hdf5 import Layer, SourceFile, block_shape, open_hdf5
+from mimtpy_cloud.io.hdf5 import Layer, block_shape
+from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 
 
 def write(path, **datasets):

@@ -194,7 +194,8 @@ def write_series(
         maker: _Strips | None = None
         if local_path is not None and isinstance(placement, RegularPlacement) and resampling == "nearest":
             reader = opened.enter_context(ChunkReader(local_path, source.displacement.encoding["dataset"]))
-            maker = _DirectStrips.plan(reader, placement, spec, window, pool)
+            if len(reader.shape) == 3 and reader.dtype == spec.dtype:
+                maker = _DirectStrips.plan(reader, placement, spec, window, pool)
         maker = maker or _GatheredStrips(source, placement, spec, window, resampling, pool)
         for first, last in sections:
             for dates in groups:

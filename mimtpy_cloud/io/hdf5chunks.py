@@ -1,16 +1,20 @@
 """Decode the chunks of an HDF5 dataset outside the library's global lock, each once."""
 
+import itertools
+import math
 import os
+import weakref
 from collections.abc import Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from mimtpy_cloud.errors import SourceFormatError
-from mimtpy_cloud.io.hdf5 import open_hdf5
+from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 
-__all__ = ["ChunkReader"]
+__all__ = ["ChunkReader", "chunk_reader"]
 
 #: HDF5 filters that are decoded here, by their registered numbers.
 _FILTERS = {1: "gzip", 32000: "lzf"}
@@ -18,7 +22,7 @@ _FILTERS = {1: "gzip", 32000: "lzf"}
 
 class ChunkReader:
     """
-    Read whole chunks of a 3-D float32 dataset of a local file.
+    Read whole chunks of a dataset of a local file.
 
     The chunk table is read once through h5py; then chunks are read by position and decoded without
     any lock, so that threads scale.
@@ -42,8 +46,9 @@ class ChunkReader:
         with open_hdf5(path) as file:
             data = file[dataset]
             self.path = path
-            self.shape: tuple[int, int, int] = data.shape
-            self.chunks: tuple[int, int, int] = data.chunks
+            self.shape: tuple[int, ...] = data.shape
+            self.chunks: tuple[int, ...] = data.chunks
+            self.dtype: np.dtype[Any] = data.dtype
             self._fill_value = data.fillvalue
             self._filter = _filters(data)[0]
             self._table: dict[tuple[int, ...], tuple[int, int, int]] = {}
@@ -52,8 +57,9 @@ class ChunkReader:
                 self._table[chunk.chunk_offset] = (chunk.byte_offset, chunk.size, chunk.filter_mask)
 
             data.id.chunk_iter(note)
-        self._nbytes = int(np.prod(self.chunks)) * 4
+        self._nbytes = math.prod(self.chunks) * self.dtype.itemsize
         self._file = os.open(path, os.O_RDONLY)
+        self._close = weakref.finalize(self, os.close, self._file)
         end = max((offset + size for offset, size, _ in self._table.values()), default=0)
         if end > os.fstat(self._file).st_size:
             self.close()
@@ -74,7 +80,8 @@ class ChunkReader:
         Returns
         -------
         bool
-            True for a chunked little-endian float32 dataset, plain, or with LZF or gzip and no other filter.
+            True for a chunked dataset of little-endian numbers, plain, or with LZF or gzip and no
+            other filter.
 
         Raises
         ------
@@ -86,9 +93,9 @@ class ChunkReader:
                 return False
             data = file[dataset]
             return (
-                data.ndim == 3
-                and data.chunks is not None
-                and data.dtype == np.dtype("<f4")
+                data.chunks is not None
+                and data.dtype.kind in "biuf"
+                and data.dtype == data.dtype.newbyteorder("<")
                 and _filters(data) in ([None], ["gzip"], ["lzf"])
             )
 
@@ -101,12 +108,12 @@ class ChunkReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+        """Close the file; without it, it closes when nobody holds the reader any more."""
+        self._close()
 
     def offsets(self, row: int) -> Iterator[tuple[int, int, int]]:
         """
-        List the chunks that start at a row, in the order of the file.
+        List the chunks of a 3-D dataset that start at a row, in the order of the file.
 
         Parameters
         ----------
@@ -122,21 +129,21 @@ class ChunkReader:
         keys = [(t, row, x) for t in dates for x in cols]
         yield from sorted(keys, key=lambda key: self._table.get(key, (0, 0, 0))[0])
 
-    def read(self, key: tuple[int, int, int], buffers: "tuple[np.ndarray, np.ndarray]") -> np.ndarray:
+    def read(self, key: tuple[int, ...], buffers: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """
         Decode one chunk.
 
         Parameters
         ----------
         key : tuple of int
-            Date, row and column of its first pixel.
+            Index of its first element.
         buffers : tuple of np.ndarray
             From `buffers`, one pair a thread; overwritten.
 
         Returns
         -------
         np.ndarray
-            The whole chunk, shape ``(date, y, x)``, valid until the next call; at the far edges of the
+            The whole chunk, valid until the next call; at the far edges of the
             dataset only its first part means something. A chunk that was never written has the
             dataset's fill value.
 
@@ -158,6 +165,38 @@ class ChunkReader:
             raise SourceFormatError(f"{self.path}: the chunk at byte {offset} is damaged; copy the file again")
         return chunk
 
+    def window(self, index: tuple[slice, ...]) -> np.ndarray:
+        """
+        Read a rectangle.
+
+        Parameters
+        ----------
+        index : tuple of slice
+            One a dimension, with step 1.
+
+        Returns
+        -------
+        np.ndarray
+            Values as stored.
+
+        Raises
+        ------
+        SourceFormatError
+            If a chunk is damaged.
+        """
+        spans = [range(*item.indices(size)) for item, size in zip(index, self.shape, strict=True)]
+        out = np.empty(tuple(map(len, spans)), self.dtype)
+        firsts = [
+            range(s.start // c * c, s.stop, c) if s else range(0) for s, c in zip(spans, self.chunks, strict=True)
+        ]
+        buffers = self.buffers()
+        for key in sorted(itertools.product(*firsts), key=lambda key: self._table.get(key, (0, 0, 0))[0]):
+            chunk = self.read(key, buffers)
+            edges = [(max(s.start, k), min(s.stop, k + c)) for s, k, c in zip(spans, key, self.chunks, strict=True)]
+            target = tuple(slice(a - s.start, b - s.start) for (a, b), s in zip(edges, spans, strict=True))
+            out[target] = chunk[tuple(slice(a - k, b - k) for (a, b), k in zip(edges, key, strict=True))]
+        return out
+
     def _decode(self, packed: np.ndarray, target: np.ndarray) -> int:
         """Number of bytes that came out; 0 if nothing did."""
         import imagecodecs
@@ -177,7 +216,7 @@ class ChunkReader:
         raw, chunk : np.ndarray
         """
         largest = max((size for _, size, _ in self._table.values()), default=0)
-        return np.empty(max(largest, self._nbytes), np.uint8), np.empty(self.chunks, np.float32)
+        return np.empty(max(largest, self._nbytes), np.uint8), np.empty(self.chunks, self.dtype)
 
     def _fill(self, target: np.ndarray, offset: int) -> None:
         if os.preadv(self._file, [target.data], offset) != target.nbytes:
@@ -188,3 +227,25 @@ def _filters(data: Any) -> list[str | None]:
     """Names of a dataset's filters, in order; one None if there is none, "?" for one that is not known here."""
     plist = data.id.get_create_plist()
     return [_FILTERS.get(plist.get_filter(i)[0], "?") for i in range(plist.get_nfilters())] or [None]
+
+
+@lru_cache(maxsize=64)
+def chunk_reader(file: SourceFile, dataset: str) -> ChunkReader | None:
+    """
+    Get the reader of a dataset; it is kept, with its file open, for the next block.
+
+    Parameters
+    ----------
+    file : SourceFile
+        The file, as it was when it was looked at.
+    dataset : str
+        Path of the dataset in the file.
+
+    Returns
+    -------
+    ChunkReader or None
+        None if the file is not on this machine, or h5py has to read the dataset.
+    """
+    if not (file.is_local and ChunkReader.supports(file.url, dataset)):
+        return None
+    return ChunkReader(file.url, dataset)

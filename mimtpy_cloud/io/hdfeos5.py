@@ -10,7 +10,8 @@ import xarray as xr
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.attributes import Metadata, decode_attributes, parse_dates
 from mimtpy_cloud.io.canonical import ROLES, assemble
-from mimtpy_cloud.io.hdf5 import Layer, SourceFile, open_hdf5
+from mimtpy_cloud.io.hdf5 import Layer
+from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 
 __all__ = ["open_hdfeos5"]
 

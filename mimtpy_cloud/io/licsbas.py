@@ -16,7 +16,8 @@ from dask.base import tokenize
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.canonical import describe
 from mimtpy_cloud.io.georeference import coordinates
-from mimtpy_cloud.io.hdf5 import SourceFile, block_shape
+from mimtpy_cloud.io.hdf5 import block_shape
+from mimtpy_cloud.io.hdf5file import SourceFile
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, track_name
 

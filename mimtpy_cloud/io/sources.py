@@ -6,7 +6,7 @@ import fsspec
 import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError
-from mimtpy_cloud.io.hdf5 import SourceFile, open_hdf5
+from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.licsbas import find_layers, open_licsbas
 from mimtpy_cloud.io.mintpy import open_mintpy

@@ -1,0 +1,1 @@
+"""Measured comparisons with other tools and with the machine: ``python -m benchmarks``."""

@@ -1,0 +1,165 @@
+"""The input of the benchmarks: one large time series in MintPy's format, made once and kept.
+
+Everything lies in ``$MIMTPY_BENCH_DATA``, or in ``benchmarks/data`` (ignored by git).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.measure import REPOSITORY
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Dates, rows and columns; 0.0008 degrees a pixel, on the lattice.
+FULL, SMALL = (60, 3000, 4000), (20, 1000, 1200)
+GAPS = 1e-3
+_DISPLACEMENT = "HDFEOS/GRIDS/timeseries/observation/displacement"
+
+
+def folder() -> Path:
+    """Where data, stores and results of the benchmarks lie."""
+    return Path(os.environ.get("MIMTPY_BENCH_DATA", REPOSITORY / "benchmarks" / "data")).absolute()
+
+
+def results(*, small: bool) -> Path:
+    """Where tables and samples go; a quick look does not replace a verdict."""
+    return folder() / ("results_small" if small else "results")
+
+
+def mintpy_python() -> Path:
+    """Interpreter of MintPy's own environment; the first call installs it (a few minutes)."""
+    environment = folder() / "mintpy_env"
+    python = environment / "bin" / "python"
+    if not (environment / "installed").exists():
+        print(f"installing MintPy into {environment} ...", flush=True)
+        wanted = os.environ.get("MIMTPY_MINTPY_PYTHON") or next(
+            filter(_works, ("python3.11", "python3.12")), sys.executable
+        )
+        subprocess.run([wanted, "-m", "venv", "--clear", environment], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "mintpy"], check=True)
+        (environment / "installed").touch()
+    return python
+
+
+def _works(python: str) -> bool:
+    line = [
+        shutil.which(python) or sys.executable,
+        "-c",
+        "import sys, ensurepip; sys.exit(sys.argv[1] not in sys.version)",
+    ]
+    return subprocess.run([*line, python.removeprefix("python")], capture_output=True, check=False).returncode == 0
+
+
+def series(size: tuple[int, int, int]) -> Path:
+    """Path of the time series of a size; made with ../shared/tools/make_he5.py if that is there."""
+    target = folder() / "x".join(map(str, size))
+    found = sorted(target.rglob("S1_*.he5"))
+    if found:
+        return found[0]
+    print(f"making {target} (minutes) ...", flush=True)
+    tool = Path(os.environ.get("MIMTPY_SHARED", REPOSITORY.parent / "shared")) / "tools" / "make_he5.py"
+    partial = target.with_name(f"{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    if tool.exists():
+        _make_with_mintpy(tool, partial, size)
+    else:
+        _make_with_ours(partial, size)
+    partial.rename(target)
+    return series(size)
+
+
+def _make_with_mintpy(tool: Path, target: Path, size: tuple[int, int, int]) -> None:
+    dates, ny, nx = map(str, size)
+    line = [mintpy_python(), tool, "large", "--out", target, "--tracks", "A", "--ndate", dates, "--ny", ny, "--nx", nx]
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+
+
+def _make_with_ours(target: Path, size: tuple[int, int, int]) -> None:
+    from mimtpy_cloud.export.hdfeos5 import hdfeos5_name, write_hdfeos5
+
+    target.mkdir(parents=True)
+    track = noisy_track(size)
+    write_hdfeos5(track, target / hdfeos5_name(track))
+
+
+def noisy_track(
+    size: tuple[int, int, int], *, n: int = 1250, north: float = 38.1, west: float = -119.6
+) -> "xr.Dataset":
+    """Lazy canonical Dataset: a steady rate, 7 mm of smooth and 2 mm of white noise, NaN outside a slanted swath."""
+    import dask.array as da
+    import numpy as np
+    import xarray as xr
+    from pyproj import CRS
+
+    from mimtpy_cloud.plan.grid import Window
+    from mimtpy_cloud.schema import VARIABLES
+
+    dates, ny, nx = size
+    window = Window(n, round((90 - north) * n), round((west + 180) * n), ny, nx)
+    time = np.datetime64("2017-01-06", "ns") + np.arange(dates) * np.timedelta64(12, "D")
+    y, x = np.meshgrid(np.linspace(-1, 1, ny), np.linspace(-1, 1, nx), indexing="ij")
+    inside = np.abs(x + 0.15 * y) < 0.85
+
+    def one_date(block_info: dict[int, dict[str, list[tuple[int, int]]]]) -> np.ndarray:
+        t = block_info[None]["array-location"][0][0]
+        rng = np.random.default_rng(t)
+        a, b, c = rng.normal(0, 3, 3)
+        smooth = 0.007 * np.sin(a * x + b * y + c) + 0.01 * x * t * 12 / 365.25
+        noisy = smooth + rng.normal(0, 0.002, inside.shape) if t else smooth * 0
+        return np.where(inside, noisy, np.nan).astype(np.float32)[None]
+
+    displacement = da.map_blocks(
+        one_date, chunks=((1,) * dates, (ny,), (nx,)), dtype=np.float32, meta=np.empty((0, 0, 0))
+    )
+    los = {"los_east": -0.61, "los_north": -0.14, "los_up": 0.78}
+    layers = {name: np.where(inside, np.float32(v), np.nan).astype(np.float32) for name, v in los.items()}
+    layers |= {"height": np.full((ny, nx), 1000, np.float32), "temporal_coherence": inside.astype(np.float32)}
+    variables = {name: (VARIABLES[name].dims, data, VARIABLES[name].attrs) for name, data in layers.items()}
+    variables["valid"] = (("y", "x"), inside, VARIABLES["valid"].attrs)
+    variables["displacement"] = (("time", "y", "x"), displacement, VARIABLES["displacement"].attrs)
+    variables["perpendicular_baseline"] = (("time",), np.zeros(dates, np.float32), {"units": "m"})
+    attrs = {
+        "sensor": "Sentinel",
+        "track": "A064",
+        "product": "0108_0124",
+        "project": "BenchSenAT064",
+        "orbit_direction": "ascending",
+        "look_side": "right",
+        "heading": -12.9,
+        "wavelength": 0.05546576,
+        "reference_point": [float(window.x[nx // 2]), float(window.y[ny // 2])],
+        "reference_date": str(time[0])[:10],
+        "source": {},
+        "mintpy": {},
+    }
+    variables["spatial_ref"] = ((), 0, {"crs_wkt": CRS.from_epsg(4326).to_wkt()})
+    return xr.Dataset(variables, {"time": time, "y": window.y, "x": window.x}, attrs).set_coords("spatial_ref")
+
+
+def with_gaps(size: tuple[int, int, int]) -> Path:
+    """Path of a copy of the time series in which a random thousandth of the values is NaN."""
+    import h5py
+    import numpy as np
+
+    source = series(size)
+    target = folder() / f"{'x'.join(map(str, size))}_gaps" / source.name
+    if target.exists():
+        return target
+    print(f"making {target} ...", flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".part")
+    shutil.copyfile(source, partial)
+    rng = np.random.default_rng(1)
+    with h5py.File(partial, "r+") as file:
+        data = file[_DISPLACEMENT]
+        rows = data.chunks[1]
+        for y in range(0, data.shape[1], rows):
+            block = data[:, y : y + rows]
+            block[rng.random(block.shape, np.float32) < GAPS] = np.nan
+            data[:, y : y + rows] = block
+    return partial.rename(target)

@@ -1,0 +1,270 @@
+"""What is timed: every worker runs alone in a fresh interpreter, ``python -m benchmarks.workers NAME JSON``.
+
+A worker is a generator. It imports and prepares up to its one ``yield``; from there on it is
+measured; what it returns is its result. Only the standard library is imported at the top, because
+MintPy's own interpreter runs this file too.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+Worker = Generator[None, None, Any]
+
+GRID = "HDFEOS/GRIDS/timeseries"
+GROUPS = ("observation", "geometry", "quality")
+THREADS = 2
+BLOCK = 8 << 20
+
+
+# ---- ingest: peers and ours
+
+
+def zarr_naive(source: str, target: str) -> Worker:
+    """Convert with xarray's defaults, one Zarr chunk for each HDF5 chunk."""
+    import dask
+    import xarray as xr
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    yield
+    for group in GROUPS:
+        ds = xr.open_dataset(source, group=f"{GRID}/{group}", engine="h5netcdf", phony_dims="sort", chunks={})
+        ds.to_zarr(target, group=group, mode="w")
+
+
+def zarr_tuned(source: str, target: str, inner: list[int], shard: list[int], codec: dict[str, Any]) -> Worker:
+    """Convert as an expert would with xarray: shard-aligned blocks, our chunks and codec, no masking."""
+    import dask
+    import xarray as xr
+    from zarr.codecs import BloscCodec
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    compressor = BloscCodec(**codec)
+    yield
+    for group in GROUPS:
+        ds = xr.open_dataset(
+            source, group=f"{GRID}/{group}", engine="h5netcdf", phony_dims="sort", mask_and_scale=False, chunks=None
+        )
+        encoding = {
+            name: {"chunks": inner[-v.ndim :], "shards": shard[-v.ndim :], "compressors": compressor}
+            for name, v in ds.data_vars.items()
+            if v.ndim > 1
+        }
+        sides = {dim: side for v in ds.data_vars.values() for dim, side in zip(v.dims, shard[-v.ndim :], strict=True)}
+        ds.chunk(sides).to_zarr(target, group=group, mode="w", encoding=encoding)
+
+
+def ingest_ours(source: str, root: str, sync: bool = False) -> Worker:
+    """Ingest into a catalog root; `sync` also waits until every byte is on the disk."""
+    from mimtpy_cloud.catalog.ingest import ingest
+
+    yield
+    ingest([source], root, resolution="standard")
+    if sync:
+        for path in Path(root).rglob("*"):
+            if path.is_file():
+                _fsync(path)
+
+
+# ---- velocity: MintPy and ours
+
+
+def velocity_mintpy(source: str, target: str) -> Worker:
+    """Estimate velocity with MintPy's own command; run by MintPy's interpreter."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import mintpy.timeseries2velocity  # noqa: F401
+    from mintpy.cli.timeseries2velocity import main
+
+    yield
+    main([source, "-o", target])
+
+
+def velocity_ours(root: str, track: str, target: str, time_convention: str = "elapsed") -> Worker:
+    """Open a track, estimate its velocity and write it, through the library."""
+    from mimtpy_cloud.catalog.tracks import open_track
+    from mimtpy_cloud.export.zarr import write_zarr
+    from mimtpy_cloud.ops.rate import estimate_velocity
+
+    yield
+    write_zarr(estimate_velocity(open_track(root, track), time_convention=time_convention), target)
+
+
+def command(arguments: list[str]) -> Worker:
+    """Run ``mimtpy``; the measured part includes all of its imports."""
+    sys.argv = ["mimtpy", *arguments]
+    yield
+    from mimtpy_cloud.cli.app import main as mimtpy
+
+    try:
+        mimtpy()
+    except SystemExit as stop:
+        if stop.code:
+            raise
+
+
+# ---- graph
+
+
+def open_many_bands(root: str, track: str) -> Worker:
+    """Open a track of many bands and build the graph of its velocity, five times; time each."""
+    from mimtpy_cloud.catalog.tracks import open_track
+    from mimtpy_cloud.ops.rate import estimate_velocity
+
+    yield
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        ds = open_track(root, track, resolution="veryLowRes")
+        opened = time.perf_counter()
+        rate = estimate_velocity(ds)
+        seconds.append([opened - start, time.perf_counter() - opened])
+    return {"seconds": seconds, "keys": len(rate.velocity.__dask_graph__()), "shape": ds.displacement.shape}
+
+
+# ---- limits of the machine
+
+
+def read_disk(path: str) -> Worker:
+    """Read a file as fast as two threads can."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    size, step = os.path.getsize(path), 32 * BLOCK  # noqa: PTH202
+    yield
+    handle = os.open(path, os.O_RDONLY)
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda start: _read_part(handle, start, min(step, size - start)), range(0, size, step)))
+    os.close(handle)
+    return {"bytes": size}
+
+
+def write_disk(path: str, size: int) -> Worker:
+    """Write and fsync as many bytes as a store has."""
+    block = os.urandom(BLOCK)
+    yield
+    with open(path, "wb", buffering=0) as file:  # noqa: PTH123
+        for start in range(0, size, BLOCK):
+            file.write(block[: min(BLOCK, size - start)])
+        os.fsync(file.fileno())
+    os.unlink(path)  # noqa: PTH108
+    return {"bytes": size}
+
+
+def decode_hdf5(source: str) -> Worker:
+    """Read every displacement value once with h5py, in rows of whole HDF5 chunks, and keep nothing."""
+    import h5py
+
+    with h5py.File(source) as file:
+        data = file[f"{GRID}/observation/displacement"]
+        dates, rows, _ = data.chunks
+        yield
+        for t in range(0, data.shape[0], dates):
+            for y in range(0, data.shape[1], rows):
+                data[t : t + dates, y : y + rows]
+        return {"bytes": data.size * data.dtype.itemsize}
+
+
+def encode_chunks(source: str, inner: list[int], codec: dict[str, Any]) -> Worker:
+    """Compress one strip of displacement, cut into inner chunks, with two threads."""
+    import h5py
+    import numpy as np
+    from numcodecs import Blosc, blosc
+
+    blosc.use_threads = False
+    compressor = Blosc(codec["cname"], codec["clevel"], Blosc.BITSHUFFLE)
+    with h5py.File(source) as file:
+        data = file[f"{GRID}/observation/displacement"]
+        middle = data.shape[1] // 2
+        strip = data[:, middle : middle + inner[1]]
+    blocks = [
+        np.ascontiguousarray(strip[t : t + inner[0], :, x : x + inner[2]])
+        for t in range(0, strip.shape[0], inner[0])
+        for x in range(0, strip.shape[2], inner[2])
+    ]
+    yield
+    sizes = _threads(lambda block: len(compressor.encode(block)), blocks)
+    return {"bytes": sum(block.nbytes for block in blocks), "encoded": sum(sizes)}
+
+
+def decode_shards(shards: list[str], inner: list[int], inner_per_shard: int) -> Worker:
+    """Read shards whole and decode each inner chunk with two threads, keeping nothing."""
+    import numpy as np
+    from numcodecs import Blosc, blosc
+
+    blosc.use_threads = False
+    compressor = Blosc()
+
+    def decode(path: str) -> int:
+        with open(path, "rb") as file:  # noqa: PTH123
+            data = file.read()
+        index = np.frombuffer(data, "<u8", 2 * inner_per_shard, len(data) - 16 * inner_per_shard - 4).reshape(-1, 2)
+        view, out = memoryview(data), np.empty(inner, np.float32)
+        present = [compressor.decode(view[o : o + n], out) for o, n in index.tolist() if o != 2**64 - 1]
+        return len(present) * out.nbytes
+
+    yield
+    return {"bytes": sum(_threads(decode, shards))}
+
+
+def read_memory(size: int = 1 << 30) -> Worker:
+    """Find the largest integer of an array that is far larger than the caches, with two threads."""
+    import numpy as np
+
+    parts = np.array_split(np.ones(size // 4, np.int32), THREADS)
+    _threads(np.max, parts)
+    yield
+    _threads(np.max, parts)
+    return {"bytes": size}
+
+
+def _threads(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(function, items))
+
+
+def _read_part(handle: int, start: int, size: int) -> None:
+    buffer = bytearray(BLOCK)
+    for offset in range(start, start + size, BLOCK):
+        os.preadv(handle, [buffer], offset)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def _cpu() -> float:
+    return sum(os.times()[:4])
+
+
+def _peak() -> float:
+    """Peak resident memory in GiB of this process, or of its largest child: neither we nor the peers fork workers."""
+    status = Path("/proc/self/status").read_text()
+    own = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 2**20
+
+
+def main(name: str, arguments: dict[str, Any]) -> None:
+    """Run one worker and print what it took as the last line of output."""
+    worker = globals()[name](**arguments)
+    next(worker)
+    wall, cpu, value = time.perf_counter(), _cpu(), None
+    try:
+        next(worker)
+    except StopIteration as end:
+        value = end.value
+    print()
+    print(json.dumps({"wall": time.perf_counter() - wall, "cpu": _cpu() - cpu, "memory": _peak(), "value": value}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))
