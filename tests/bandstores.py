@@ -47,13 +47,9 @@ def write_tile(storage: Storage, key: str, spec: ArraySpec, window: Window, tile
     block = np.full(spec.tile, spec.fill, spec.dtype)
     part = values[(..., *tile.slices_in(window))]
     block[tuple(slice(size) for size in part.shape)] = part
-    if not spec.dates:
-        if holds_data(block):
-            storage.write(f"{key}/c/{row}/{col}", encode(block))
-        return
     if not holds_data(block):
         return
-    with storage.writer(f"{key}/c/0/{row}/{col}") as file:
+    with storage.writer(f"{key}/c/{'0/' if spec.dates else ''}{row}/{col}") as file:
         shard = ShardWriter(file, spec)
         for position in product(*map(range, spec.chunks_per_shard)):
             place = tuple(slice(p * c, (p + 1) * c) for p, c in zip(position, spec.chunk, strict=True))

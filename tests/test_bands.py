@@ -189,14 +189,15 @@ def test_a_window_reads_only_its_own_shards_each_once(reads):
     assert log == [("read_ranges", key, 1)]
     log.clear()
     arrays["valid"][rows, cols]
-    assert log == [("read", "37/x.zarr/valid/c/0/1", None)]
+    key = "37/x.zarr/valid/c/0/1"
+    assert log == [("read_tail", key, 20), ("read_ranges", key, 1)]
 
 
 def test_a_window_across_two_bands_reads_one_object_of_each(reads):
     arrays, log = reads
     part = Window(N, STORED.row + 3 * N - 5, STORED.col + 2 * N + 5, 10, 10)
     arrays["height"][part.slices_in(WINDOW)]
-    assert sorted(key for _, key, _ in log) == ["36/x.zarr/height/c/0/2", "37/x.zarr/height/c/0/2"]
+    assert sorted({key for _, key, _ in log}) == ["36/x.zarr/height/c/0/2", "37/x.zarr/height/c/0/2"]
 
 
 def test_a_window_of_no_band_and_an_empty_one_read_nothing(reads):

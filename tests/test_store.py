@@ -107,7 +107,8 @@ def test_metadata_are_consolidated_strict_json_and_name_the_documented_codecs(ba
     assert codec["configuration"]["index_location"] == "end"
     blosc = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 4, "blocksize": 262144}
     assert codec["configuration"]["codecs"][-1] == {"name": "blosc", "configuration": blosc}
-    assert [c["name"] for c in members["valid"]["codecs"]] == ["bytes", "blosc"]
+    (codec,) = members["valid"]["codecs"]
+    assert codec["configuration"]["chunk_shape"] == [75, 150]
     assert members["valid"]["fill_value"] is False
 
 
@@ -218,34 +219,20 @@ def damaged(data, how):
 
 
 @pytest.mark.parametrize("how", ["index", "checksum", "cut", "short", "empty", "longer"])
-def test_a_damaged_shard_is_found_and_never_read(tmp_path, how):
+@pytest.mark.parametrize("name", ["displacement", "height", "valid"])
+def test_a_damaged_shard_is_found_and_never_read(tmp_path, name, how):
     storage = open_storage(tmp_path)
     window = Window(N, 50 * N, 280 * N, N, N)
-    (array,) = write_band(storage, "b", window, {"displacement": random_values((3, N, N))}, dates=DATES).values()
-    key = "b/displacement/c/0/0/0"
+    dates = DATES if name == "displacement" else ()
+    shape = (*((len(dates),) if dates else ()), N, N)
+    values = random_values(shape, VARIABLES[name].dtype)
+    (array,) = write_band(storage, "b", window, {name: values}, dates=dates).values()
+    key = f"b/{name}/c/{'0/' if dates else ''}0/0"
     assert check_object(storage, key, array.spec) == ""
     storage.write(key, damaged(storage.read(key), how))
     assert check_object(storage, key, array.spec) == "the shard index is damaged; ingest the source again"
     with pytest.raises(StorageError, match=f"{key} is damaged: the shard index is damaged; ingest the source again"):
         read(array, window, slice(0, 3))
-
-
-@pytest.mark.parametrize("how", ["cut", "short", "empty", "longer"])
-@pytest.mark.parametrize("name", ["height", "valid"])
-def test_a_damaged_chunk_is_found_and_never_read(tmp_path, name, how):
-    storage = open_storage(tmp_path)
-    window = Window(N, 50 * N, 280 * N, N, N)
-    (array,) = write_band(storage, "b", window, {name: random_values((N, N), array_type(name))}).values()
-    key = f"b/{name}/c/0/0"
-    assert check_object(storage, key, array.spec) == ""
-    storage.write(key, damaged(storage.read(key), how))
-    assert "are not one whole chunk" in check_object(storage, key, array.spec)
-    with pytest.raises(StorageError, match=f"{key} is damaged: .* not one whole chunk"):
-        read(array, window)
-
-
-def array_type(name):
-    return VARIABLES[name].dtype
 
 
 def test_a_chunk_of_another_size_is_not_read_into_this_one():
@@ -281,7 +268,7 @@ def test_an_object_that_is_not_there_is_no_damage(tmp_path):
 
 def test_a_storage_that_fails_is_reported_as_such_and_not_as_damage():
     class Broken:
-        def read(self, key):
+        def read_tail(self, key, length):
             raise StorageError("no permission for it")
 
     assert check_object(Broken(), "a", ArraySpec("valid", N)) == "no permission for it"

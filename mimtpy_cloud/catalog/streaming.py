@@ -59,7 +59,7 @@ class Layout:
 
     def object_key(self, name: str, row: int, col: int, spec: ArraySpec) -> tuple[int, str]:
         """
-        Name the object that holds a shard, or the chunk of a 2-D array.
+        Name the object that holds a shard.
 
         Parameters
         ----------
@@ -411,14 +411,29 @@ def write_layers(
 
                 def write(col: int, blocks: list[dict[str, np.ndarray]] = blocks, row: int = row) -> None:
                     for name, block in blocks[col].items():
-                        band, key = layout.object_key(name, row, col, by_name[name])
-                        if block.any() if block.dtype == bool else resample.has_data(block):
-                            layout.storage.write(key, encode(block))
+                        band = _write_layer(layout, by_name[name], row, col, block)
+                        if band is not None:
                             bands[name].add(band)
 
                 _all(pool, write, range(len(parts)))
                 advance(len(batch) * side * layout.window.nx * 4)
     return bands
+
+
+def _write_layer(layout: Layout, spec: ArraySpec, row: int, col: int, block: np.ndarray) -> int | None:
+    """Write one shard of a 2-D array; the band that it is in, or None without data."""
+    height = spec.chunk[0]
+    strips = {y // height: block[y : y + height] for y in range(0, block.shape[0], height)}
+    strips = {y: s for y, s in strips.items() if (s.any() if s.dtype == bool else resample.has_data(s))}
+    if not strips:
+        return None
+    band, key = layout.object_key(spec.name, row, col, spec)
+    with layout.storage.writer(key) as file:
+        writer = ShardWriter(file, spec)
+        for y, strip in strips.items():
+            writer.add((y, 0), encode(strip))
+        writer.finish()
+    return band
 
 
 def _gather_layers(

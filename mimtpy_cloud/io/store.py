@@ -4,10 +4,11 @@ zarr-python writes the metadata, so that any Zarr v3 reader opens a store. Chunk
 module because a whole shard is then decoded or encoded in one task, several times faster than
 through a general pipeline (``docs/decisions/0006``).
 
-A 3-D array is sharded over all its dates; a 2-D array has one chunk where the 3-D one has a shard.
-Both start at multiples of the shard side on the global lattice.
+Every array is sharded; shards start at multiples of their side on the global lattice. The shard of
+a 3-D array holds all its dates in square chunks, that of a 2-D array a chunk for each row of those.
 """
 
+import itertools
 import math
 import struct
 import warnings
@@ -71,15 +72,15 @@ class ArraySpec:
 
     @property
     def tile(self) -> tuple[int, ...]:
-        """Shape of what one object holds: a shard, or the chunk of a 2-D array."""
+        """Shape of a shard, which is one object."""
         side = tile_sides(self.n)[1]
         return (time_chunks(self.dates)[1], side, side) if self.dates else (side, side)
 
     @property
     def chunk(self) -> tuple[int, ...]:
         """Shape of an inner chunk."""
-        side = tile_sides(self.n)[0]
-        return (time_chunks(self.dates)[0], side, side) if self.dates else self.tile
+        side, width = tile_sides(self.n)
+        return (time_chunks(self.dates)[0], side, side) if self.dates else (side, width)
 
     @property
     def chunks_per_shard(self) -> tuple[int, ...]:
@@ -145,7 +146,7 @@ class ShardWriter:
     file : binary file
         Where the shard goes.
     spec : ArraySpec
-        A sharded array.
+        Its array.
     """
 
     def __init__(self, file: IO[bytes], spec: ArraySpec) -> None:
@@ -206,7 +207,7 @@ def _require_array(url: str, key: str) -> None:
 
 def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
     """
-    Check that a shard ends with a whole index, or that a chunk decodes.
+    Check that a shard ends with a whole index.
 
     Parameters
     ----------
@@ -223,10 +224,7 @@ def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
         What is wrong; empty if nothing is. An object that is not there holds no data.
     """
     try:
-        if spec.dates:
-            _read_index(storage, key, spec.chunks_per_shard)
-        else:
-            decode(storage.read(key), np.empty(spec.tile, spec.dtype))
+        _read_index(storage, key, spec.chunks_per_shard)
     except FileNotFoundError:
         return ""
     except StorageError as error:
@@ -285,23 +283,11 @@ class BandArray:
             rows, cols = tile.slices_in(origin)
             key = f"{self.key}/c/{'0/' if self.spec.dates else ''}{row}/{col}"
             try:
-                if self.spec.dates:
-                    self._read_shard(storage, key, target, (dates, rows, cols))
-                else:
-                    self._read_chunk(storage, key, target, (rows, cols))
+                self._read_shard(storage, key, target, (dates, rows, cols) if self.spec.dates else (rows, cols))
             except FileNotFoundError:
                 raise StorageError(f"{self.url}/{key} was removed while it was read; open the track again") from None
             except ValueError as error:
                 raise StorageError(f"{self.url}/{key} is damaged: {error}; ingest the source again") from error
-
-    def _read_chunk(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
-        try:
-            data = storage.read(key)
-        except FileNotFoundError:
-            _require_array(self.url, self.key)
-            out[...] = self.spec.fill
-            return
-        out[...] = decode(data, np.empty(self.spec.tile, self.spec.dtype))[wanted]
 
     def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
         index = _shard_index(self.url, key, self.spec.chunks_per_shard)
@@ -324,8 +310,8 @@ class BandArray:
 
 
 def _positions(wanted: Sequence[slice], chunk: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    spans = [range(s.start // c, -(-s.stop // c)) for s, c in zip(wanted, chunk, strict=True)]
-    return ((t, y, x) for y in spans[1] for t in spans[0] for x in spans[2])
+    *dates, rows, cols = (range(s.start // c, -(-s.stop // c)) for s, c in zip(wanted, chunk, strict=True))
+    return ((*t, y, x) for y in rows for t in itertools.product(*dates) for x in cols)
 
 
 def _overlap(
@@ -382,7 +368,7 @@ def create_store(
             spec.name,
             shape=(*((spec.dates,) if spec.dates else ()), *window.shape),
             chunks=spec.chunk,
-            shards=spec.tile if spec.dates else None,
+            shards=spec.tile,
             dtype=spec.dtype,
             fill_value=spec.fill,
             dimension_names=variable.dims,
