@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from mimtpy_cloud.codec import encode
 from mimtpy_cloud.io.storage import Storage
-from mimtpy_cloud.io.store import ArraySpec, BandArray, ShardWriter, create_store, encode
+from mimtpy_cloud.io.store import ArraySpec, BandArray, ShardWriter, create_store
 from mimtpy_cloud.plan.grid import Window
 
 DATES = ("2020-01-03", "2020-01-15", "2020-02-08")

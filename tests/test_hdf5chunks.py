@@ -156,7 +156,7 @@ def test_a_reader_is_kept_for_the_next_block_but_not_for_another_version_of_the_
     first = SourceFile.locate(path)
     assert chunk_reader(first, NAME) is chunk_reader(first, NAME)
     write(tmp_path / "b.h5", 2 * smooth(), compression="gzip")
-    os.replace(tmp_path / "b.h5", path)
+    (tmp_path / "b.h5").replace(path)
     second = chunk_reader(SourceFile.locate(path), NAME)
     np.testing.assert_array_equal(second.window((slice(None),) * 3), 2 * smooth())
 

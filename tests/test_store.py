@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pyproj import CRS
 
+from mimtpy_cloud.codec import decode, encode
 from mimtpy_cloud.errors import StorageError
 from mimtpy_cloud.io.storage import open_storage
-from mimtpy_cloud.io.store import ArraySpec, BandArray, ShardWriter, check_object, decode, encode
+from mimtpy_cloud.io.store import ArraySpec, BandArray, ShardWriter, check_object
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import VARIABLES
 

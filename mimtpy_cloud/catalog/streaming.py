@@ -18,9 +18,10 @@ from typing import Literal, Protocol, Self
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.codec import encode
 from mimtpy_cloud.io.hdf5chunks import ChunkReader
 from mimtpy_cloud.io.storage import Storage
-from mimtpy_cloud.io.store import ArraySpec, ShardWriter, encode
+from mimtpy_cloud.io.store import ArraySpec, ShardWriter
 from mimtpy_cloud.kernels import resample
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.placement import Placement, RegularPlacement

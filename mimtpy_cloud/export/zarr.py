@@ -4,19 +4,23 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from dask.base import compute, is_dask_collection
 
+from mimtpy_cloud.codec import zarr_codec
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.export.grids import grid_of
 from mimtpy_cloud.export.progress import Progress, TaskProgress
 from mimtpy_cloud.export.provenance import jsonable, stamped
 from mimtpy_cloud.export.publish import staged
+from mimtpy_cloud.export.zarrchunks import write_chunks
 from mimtpy_cloud.schema import SPATIAL_REF
 
 __all__ = ["write_zarr"]
 
-#: Chunk side of arrays that are already in memory.
-_SIDE = 1024
+#: Side that the chunks of a map have at least, where the map is that large.
+_SIDE = 625
 
 
 def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
@@ -26,7 +30,7 @@ def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progres
     Parameters
     ----------
     ds : xr.Dataset
-        Lazy or not; chunk borders of the store are those of dask, made regular where they are not.
+        Lazy or not; chunks of the store are about those of dask, regular, and of maps at least 625 pixels wide.
     url : str or path
         Local path or any fsspec URL; a Zarr store that is there is replaced at the end.
     progress : callable, optional
@@ -63,9 +67,31 @@ def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progres
             warnings.filterwarnings(
                 "ignore", message="Consolidated metadata is currently not part", category=UserWarning
             )
-            write = ready.to_zarr(path, mode="w-", zarr_format=3, consolidated=True, compute=False)
+            _template(ready).to_zarr(path, mode="w-", zarr_format=3, consolidated=True, compute=False)
+        chunks = [
+            write_chunks(v.data, f"{path}/{name}", v.encoding["chunks"], np.nan if v.dtype.kind == "f" else 0)
+            for name, v in ready.variables.items()
+            if _is_lazy(v)
+        ]
         with TaskProgress(progress):
-            write.compute()  # type: ignore[no-untyped-call]
+            compute(*chunks)  # type: ignore[no-untyped-call]
+
+
+def _is_lazy(variable: xr.Variable) -> bool:
+    """Whether the blocks are written by their own tasks; what is small or in memory is left to xarray."""
+    return is_dask_collection(variable.data) and variable.dtype.kind in "biuf" and variable.ndim > 0
+
+
+def _template(ds: xr.Dataset) -> xr.Dataset:
+    """The same with nothing to compute, for the metadata."""
+    import dask.array as da
+
+    out = ds.copy()
+    for name, variable in ds.variables.items():
+        if _is_lazy(variable):
+            nothing = da.zeros(variable.shape, dtype=variable.dtype, chunks=variable.encoding["chunks"])
+            out[name] = xr.Variable(variable.dims, nothing, variable.attrs, variable.encoding)
+    return out
 
 
 def _encoded(ds: xr.Dataset) -> xr.Dataset:
@@ -74,7 +100,7 @@ def _encoded(ds: xr.Dataset) -> xr.Dataset:
     out.attrs = {"Conventions": "CF-1.11"} | stamped(ds.attrs, "write_zarr")
     place = _georeference(ds)
     for name in list(out.variables):
-        variable = _text(_regular(out[name].variable)).copy(deep=False)
+        variable = _text(out[name].variable).copy(deep=False)
         variable.attrs = jsonable(variable.attrs)
         variable.attrs.pop("grid_mapping", None)
         if name == SPATIAL_REF:
@@ -99,19 +125,15 @@ def _georeference(ds: xr.Dataset) -> dict[str, str]:
         return {}  # radar coordinates, or a single row
 
 
-def _regular(variable: xr.Variable) -> xr.Variable:
-    """Zarr chunks of one dimension are all equal, but for a shorter last one."""
-    uneven = {
-        dim: max(sizes)
-        for dim, sizes in (variable.chunksizes or {}).items()
-        if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]
-    }
-    return variable.chunk(uneven) if uneven else variable
+def _chunk(variable: xr.Variable) -> tuple[int, ...]:
+    """Chunks of one dimension are all equal; those of a map are whole blocks that make up a side."""
+    blocks = [max(sizes) for sizes in variable.chunksizes.values()] or [min(n, _SIDE) for n in variable.shape]
+    if variable.dims == ("y", "x"):
+        blocks = [block * max(1, _SIDE // max(block, 1)) for block in blocks]
+    return tuple(max(1, min(block, n)) for block, n in zip(blocks, variable.shape, strict=True))
 
 
 def _text(variable: xr.Variable) -> xr.Variable:
-    import numpy as np
-
     if variable.dtype.kind not in "UO":
         return variable
     text = variable.astype(np.dtypes.StringDType())
@@ -119,17 +141,9 @@ def _text(variable: xr.Variable) -> xr.Variable:
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
-    from zarr.codecs import BloscCodec
-
     if variable.ndim == 0 or variable.dtype.kind not in "biufMm":
         return {}
-    chunks = tuple(sizes[0] for sizes in variable.chunksizes.values()) or tuple(
-        min(n, _SIDE) or 1 for n in variable.shape
-    )
-    encoding: dict[str, Any] = {
-        "chunks": chunks,
-        "compressors": (BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),),
-    }
+    encoding: dict[str, Any] = {"chunks": _chunk(variable), "compressors": (zarr_codec(variable.dtype.itemsize),)}
     if variable.dtype.kind == "f":
         encoding |= {"fill_value": float("nan"), "_FillValue": float("nan")}
     return encoding

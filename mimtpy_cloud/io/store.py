@@ -10,17 +10,15 @@ a 3-D array holds all its dates in square chunks, that of a 2-D array a chunk fo
 
 import itertools
 import math
-import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any
 
-import numcodecs
-import numcodecs.blosc
 import numpy as np
 
+from mimtpy_cloud.codec import decode, zarr_codec
 from mimtpy_cloud.errors import StorageError
 from mimtpy_cloud.io.georeference import spatial_ref_attrs
 from mimtpy_cloud.io.storage import Storage, open_storage
@@ -28,17 +26,10 @@ from mimtpy_cloud.plan.chunks import tile_sides, time_chunks
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
 
-__all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_store", "decode", "encode"]
+__all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_store"]
 
-numcodecs.blosc.use_threads = False  # tasks are the threads
-
-#: Blosc blocks of 256 KiB: half again as fast both ways as its own choice, for 5 % more bytes.
-_LEVEL, _BLOCK_BYTES = 5, 256 << 10
-_CODEC = numcodecs.Blosc("lz4", clevel=_LEVEL, shuffle=numcodecs.Blosc.BITSHUFFLE, blocksize=_BLOCK_BYTES)
 _MISSING = 2**64 - 1
 _INDEX_ENTRY, _CHECKSUM = 16, 4
-#: Uncompressed, block and compressed size, at byte 4 of the header.
-_BLOSC_SIZES, _BLOSC_HEADER = struct.Struct("<III"), 16
 
 
 @dataclass(frozen=True)
@@ -86,55 +77,6 @@ class ArraySpec:
     def chunks_per_shard(self) -> tuple[int, ...]:
         """Number of inner chunks along each dimension of a shard."""
         return tuple(t // c for t, c in zip(self.tile, self.chunk, strict=True))
-
-
-def encode(block: np.ndarray) -> bytes:
-    """
-    Compress a C-contiguous chunk (Blosc lz4 with bit shuffle, lossless).
-
-    Parameters
-    ----------
-    block : np.ndarray
-        One whole chunk.
-
-    Returns
-    -------
-    bytes
-    """
-    return _CODEC.encode(block)  # type: ignore[no-any-return]
-
-
-def decode(data: Any, out: np.ndarray) -> np.ndarray:
-    """
-    Decompress into an existing C-contiguous array.
-
-    Parameters
-    ----------
-    data : bytes-like
-        What `encode` made.
-    out : np.ndarray
-        Array of the chunk's shape and type.
-
-    Returns
-    -------
-    np.ndarray
-        `out`.
-
-    Raises
-    ------
-    ValueError
-        If the data are not one whole chunk of that size.
-    """
-    packed = memoryview(data).cast("B")
-    # Blosc trusts the sizes in its header, so they are compared with what is there
-    nbytes, _, size = _BLOSC_SIZES.unpack_from(packed, 4) if packed.nbytes > _BLOSC_HEADER else (-1, 0, 0)
-    if (nbytes, size) != (out.nbytes, packed.nbytes):
-        raise ValueError(f"{packed.nbytes} bytes are not one whole chunk of {out.nbytes}")
-    try:
-        _CODEC.decode(packed, out=out)
-    except RuntimeError as error:
-        raise ValueError(f"a chunk cannot be decompressed: {error}") from error
-    return out
 
 
 class ShardWriter:
@@ -357,7 +299,6 @@ def create_store(
         Attributes of the group; JSON values.
     """
     import zarr
-    from zarr.codecs import BloscCodec
 
     group = zarr.create_group(
         storage.zarr_store(prefix), zarr_format=3, attributes={**attrs, "coordinates": SPATIAL_REF}
@@ -373,13 +314,7 @@ def create_store(
             fill_value=spec.fill,
             dimension_names=variable.dims,
             attributes={**variable.attrs, "grid_mapping": SPATIAL_REF, **_encoded_fill(spec)},
-            compressors=BloscCodec(
-                cname="lz4",
-                clevel=_LEVEL,
-                shuffle="bitshuffle",
-                typesize=spec.dtype.itemsize,
-                blocksize=_BLOCK_BYTES,
-            ),
+            compressors=zarr_codec(spec.dtype.itemsize),
         )
     _coordinate(group, "y", window.y, {"units": "degrees_north", "standard_name": "latitude"})
     _coordinate(group, "x", window.x, {"units": "degrees_east", "standard_name": "longitude"})
