@@ -12,7 +12,7 @@ class ComputedError(AssertionError):
 
 
 def _refuse(dsk: Any, keys: Any, **kwargs: Any) -> Any:
-    raise ComputedError(f"a graph of {len(dsk)} tasks was run while only building was allowed")
+    raise ComputedError(f"a graph was run for {keys} while only building was allowed")
 
 
 @contextmanager

@@ -239,7 +239,7 @@ def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
     run("velocity", "A064", "--out", tmp_path / "one.zarr")
     out = run("decompose", tmp_path / "one.zarr", "D071", "--reference", -118.95, 36.95, "--out", tmp_path).stdout
     stem = f"{tmp_path}/velocity"
-    names = [f"{stem}/{name}" for name in ("east_up.zarr", "east.tif", "up.tif", "east.png", "up.png")]
+    names = [f"{stem}/{name}" for name in ("east_up.zarr", "east.tif", "up.tif", "east.png", "up.png", "east_up.png")]
     assert out.splitlines() == names
     out = run("decompose", "A064", "D071", "--azimuth", -90, "--out", tmp_path / "hu.zarr").stdout
     assert out == f"{tmp_path}/hu.zarr\n"
@@ -250,12 +250,33 @@ def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
 def test_plot_draws_stores_and_geotiffs(root, tmp_path):
     run("velocity", "A064", "--out", tmp_path / "v.zarr")
     run("velocity", "A064", "--out", tmp_path / "v.tif")
+    run("velocity", "A064", "--bbox", -119, 36.991, -118.9, 37.001, "--no-mask", "--out", tmp_path / "row.tif")
     (tmp_path / "fault.gmt").write_text("> a\n-119 36.9\n-118.9 37\n")
     assert run("plot", tmp_path / "v.tif", "--limits", -5, 5, "--unit", "mm/yr").stdout == f"{tmp_path}/v.png\n"
     run("plot", tmp_path / "v.zarr", "--variable", "height", "--fault", tmp_path / "fault.gmt")
     assert (tmp_path / "v_height.png").stat().st_size > 1000
+    single = run("plot", tmp_path / "row.tif", "--out", tmp_path / "row.png").stdout
+    assert single == f"{tmp_path}/row.png\n"
     missing = run("plot", tmp_path / "v.zarr", "--variable", "speed", code=2).stderr
     assert "this product needs speed; it has" in missing
+
+
+def test_plot_of_a_decomposition_shows_its_components(root, tmp_path, monkeypatch):
+    from mimtpy_cloud.view import map as view
+
+    drawn = []
+    save = view.save_figure
+    monkeypatch.setattr(view, "save_figure", lambda figure, url: drawn.append(figure) or save(figure, url))
+    run("decompose", "A064", "D071", "--out", tmp_path / "eu.png")
+    run("decompose", "A064", "D071", "--out", tmp_path / "eu.zarr")
+    run("plot", tmp_path / "eu.zarr", "--limits", -20, 20, "--symlog")
+    run("plot", tmp_path / "eu.zarr", "--variable", "up")
+    panels = [[ax.get_title() for ax in figure.axes] for figure in drawn]
+    both = ["east", "up", "east std", "up std"]
+    assert panels[:2] == [both, both]
+    assert [len(titles) for titles in panels] == [4, 4, 1]
+    assert drawn[1].axes[1].images[0].get_clim() == (-20.0, 20.0)
+    assert (tmp_path / "eu.png").stat().st_size > 1000
 
 
 def test_run_reports_each_step_and_fails_with_1(root, tmp_path):

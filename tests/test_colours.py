@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimtpy_cloud.errors import SchemaError
-from mimtpy_cloud.view.colours import CYCLIC, DIVERGING, SEQUENTIAL, Shading, fringe, nice_below, shading, symlog_norm
+from mimtpy_cloud.view.colours import (
+    CYCLIC,
+    DIVERGING,
+    SEQUENTIAL,
+    Shading,
+    fringe,
+    metres,
+    nice_below,
+    shading,
+    symlog_norm,
+)
 
 
 def shade(values: list[float], name: str = "velocity", units: str = "m/yr", **options: Any) -> Shading:
@@ -79,10 +89,29 @@ def test_empty_and_constant_fields_have_usable_limits() -> None:
 
 
 def test_unit_and_limits_of_the_user_win() -> None:
-    found = shade([-0.02, 0.01], unit="cm/yr").within(3)
+    found = shade([-0.02, 0.01], unit="cm/yr", limits=3)
     assert (found.factor, found.low, found.high) == (100.0, -3, 3)
-    assert shade([0.0]).within((-1, 4)).high == 4.0
-    assert shade([0.0]).within(None).high == 1.0
+    assert shade([0.0], limits=(-1, 4)).high == 4.0
+    for limits in (np.int64(5), np.float32(5), (-5, np.float32(5)), np.array([-5, 5])):
+        found = shade([0.0], limits=limits)
+        assert (found.low, found.high) == (-5.0, 5.0)
+
+
+def test_limits_are_in_centimetres_for_displacements_however_small() -> None:
+    assert shade([-0.004, 0.001], "displacement", "m").unit == "mm"
+    assert shade([-0.004, 0.001], "displacement", "m", limits=5).unit == "cm"
+    assert shade([-0.004, 0.001], limits=5).unit == "mm/yr"
+    assert shade([10.0, 20.0], "height", "m", limits=(0, 100)).unit == "m"
+
+
+def test_mostly_equal_values_do_not_hide_the_others() -> None:
+    values = [0.0] * 990 + [0.05] * 10
+    found = shade(values)
+    assert (found.low, found.high) == (-50.0, 50.0)
+    found = shade(values, "displacement", "m")
+    assert (found.unit, found.high) == ("cm", 5.0)
+    found = shade([9.0] * 990 + [2.0] * 10, "count", "1")
+    assert (found.low, found.high) == (2.0, 9.0)
 
 
 def test_wrong_units_limits_and_percentiles_are_refused() -> None:
@@ -90,9 +119,11 @@ def test_wrong_units_limits_and_percentiles_are_refused() -> None:
         shade([0.1], unit="cm")
     with pytest.raises(SchemaError, match="values in 'rad' can be shown in 'rad'"):
         shade([0.1], "phase", "rad", unit="cm")
-    for limits in ((2.0, 1.0), -1.0, 0):
+    for limits in ((2.0, 1.0), -1.0, 0, np.nan, np.inf, (1, 2, 3), (None, 1), "5 mm", np.float32(-1)):
         with pytest.raises(SchemaError, match="low < high"):
-            shade([0.1]).within(limits)
+            shade([0.1], limits=limits)
+    with pytest.raises(SchemaError, match="expected a length, in one of .* got values in 'rad'"):
+        metres("rad")
     with pytest.raises(SchemaError, match="percentile"):
         shade([0.1], percentile=(98, 2))
 

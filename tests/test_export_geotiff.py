@@ -21,7 +21,7 @@ from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
 from mimtpy_cloud.export.dispatch import export
 from mimtpy_cloud.export.geotiff import write_cog
 from mimtpy_cloud.export.grids import grid_of
-from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.plan.grid import Grid, Window
 
 ATTRS = {
     "units": "m/yr",
@@ -109,10 +109,10 @@ def test_layout_is_cloud_optimized_with_tiles_overviews_and_compression(tmp_path
 
 def test_overviews_average_valid_pixels_only(tmp_path: Path) -> None:
     values = np.full((1024, 1024), np.nan, "float32")
-    values[::2, ::2] = 3.0
+    values[::2, ::2], values[1::2, 1::2] = 3.0, 5.0
     write_cog(field(values), tmp_path / "v.tif")
     with rasterio.open(tmp_path / "v.tif", overview_level=0) as src:
-        np.testing.assert_array_equal(src.read(1), np.full((512, 512), 3.0))
+        np.testing.assert_array_equal(src.read(1), np.full((512, 512), 4.0))
 
 
 @settings(max_examples=10)
@@ -133,18 +133,38 @@ def test_bool_is_stored_as_bytes_with_255_as_nodata(tmp_path: Path) -> None:
     assert (profile["dtype"], profile["nodata"]) == ("uint8", 255)
 
 
-def test_types_and_nodata_can_be_chosen(tmp_path: Path) -> None:
+def test_floats_are_stored_in_single_precision_and_integers_as_they_are(tmp_path: Path) -> None:
     values = noise().astype("float64")
+    counts = np.arange(48, dtype=">i2").reshape(6, 8)
     write_cog(field(values), tmp_path / "single.tif")
-    write_cog(field(values).chunk(y=2), tmp_path / "double.tif", dtype="float64", nodata=-9999)
-    write_cog(field(np.arange(48, dtype="int16").reshape(6, 8)), tmp_path / "count.tif")
-    assert read(tmp_path / "single.tif")[1]["dtype"] == "float32"
-    double, profile = read(tmp_path / "double.tif")
-    np.testing.assert_array_equal(double, np.where(np.isnan(values), -9999, values))
-    assert (profile["dtype"], profile["nodata"]) == ("float64", -9999)
+    write_cog(field(counts), tmp_path / "count.tif")
+    single, profile = read(tmp_path / "single.tif")
+    np.testing.assert_array_equal(single, values.astype("float32"))
+    assert profile["dtype"] == "float32"
     count, profile = read(tmp_path / "count.tif")
-    assert count[5, 7] == 47
+    np.testing.assert_array_equal(count, counts)
     assert (profile["dtype"], profile["nodata"]) == ("int16", None)
+
+
+def test_sources_of_a_combined_product_are_all_in_the_tag(tmp_path: Path) -> None:
+    sources = [{"url": "a.he5"}, {"url": "b.he5"}]
+    write_cog(field(noise()).assign_attrs(sources=sources, source=None), tmp_path / "both.tif")
+    write_cog(field(noise()).assign_attrs(source=sources[0]), tmp_path / "one.tif")
+    for name, expected in (("both", sources), ("one", sources[:1])):
+        with rasterio.open(tmp_path / f"{name}.tif") as src:
+            assert json.loads(src.tags()["SOURCES"]) == expected
+            assert not {"source", "sources"} & set(json.loads(src.tags()["PROVENANCE"]))
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (6, 1), (1, 1)])
+def test_single_rows_and_columns_of_the_lattice_are_written(shape: tuple[int, int], tmp_path: Path) -> None:
+    da = field(noise(), Window(100, 5000, 28000, 6, 8).grid)[: shape[0], : shape[1]]
+    with pytest.raises(GridMismatchError, match="pixels_per_degree"):
+        write_cog(da, tmp_path / "v.tif")
+    write_cog(da.assign_attrs(pixels_per_degree=100), tmp_path / "v.tif")
+    with rasterio.open(tmp_path / "v.tif") as src:
+        np.testing.assert_array_equal(src.read(1), da.values)
+        assert src.transform.to_gdal() == (100.0, 0.01, 0.0, 40.0, 0.0, -0.01)
 
 
 def test_each_block_is_computed_once_and_written_where_it_belongs(tmp_path: Path) -> None:
@@ -224,9 +244,7 @@ def test_what_geotiff_cannot_hold_is_refused_with_the_reason(tmp_path: Path) -> 
         write_cog(da.assign_coords(spatial_ref=((), 0, {"crs_wkt": "flat earth"})), tmp_path / "v.tif")
     with pytest.raises(GridMismatchError, match="evenly spaced"):
         write_cog(da.isel(x=[0, 1, 4]), tmp_path / "v.tif")
-    with pytest.raises(SchemaError, match="cannot be stored as int16"):
-        write_cog(da, tmp_path / "v.tif", dtype="int16")
-    with pytest.raises(SchemaError, match="holds numbers"):
+    with pytest.raises(SchemaError, match="holds real numbers"):
         write_cog(da.astype(complex), tmp_path / "v.tif")
     assert list(tmp_path.iterdir()) == []
 

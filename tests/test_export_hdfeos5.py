@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.export.dispatch import export
 from mimtpy_cloud.export.hdfeos5 import hdfeos5_name, write_hdfeos5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.kernels.look import los_unit_vector
@@ -41,6 +42,14 @@ def test_what_is_read_back_is_bit_for_bit_what_was_written(written):
         np.testing.assert_allclose(back[name].values, ds[name].values, atol=1.2e-7)
     assert Window.of(back.x.values, back.y.values) == WINDOW
     assert (back.time.values == ds.time.values).all()
+
+
+def test_progress_counts_up_to_the_total(tmp_path):
+    calls = []
+    export(scene(noise=0.0), "hdfeos5", tmp_path / "s.he5", progress=lambda *call: calls.append(call))
+    assert [done for done, _, _ in calls] == list(range(1, len(calls) + 1))
+    assert calls[-1] == (len(calls), len(calls), "tasks")
+    assert len(calls) > 1
 
 
 def test_what_is_read_back_describes_the_same_track(written):

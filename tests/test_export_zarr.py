@@ -159,6 +159,18 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "precious"
 
 
+def test_a_file_is_never_replaced_by_a_store(tmp_path: Path) -> None:
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/test_export_zarr/thesis.tex", b"precious")
+    (tmp_path / "thesis.tex").write_text("precious")
+    for url in (tmp_path / "thesis.tex", "memory://test_export_zarr/thesis.tex"):
+        with pytest.raises(StorageError, match="is a file and would be lost"):
+            write_zarr(product(), url)
+    assert leftovers(tmp_path) == ["thesis.tex"]
+    assert (tmp_path / "thesis.tex").read_text() == fs.cat("/test_export_zarr/thesis.tex").decode() == "precious"
+    fs.rm("/test_export_zarr", recursive=True)
+
+
 def test_object_store_product_is_replaced_whole_with_its_root_written_last() -> None:
     fs = fsspec.filesystem("memory")
     url = "memory://test_export_zarr/v.zarr"

@@ -123,6 +123,20 @@ def test_centres_must_be_even_and_run_east_and_south():
             Grid.from_centres(bad_x, bad_y)
     with pytest.raises(GridMismatchError, match="at least two pixel centres, got shape \\(1,\\)"):
         Grid.from_centres(x[:1], y)
+    with pytest.raises(GridMismatchError, match="shape \\(0,\\)"):
+        Grid.from_centres(x[:0], y, step=1)
+
+
+def test_step_tells_the_size_of_a_single_row_or_column():
+    x, y = np.array([0.0, 1, 2]), np.array([3.0, 1])
+    assert Grid.from_centres(x, y[:1], step=0.5) == Grid(-0.5, 3.25, 1, 0.5, 3, 1)
+    assert Grid.from_centres(x[:1], y, step=0.5) == Grid(-0.25, 4.0, 0.5, 2, 1, 2)
+
+
+@given(windows())
+def test_a_grid_of_the_lattice_is_recovered_exactly(window):
+    found = Grid.from_centres(window.x, window.y, step=1 / window.n)
+    assert found.rounded() == window.grid
 
 
 # ---- bands

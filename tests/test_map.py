@@ -17,9 +17,9 @@ from matplotlib.colors import SymLogNorm, to_hex
 from matplotlib.figure import Figure
 from pyproj import CRS, Geod, Transformer
 
-from mimtpy_cloud.errors import SchemaError, StorageError
-from mimtpy_cloud.plan.grid import Grid
-from mimtpy_cloud.view.map import plot_components, plot_map, save_figure
+from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
+from mimtpy_cloud.plan.grid import Grid, Window
+from mimtpy_cloud.view.map import main_variable, plot_components, plot_map, save_figure
 
 ATTRS: dict[str, Any] = {
     "units": "m/yr",
@@ -189,10 +189,23 @@ def test_wrapped_displacement_shows_one_fringe() -> None:
     figure = plot_map(field(ramp() * 3, name="displacement", units="m", long_name="displacement"), wrap=True)
     image = axes_of(figure).images[0]
     assert image.get_clim() == pytest.approx((-1.4, 1.4))
-    assert np.abs(image.get_array()).max() <= 1.4
+    expected = 100 * (np.mod(ramp() * 3 + 0.014, 0.028) - 0.014)
+    np.testing.assert_allclose(image.get_array(), np.ma.masked_invalid(expected), atol=1e-12)
     assert bar_of(figure).get_ylabel() == "displacement, one fringe [cm]"
     with pytest.raises(SchemaError, match="wavelength"):
         plot_map(field(ramp(), wavelength=None), wrap=True)
+    with pytest.raises(SchemaError, match="expected a length"):
+        plot_map(field(ramp(), name="phase", units="rad"), wrap=True)
+
+
+@pytest.mark.parametrize(("units", "factor"), [("cm", 100), ("mm", 1000), ("km", 0.001)])
+def test_fringe_is_the_same_whatever_the_unit_of_the_data(units: str, factor: float) -> None:
+    names = {"name": "displacement", "long_name": "displacement"}
+    metres = plot_map(field(ramp() * 3, units="m", **names), wrap=True, unit="mm")
+    other = plot_map(field(ramp() * 3 * factor, units=units, **names), wrap=True, unit="mm")
+    images = [axes_of(figure).images[0] for figure in (metres, other)]
+    np.testing.assert_allclose(images[1].get_array(), images[0].get_array(), atol=1e-9)
+    assert images[1].get_clim() == pytest.approx((-14.0, 14.0))
 
 
 def test_choices_of_the_user_win(tmp_path: Path) -> None:
@@ -207,6 +220,42 @@ def test_choices_of_the_user_win(tmp_path: Path) -> None:
     assert next(line for line in axes_of(figure).lines if line.get_marker() == "s").get_xdata() == [30.2]
     small = plot_map(field(ramp() / 10, units="m", name="displacement"), limits=(-5, 5))
     assert "[cm]" in bar_of(small).get_ylabel()
+
+
+def test_variable_of_a_dataset_is_drawn_with_what_the_dataset_says() -> None:
+    ds = components()
+    for name in ds.data_vars:
+        ds[name].attrs = {"units": "m/yr"}
+    for figure in (plot_map(ds), plot_map(ds, "east")):
+        assert axes_of(figure).get_title() == "Sentinel A087, 2016-01-08 to 2020-12-24"
+        assert any(line.get_marker() == "s" for line in axes_of(figure).lines)
+        assert bar_of(figure).get_ylabel() == "east [mm/yr]"
+    assert axes_of(plot_map(ds, "up", wrap=True)).images[0].get_clim() == pytest.approx((-14.0, 14.0))
+    assert axes_of(plot_map(ds["east"])).get_title() == ""
+    with pytest.raises(SchemaError, match="needs north; it has"):
+        plot_map(ds, "north")
+    with pytest.raises(SchemaError, match="chosen from a Dataset; got 'up' and the array 'east'"):
+        plot_map(ds["east"], "up")
+
+
+def test_main_variable_is_known_or_asked_for() -> None:
+    ds = components().assign(height=field(ramp()), velocity=field(ramp()))
+    assert main_variable(ds) == "velocity"
+    assert main_variable(ds[["height"]]) == "height"
+    with pytest.raises(SchemaError, match="has count, height; name one"):
+        main_variable(ds[["count", "height"]])
+
+
+@pytest.mark.parametrize("shape", [(1, 10), (12, 1), (1, 1)])
+def test_single_rows_and_columns_of_the_lattice_are_drawn_at_their_place(shape: tuple[int, int]) -> None:
+    window = Window(10, 500, 2100, 12, 10)
+    da = field(np.full((12, 10), 0.01), window.grid)[: shape[0], : shape[1]]
+    with pytest.raises(GridMismatchError, match="pixels_per_degree"):
+        plot_map(da)
+    figure = plot_map(da.assign_attrs(pixels_per_degree=10))
+    west, north = window.bounds[0], window.bounds[3]
+    extent = (west, west + shape[1] / 10, north - shape[0] / 10, north)
+    assert axes_of(figure).images[0].get_extent() == pytest.approx(extent)
 
 
 def test_given_axes_are_drawn_into() -> None:
@@ -288,10 +337,27 @@ def test_components_share_one_scale_and_stand_above_their_uncertainties() -> Non
 def test_components_without_uncertainties_or_with_limits_are_drawn() -> None:
     figure = plot_components(components()[["east", "up", "up_std"]], limits=5, title="t", max_pixels=4)
     assert [ax.get_title() for ax in figure.axes] == ["east", "up", "up std", ""]
-    assert figure.axes[0].images[0].get_clim() == (-5.0, 5.0)
+    assert [ax.images[0].get_clim() for ax in figure.axes[:2]] == [(-5.0, 5.0)] * 2
+    assert figure.axes[2].images[0].get_clim()[1] < 2.0  # an uncertainty has its own limits
+    assert any(line.get_marker() == "s" for line in figure.axes[0].lines)
     assert len(plot_components(components()[["east"]]).axes) == 1
     with pytest.raises(SchemaError, match="got count"):
         plot_components(components()[["count"]])
+
+
+def test_limits_of_components_are_in_the_unit_that_a_map_has() -> None:
+    ds = components() / 10
+    for name in ds.data_vars:
+        ds[name].attrs = {"units": "m", "long_name": str(name)}
+    alone, together = plot_map(ds, "up", limits=5), plot_components(ds, limits=5)
+    assert bar_of(alone).get_ylabel() == bar_of(together).get_ylabel().replace("east", "up") == "up [cm]"
+    np.testing.assert_allclose(together.axes[1].images[0].get_array(), axes_of(alone).images[0].get_array())
+
+
+def test_logarithm_of_components_leaves_their_uncertainties_linear() -> None:
+    figure = plot_components(components(), symlog=True)
+    assert [isinstance(ax.images[0].norm, SymLogNorm) for ax in figure.axes] == [True, True, False, False]
+    assert figure.axes[0].images[0].get_clim() == (-20.0, 20.0)
 
 
 def test_figure_is_saved_by_suffix_whole_and_anywhere(tmp_path: Path) -> None:
@@ -331,5 +397,8 @@ def test_wrong_arguments_are_named() -> None:
         plot_map(da, reference_point=(1.0, 2.0, 3.0))
     with pytest.raises(SchemaError, match="max_pixels"):
         plot_map(da, max_pixels=0)
+    for empty in (da[:0], da[:, :0]):
+        with pytest.raises(SchemaError, match=r"at least one pixel, got shape \d+ x \d+"):
+            plot_map(empty)
     with pytest.raises(StorageError, match="no such file"):
         plot_map(da, faults="absent.shp")

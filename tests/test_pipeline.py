@@ -15,7 +15,7 @@ from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.cli.actions import look_azimuth
 from mimtpy_cloud.cli.datasets import describe_entries, find_dataset, resolve_dataset
 from mimtpy_cloud.cli.pipeline import plan_steps, run_template, select_steps
-from mimtpy_cloud.cli.products import compact_dates, main_variable, observe, open_product
+from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.cli.template import parse_template
 from mimtpy_cloud.errors import CatalogError, SchemaError, StorageError, TemplateError, TrackNotFoundError
 from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
@@ -104,7 +104,7 @@ def test_template_runs_from_tracks_to_east_and_up(finished):
         assert sorted(p.name for p in folder.iterdir()) == [f"velocity_{SPAN}{s}" for s in (".png", ".tif", ".zarr")]
     files = {p.name for p in (out / "joined" / "velocity").iterdir()}
     maps = {f"{name}.{suffix}" for name in ("ascending", "horz", "vert") for suffix in ("png", "tif")}
-    assert files == maps | {"ascending.zarr", "horz_vert.zarr"}
+    assert files == maps | {"ascending.zarr", "horz_vert.zarr", "horz_vert.png"}
 
 
 def test_geotiffs_have_units_nodata_and_epsg(finished):
@@ -113,6 +113,10 @@ def test_geotiffs_have_units_nodata_and_epsg(finished):
         assert raster.crs.to_epsg() == 4326
         assert raster.units == ("m/yr",)
         assert np.isnan(raster.nodata)
+        sources = json.loads(raster.tags()["SOURCES"])
+    assert [Path(source["url"]).suffix for source in sources] == [".he5"]
+    with rasterio.open(out / "joined" / "velocity" / "ascending.tif") as raster:
+        assert len(json.loads(raster.tags()["SOURCES"])) == 2
 
 
 def test_geotiffs_open_as_the_product_they_are(finished):
@@ -455,14 +459,6 @@ def test_velocity_product_is_taken_as_it_is():
             observe(ds, **options)
 
 
-def test_main_variable_is_known_or_asked_for():
-    ds = lattice_dataset(small_window(), velocity=0.01)
-    assert main_variable(ds) == "velocity"
-    assert main_variable(ds[["height"]]) == "height"
-    with pytest.raises(SchemaError, match="height, los_up; name one by --variable"):
-        main_variable(ds[["height", "los_up"]])
-
-
 def test_missing_product_lists_its_neighbours(tmp_path):
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "notes.txt").touch()
@@ -493,7 +489,7 @@ def test_faults_limits_and_reference_of_the_template_reach_the_figure(root, writ
 
     drawn = []
     plot_map = view.plot_map
-    monkeypatch.setattr(view, "plot_map", lambda da, **options: drawn.append(options) or plot_map(da, **options))
+    monkeypatch.setattr(view, "plot_map", lambda *args, **options: drawn.append(options) or plot_map(*args, **options))
     (tmp_path / "fault.gmt").write_text("> one\n-119.0 36.7\n-118.7 36.9\n")
     (tmp_path / "point.txt").write_text("-118.8 36.8\n")
     template = write(

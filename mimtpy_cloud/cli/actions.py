@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from mimtpy_cloud.cli.products import Progress, draw, join, labelled, open_product, write_geotiffs, write_store
+from mimtpy_cloud.cli.products import Progress, draw, join, open_product, write_geotiffs, write_store
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Plot
 from mimtpy_cloud.errors import SchemaError
 
@@ -37,8 +37,13 @@ class Product:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Figures."""
-        return tuple(f"{stem}.png" for stem, _ in self.maps)
+        """Figure of each map, and of all where there are several."""
+        return (*(f"{stem}.png" for stem, _ in self.maps), *self.overview)
+
+    @property
+    def overview(self) -> tuple[str, ...]:
+        """Figure of all maps side by side, where there are several."""
+        return (f"{self.store.removesuffix('.zarr')}.png",) if len(self.maps) > 1 else ()
 
     @classmethod
     def single(cls, stem: str, variable: str) -> "Product":
@@ -101,7 +106,7 @@ def save(
     stem : str
         Path of the store below the folder, without suffix.
     maps : mapping of str to str
-        Name of each GeoTIFF and figure, without suffix -> variable; a single file shows the first.
+        Name of each GeoTIFF and figure, without suffix -> variable; a single GeoTIFF holds the first.
     provenance : mapping
         What made it.
     progress : callable, optional
@@ -113,6 +118,7 @@ def save(
         What was written.
     """
     from mimtpy_cloud.export.geotiff import write_cog
+    from mimtpy_cloud.export.provenance import labelled
 
     first, suffix = next(iter(maps.values())), out.rpartition(".")[2].lower()
     if suffix == "zarr":
@@ -120,7 +126,7 @@ def save(
     elif suffix in ("tif", "tiff"):
         write_cog(labelled(ds.assign_attrs(provenance=dict(provenance)), first), out, progress=progress)
     elif suffix == "png":
-        draw(ds, out, Plot(), variable=first)
+        draw(ds, out, Plot(), variable=first if len(maps) == 1 else "")
     else:
         store = join(out, f"{stem}.zarr")
         folder = store.rpartition("/")[0]
@@ -144,10 +150,11 @@ def plot_product(product: Product, plot: Plot, progress: Progress | None = None)
     progress : callable, optional
         ``progress(done, total, unit)``.
     """
-    for number, (stem, variable) in enumerate(product.maps, 1):
-        draw(open_product(product.store), f"{stem}.png", plot, variable=variable)
+    variables = [*(variable for _, variable in product.maps), *("" for _ in product.overview)]
+    for number, (url, variable) in enumerate(zip(product.figures, variables, strict=True), 1):
+        draw(open_product(product.store), url, plot, variable=variable)
         if progress is not None:
-            progress(number, len(product.maps), "figures")
+            progress(number, len(variables), "figures")
 
 
 def concatenate(

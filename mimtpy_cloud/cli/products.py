@@ -17,8 +17,6 @@ __all__ = [
     "draw",
     "exists",
     "join",
-    "labelled",
-    "main_variable",
     "observe",
     "open_product",
     "write_geotiffs",
@@ -31,31 +29,8 @@ Progress = Callable[[int, int, str], None]
 MAX_GAP_DAYS = 24
 #: Unit of a product -> unit that its map shows, and the factor between them.
 _SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
-#: What a map shows of a product, first that it has.
-_SHOWN = (
-    "velocity",
-    "displacement",
-    "east",
-    "horizontal",
-    "up",
-    "north",
-    "temporal_coherence",
-    "avg_spatial_coherence",
-    "valid",
-)
-
-#: Attributes of the dataset that a single map keeps.
-_KEPT = (
-    "sensor",
-    "track",
-    "product",
-    "project",
-    "start_date",
-    "end_date",
-    "reference_point",
-    "reference_date",
-    "provenance",
-)
+#: Tags of a GeoTIFF that are attributes of the dataset; the others are in the tag PROVENANCE.
+_TAGS = ("sensor", "track", "product", "project", "start_date", "end_date", "reference_date")
 
 
 def join(base: str, *parts: str) -> str:
@@ -207,33 +182,6 @@ def compact_dates(ds: xr.Dataset) -> str:
     return "_".join(dates)
 
 
-def main_variable(ds: xr.Dataset) -> str:
-    """
-    Choose the variable that a map of a product shows.
-
-    Parameters
-    ----------
-    ds : xr.Dataset
-        Product.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    SchemaError
-        If it holds no 2-D variable, or several of which none is known.
-    """
-    maps = [str(name) for name, variable in ds.data_vars.items() if variable.dims == ("y", "x")]
-    for name in _SHOWN:
-        if name in maps:
-            return name
-    if len(maps) == 1:
-        return maps[0]
-    raise SchemaError(f"which variable to show? This product has {', '.join(maps) or 'no map'}; name one by --variable")
-
-
 def open_product(url: str) -> xr.Dataset:
     """
     Open a product that was written before.
@@ -298,7 +246,7 @@ def _open_geotiff(url: str) -> xr.Dataset:
     name = name or url.rsplit("/", 1)[-1].partition(".")[0]
     array.attrs = {"units": units or "1", "long_name": long_name or name}
     more = json.loads(tags.pop("PROVENANCE", "{}"))
-    attrs = {key: value for key, value in tags.items() if key in _KEPT} | more
+    attrs = {key: value for key, value in tags.items() if key in _TAGS} | more
     return xr.Dataset({name: array}, attrs=attrs)
 
 
@@ -334,39 +282,16 @@ def write_geotiffs(store: str, maps: Mapping[str, str]) -> None:
         Path or URL of each file -> name of its variable.
     """
     from mimtpy_cloud.export.geotiff import write_cog
+    from mimtpy_cloud.export.provenance import labelled
 
     ds = open_product(store)
     for url, name in maps.items():
         write_cog(labelled(ds, name), url)
 
 
-def labelled(ds: xr.Dataset, name: str) -> xr.DataArray:
-    """
-    Take one map with those attributes of its dataset that say what it is.
-
-    Parameters
-    ----------
-    ds : xr.Dataset
-        Product.
-    name : str
-        Variable.
-
-    Returns
-    -------
-    xr.DataArray
-
-    Raises
-    ------
-    SchemaError
-        If it has no such variable.
-    """
-    require_variables("this product", ds.data_vars, name)
-    return ds[name].assign_attrs({key: ds.attrs[key] for key in _KEPT if key in ds.attrs} | ds[name].attrs)
-
-
 def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options: Any) -> None:
     """
-    Draw a map of a product.
+    Draw a map of a product; of a decomposition, if no variable is named, all components.
 
     Parameters
     ----------
@@ -377,7 +302,7 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     plot : Plot
         Faults, colours, reference, and limits in m or m/yr.
     variable : str
-        What to show; the main variable if empty.
+        What to show; all components or the main variable if empty.
     **options : object
         Further options of `mimtpy_cloud.view.map.plot_map`.
 
@@ -386,18 +311,20 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     SchemaError
         If the product has no such variable.
     """
-    from mimtpy_cloud.view.map import plot_map, save_figure
+    from mimtpy_cloud.view.map import COMPONENTS, main_variable, plot_components, plot_map, save_figure
 
-    array = labelled(ds, variable or main_variable(ds))
+    together = not variable and sum(name in ds for name in COMPONENTS) > 1
+    name = variable or main_variable(ds)
+    require_variables("this product", ds.data_vars, name)
     if plot.limits is not None:
-        unit, factor = _SHOWN_UNITS.get(str(array.attrs.get("units")), (str(array.attrs.get("units")), 1.0))
+        units = str(ds[name].attrs.get("units"))
+        unit, factor = _SHOWN_UNITS.get(units, (units, 1.0))
         options |= {"unit": unit, "limits": (plot.limits[0] * factor, plot.limits[1] * factor)}
-    figure = plot_map(
-        array,
-        faults=[join(plot.folder or "", fault) for fault in plot.faults],
-        fault_colors=plot.colours,
-        fault_styles=plot.styles,
-        reference_point="auto" if plot.reference is None else join(plot.folder or "", plot.reference),
-        **options,
-    )
+    options |= {
+        "faults": [join(plot.folder or "", fault) for fault in plot.faults],
+        "fault_colors": plot.colours,
+        "fault_styles": plot.styles,
+        "reference_point": "auto" if plot.reference is None else join(plot.folder or "", plot.reference),
+    }
+    figure = plot_components(ds, **options) if together else plot_map(ds, name, **options)
     save_figure(figure, url)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.export.progress import Progress
+from mimtpy_cloud.export.provenance import labelled
 
 __all__ = ["FORMATS", "export"]
 
@@ -31,7 +32,7 @@ def export(
         ``"zarr"``: one Zarr v3 store. ``"cog"``: Cloud Optimized GeoTIFF of each ``(y, x)`` variable;
         `url` names the file where there is one variable, else a folder. ``"hdfeos5"``: MintPy's file.
     url : str or path
-        Local path or any fsspec URL (``hdfeos5``: local path).
+        Local path or any fsspec URL.
     progress : callable, optional
         ``progress(done, total, unit)``, called from one thread.
 
@@ -49,7 +50,8 @@ def export(
 
     See Also
     --------
-    mimtpy_cloud.export.zarr.write_zarr, mimtpy_cloud.export.geotiff.write_cog
+    mimtpy_cloud.export.zarr.write_zarr, mimtpy_cloud.export.geotiff.write_cog,
+    mimtpy_cloud.export.hdfeos5.write_hdfeos5
     """
     try:
         write = FORMATS[format]
@@ -72,31 +74,25 @@ def _zarr(ds: Product, url: str, progress: Progress | None) -> list[str]:
 def _cog(ds: Product, url: str, progress: Progress | None) -> list[str]:
     from mimtpy_cloud.export.geotiff import write_cog
 
-    maps = _maps(_dataset(ds))
+    ds = _dataset(ds)
+    maps = [str(name) for name, da in ds.data_vars.items() if da.dims == ("y", "x")]
     one_file = url.lower().endswith((".tif", ".tiff"))
     if not maps or (one_file and len(maps) > 1):
         what = "; name a folder, or select one" if maps else ""
         have = ", ".join(maps) or "none"
         raise SchemaError(f"a GeoTIFF file holds one variable with dimensions (y, x), got {have}{what}")
     written = []
-    for name, da in maps.items():
+    for name in maps:
         target = url if one_file else f"{url.rstrip('/')}/{name}.tif"
-        write_cog(da, target, progress=progress)
+        write_cog(labelled(ds, name), target, progress=progress)
         written.append(target)
     return written
 
 
-def _maps(ds: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Variables that are maps, each with the attributes of the dataset beside its own."""
-    return {
-        str(name): da.assign_attrs(ds.attrs | da.attrs) for name, da in ds.data_vars.items() if da.dims == ("y", "x")
-    }
-
-
-def _hdfeos5(ds: Product, url: str, progress: Progress | None) -> list[str]:  # noqa: ARG001
+def _hdfeos5(ds: Product, url: str, progress: Progress | None) -> list[str]:
     from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
 
-    write_hdfeos5(_dataset(ds), url)
+    write_hdfeos5(_dataset(ds), url, progress=progress)
     return [url]
 
 

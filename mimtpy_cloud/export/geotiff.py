@@ -1,7 +1,6 @@
 """Write one 2-D array as a Cloud Optimized GeoTIFF, block by block, whole or not at all."""
 
 import json
-import math
 import os
 import sys
 import uuid
@@ -19,7 +18,7 @@ from dask.array.core import slices_from_chunks, store
 from mimtpy_cloud.errors import SchemaError, StorageError
 from mimtpy_cloud.export.grids import grid_of
 from mimtpy_cloud.export.progress import Progress, TaskProgress
-from mimtpy_cloud.export.provenance import jsonable, stamped
+from mimtpy_cloud.export.provenance import stamped
 from mimtpy_cloud.export.publish import staged
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims
@@ -41,8 +40,6 @@ def write_cog(
     da: xr.DataArray,
     url: str | os.PathLike[str],
     *,
-    nodata: float = math.nan,
-    dtype: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """
@@ -52,13 +49,9 @@ def write_cog(
     ----------
     da : xr.DataArray
         Dimensions ``(y, x)`` with coordinates of pixel centres and ``spatial_ref``, lazy or not. Its
-        unit is written as it is; attributes (track, dates, source) become tags.
+        unit is written as it is; attributes (track, dates, sources) become tags.
     url : str or path
         Local path or any fsspec URL; a file that is there is replaced at the end.
-    nodata : float
-        Value that stands for NaN in a float array.
-    dtype : str, optional
-        Type to store; default is float32 for floats, uint8 for bool, the own type of integers.
     progress : callable, optional
         ``progress(done, total, unit)``, called from one thread after each block.
 
@@ -74,25 +67,22 @@ def write_cog(
     Notes
     -----
     Deflate with the predictor of the type, tiles of 512 x 512, overviews by averaging valid pixels
-    (nearest for bool and integers), pixel is area. A bool becomes 0 and 1 with 255 as no data.
-    Integers have no no-data value. Memory: the blocks that dask holds while computing, and 64 MB of
-    GDAL's; the uncompressed array lies on disk meanwhile.
+    (nearest for bool and integers), pixel is area. Floats become float32 with NaN as no data, a bool
+    0 and 1 with 255 as no data; integers keep their type and have no no-data value. Memory: the blocks
+    that dask holds while computing, and 64 MB of GDAL's; the uncompressed array lies on disk meanwhile.
     """
     require_dims("a GeoTIFF", da.dims, "y", "x")
     grid = grid_of(da)
-    kind = _stored_type(da, dtype)
-    empty = NODATA_BOOL if da.dtype == bool else nodata if kind.kind == "f" else None
-
-    def encode(block: np.ndarray) -> np.ndarray:
-        if kind.kind == "f" and empty is not None and not math.isnan(empty):
-            block = np.where(np.isnan(block), empty, block)
-        return block.astype(kind, copy=False)
+    kind = _stored_type(da)
+    empty = {"b": NODATA_BOOL, "f": np.nan}.get(da.dtype.kind)
 
     with staged(url) as path, _small_gdal_cache():
         plain = path.with_name("plain.tif")
         with _plain_tiff(plain, grid, kind, empty) as raster:
             _describe(raster, da)
-            _each_block(da, lambda block, rows, cols: _write(raster, encode(block), rows, cols), progress)
+            _each_block(
+                da, lambda block, rows, cols: _write(raster, block.astype(kind, copy=False), rows, cols), progress
+            )
         _optimize(plain, path, average=kind.kind == "f")
 
 
@@ -105,14 +95,10 @@ def _small_gdal_cache() -> Iterator[None]:
         yield
 
 
-def _stored_type(da: xr.DataArray, dtype: str | None) -> np.dtype[Any]:
-    default = {"b": "uint8", "f": "float32"}.get(da.dtype.kind, str(da.dtype))
-    kind = np.dtype(dtype or default)
-    if da.dtype.kind not in "biuf" or kind.kind not in "iuf" or kind.name == "float16":
-        raise SchemaError(f"a GeoTIFF holds numbers, got {da.name or 'an array'} of {da.dtype} stored as {kind}")
-    if da.dtype.kind == "f" and kind.kind != "f":
-        raise SchemaError(f"{da.name or 'the array'} is {da.dtype} with NaN for no data and cannot be stored as {kind}")
-    return kind
+def _stored_type(da: xr.DataArray) -> np.dtype[Any]:
+    if da.dtype.kind not in "biuf":
+        raise SchemaError(f"a GeoTIFF holds real numbers, got {da.name or 'an array'} of {da.dtype}")
+    return np.dtype({"b": "uint8", "f": "float32"}.get(da.dtype.kind, da.dtype.name))
 
 
 @contextmanager
@@ -146,10 +132,15 @@ def _describe(raster: Any, da: xr.DataArray) -> None:
     raster.set_band_description(1, str(da.name or "value"))
     raster.update_tags(1, long_name=str(da.attrs.get("long_name", da.name or "")))
     tags = {name: str(attrs[name]) for name in _TAGS if attrs.get(name) is not None}
-    source = jsonable(da.attrs.get("source", []))
-    sources = source if isinstance(source, list) else [source]
-    rest = {name: value for name, value in attrs.items() if name not in (*_OWN, *_TAGS, "source")}
+    rest = {name: value for name, value in attrs.items() if name not in (*_OWN, *_TAGS, "source", "sources")}
+    sources = _sources(attrs)
     raster.update_tags(AREA_OR_POINT="Area", SOURCES=json.dumps(sources), PROVENANCE=json.dumps(rest), **tags)
+
+
+def _sources(attrs: dict[str, Any]) -> list[Any]:
+    """What a combined product, or one of a single source, was made of."""
+    sources = attrs.get("sources", attrs.get("source", []))
+    return sources if isinstance(sources, list) else [sources]
 
 
 def _write(raster: Any, block: np.ndarray, rows: slice, cols: slice) -> None:

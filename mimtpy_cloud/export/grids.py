@@ -1,13 +1,12 @@
 """Pixel grid and coordinate system of a product, from its coordinates."""
 
-import math
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.errors import GridMismatchError, SchemaError
-from mimtpy_cloud.plan.grid import Grid, Window
+from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF
 
 __all__ = ["grid_of"]
@@ -21,7 +20,8 @@ def grid_of(obj: xr.DataArray | xr.Dataset) -> Grid:
     ----------
     obj : xr.DataArray or xr.Dataset
         With coordinates ``y`` (north to south) and ``x`` (west to east) of pixel centres, and
-        ``spatial_ref`` with attribute ``crs_wkt``.
+        ``spatial_ref`` with attribute ``crs_wkt``. The attribute ``pixels_per_degree`` tells the size of
+        a single row or column.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def grid_of(obj: xr.DataArray | xr.Dataset) -> Grid:
     Raises
     ------
     GridMismatchError
-        If the coordinates are not evenly spaced.
+        If the coordinates are not evenly spaced, or too few to tell.
     SchemaError
         If coordinates or the coordinate system are missing.
 
@@ -50,25 +50,9 @@ def grid_of(obj: xr.DataArray | xr.Dataset) -> Grid:
             raise SchemaError(f"a map needs coordinates y and x, got {', '.join(map(str, obj.coords)) or 'none'}")
     crs = _crs(obj)
     x, y = np.asarray(obj["x"].values, float), np.asarray(obj["y"].values, float)
-    grid = Grid.from_centres(x, y, crs)
-    if crs == "EPSG:4326" and grid.dx < 0.5:
-        try:
-            return Window.of(x, y).grid
-        except GridMismatchError:
-            pass  # its own grid
-    return Grid(
-        west=_short(grid.west, 1e-9 * grid.dx),
-        north=_short(grid.north, 1e-9 * grid.dy),
-        dx=_short(grid.dx, 1e-9 * grid.dx / grid.nx),
-        dy=_short(grid.dy, 1e-9 * grid.dy / grid.ny),
-        nx=grid.nx,
-        ny=grid.ny,
-        crs=crs,
-    )
-
-
-def _short(value: float, tolerance: float) -> float:
-    return round(value, math.ceil(-math.log10(tolerance)))
+    per_degree = obj.attrs.get("pixels_per_degree")
+    step = 1 / float(per_degree) if per_degree and crs == "EPSG:4326" else None
+    return Grid.from_centres(x, y, crs, step=step).rounded()
 
 
 def _crs(obj: xr.DataArray | xr.Dataset) -> str:

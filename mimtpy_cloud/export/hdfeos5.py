@@ -12,6 +12,7 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.export.grids import grid_of
+from mimtpy_cloud.export.progress import Progress, TaskProgress
 from mimtpy_cloud.export.publish import staged
 from mimtpy_cloud.kernels.look import incidence_and_azimuth
 from mimtpy_cloud.plan.grid import Grid
@@ -37,7 +38,7 @@ _STALE = re.compile(r"EPSG|UTM_ZONE|SUBSET_.*|[XY]MAX|FILE_LENGTH|(unavco|hdf-?e
 _CACHE = 16 << 20
 
 
-def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
+def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
     """
     Write a time series as the product that MintPy's ``save_hdfeos5.py`` writes.
 
@@ -48,6 +49,8 @@ def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
         height and the look vector. Displacement in m, positive toward the satellite; NaN stays NaN.
     path : str or path
         File, as a local path or any fsspec URL; one that is there is replaced when the new one is whole.
+    progress : callable, optional
+        ``progress(done, total, unit)``, called in this thread after each task.
 
     Raises
     ------
@@ -80,7 +83,8 @@ def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     with staged(path) as temporary, h5py.File(temporary, "w", rdcc_nbytes=_CACHE) as file:
         group = file.create_group(_GROUP)
         _write_dates(group, ds)
-        _write_layers(group, ds)
+        with TaskProgress(progress):
+            _write_layers(group, ds)
         for key, value in attributes.items():
             file.attrs[key] = value
 

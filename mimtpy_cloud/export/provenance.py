@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from mimtpy_cloud._version import __version__
 from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.schema import require_variables
 
-__all__ = ["SOFTWARE", "jsonable", "stamped"]
+__all__ = ["SOFTWARE", "jsonable", "labelled", "stamped"]
 
 SOFTWARE = f"mimtpy_cloud {__version__}"
 
@@ -62,6 +64,36 @@ def jsonable(value: Any) -> Any:
         f"attributes must be text, numbers, dates, lists or mappings, got {type(value).__name__}: {value!r}; "
         "drop it or convert it to text"
     )
+
+
+def labelled(ds: xr.Dataset, name: str) -> xr.DataArray:
+    """
+    Take one variable with the attributes of its dataset, which say what it is, beside its own.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+    name : str
+        Variable.
+
+    Returns
+    -------
+    xr.DataArray
+        As lazy as it was.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such variable.
+
+    Examples
+    --------
+    >>> labelled(xr.Dataset({"up": ((), 1.0, {"units": "m"})}, attrs={"track": "A064"}), "up").attrs
+    {'track': 'A064', 'units': 'm'}
+    """
+    require_variables("this product", ds.data_vars, name)
+    return ds[name].assign_attrs(ds.attrs | ds[name].attrs)
 
 
 def stamped(attrs: Mapping[Any, Any], action: str) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[
     Raises
     ------
     StorageError
-        If the place cannot be written, or holds a folder that is no such product.
+        If the place cannot be written, or holds something else: a folder that is no such product, or a
+        file where a folder is to be.
 
     Notes
     -----
@@ -111,7 +112,9 @@ def _is_local(fs: Any) -> bool:
 
 
 def _refuse_foreign(fs: Any, path: str, last: str | None) -> None:
-    """Never replace a folder that this package did not make."""
+    """Never replace a folder that this package did not make, nor a file by a folder."""
+    if last is not None and fs.isfile(path):
+        raise StorageError(f"{path} is a file and would be lost; give another name for a folder with {last}")
     if not fs.isdir(path) or not fs.ls(path, detail=False):
         return
     if last is None or not fs.exists(f"{path.rstrip('/')}/{last}"):

@@ -51,6 +51,16 @@ def _sum(
     return total, count
 
 
+def _sum_used(shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the used values, NaN if one of them is, and their number, both float64 of `shape`."""
+    total, count = np.zeros(shape), np.zeros(shape)
+    for (block, row, col), mask in zip(patches, used, strict=True):
+        part = np.s_[row : row + block.shape[0], col : col + block.shape[1]]
+        total[part] += np.where(mask, block, 0.0)
+        count[part] += mask
+    return total, count
+
+
 def blend_mean(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] | None = None) -> np.ndarray:
     """
     Average the known values of each pixel with equal weights.
@@ -81,7 +91,7 @@ def blend_mean(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] 
     return out
 
 
-def blend_std(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
+def blend_std(shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray]) -> np.ndarray:
     """
     Propagate independent standard deviations to the mean of each pixel.
 
@@ -90,20 +100,24 @@ def blend_std(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
     shape : tuple of int
         Rows and columns of the output.
     patches : sequence of (np.ndarray, int, int)
-        Block of standard deviations, first row, first column; NaN is no data.
+        Block of standard deviations, first row, first column; NaN is unknown.
+    used : sequence of np.ndarray
+        For each block, booleans of its shape: where its value takes part in the mean.
 
     Returns
     -------
     np.ndarray
-        ``sqrt(sum s^2) / n`` in the unit of the input, float32 of `shape`; NaN where no block has data.
+        ``sqrt(sum s^2) / n`` of the n used blocks, in the unit of the input, float32 of `shape`; NaN where no block is
+        used, or a used one is unknown.
 
     Examples
     --------
-    >>> blend_std((1, 1), [(np.array([[3.0]]), 0, 0), (np.array([[4.0]]), 0, 0)]).tolist()
-    [[2.5]]
+    >>> patches = [(np.array([[3.0, 3.0]]), 0, 0), (np.array([[4.0, 4.0]]), 0, 0)]
+    >>> blend_std((1, 2), patches, [np.array([[True, True]]), np.array([[True, False]])]).tolist()
+    [[2.5, 3.0]]
     """
     squared = [(np.square(block, dtype=np.float64), row, col) for block, row, col in patches]
-    total, count = _sum(shape, squared)
+    total, count = _sum_used(shape, squared, used)
     out = np.empty(shape, np.float32)
     _divide(np.sqrt(total).reshape(-1), count.reshape(-1), out.reshape(-1))
     return out
@@ -191,35 +205,50 @@ def count_finite(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:
     return out
 
 
-def blend_unit(shape: Shape, east: Sequence[Patch], north: Sequence[Patch], up: Sequence[Patch]) -> np.ndarray:
+def blend_unit(
+    shape: Shape, east: Sequence[Patch], north: Sequence[Patch], up: Sequence[Patch], used: Sequence[np.ndarray]
+) -> np.ndarray:
     """
-    Average unit vectors, and give the mean unit length again.
+    Average the unit vectors of the data that are blended, and give the mean unit length again.
 
     Parameters
     ----------
     shape : tuple of int
         Rows and columns of the output.
     east, north, up : sequence of (np.ndarray, int, int)
-        Components of the same blocks: block, first row, first column; NaN is no data.
+        Components of the same blocks: block, first row, first column; NaN is unknown.
+    used : sequence of np.ndarray
+        For each block, booleans of its shape: where its data take part in the blend.
 
     Returns
     -------
     np.ndarray
-        East, north, up of the mean direction, float32 of shape ``(3, *shape)``; NaN where no block has data or
-        opposite vectors cancel. A pixel of a single block keeps its vector unchanged.
+        East, north, up of the mean direction of the used blocks, and of all where none is used; float32 of shape
+        ``(3, *shape)``. NaN where a used vector is unknown, no block has one, or opposite ones cancel. A pixel with
+        one vector keeps it unchanged.
 
     Notes
     -----
-    Angles are averaged as vectors: the mean of the azimuths 179 and -179 degrees is 180, not 0.
+    Angles are averaged as vectors: the mean of the azimuths 179 and -179 degrees is 180, not 0. The exact look of
+    averaged data is the mean vector itself, which is shorter than 1: its length is the cosine of half the angle between
+    two looks. Unit length therefore makes a motion that is solved from the blend too small by 0.16 % for looks 6.5
+    degrees apart, and by 0.4 % for 10 degrees.
 
     Examples
     --------
-    >>> one, zero = np.ones((1, 1)), np.zeros((1, 1))
-    >>> blend_unit((1, 1), [(one, 0, 0), (zero, 0, 0)], [(zero, 0, 0), (one, 0, 0)], [(zero, 0, 0)] * 2).ravel()
+    >>> one, zero, yes = np.ones((1, 1)), np.zeros((1, 1)), np.ones((1, 1), bool)
+    >>> east, north, up = [(one, 0, 0), (zero, 0, 0)], [(zero, 0, 0), (one, 0, 0)], [(zero, 0, 0)] * 2
+    >>> blend_unit((1, 1), east, north, up, [yes, yes]).ravel()
     array([0.70710677, 0.70710677, 0.        ], dtype=float32)
+    >>> blend_unit((1, 1), east, north, up, [yes, ~yes]).ravel()
+    array([1., 0., 0.], dtype=float32)
     """
-    sums = [_sum(shape, part) for part in (east, north, up)]
+    sums = [_sum_used(shape, part, used) for part in (east, north, up)]
     vector, count = np.stack([total for total, _ in sums]), sums[0][1]
+    if not count.all():
+        every = [_sum(shape, part) for part in (east, north, up)]
+        vector = np.where(count > 0, vector, np.stack([total for total, _ in every]))
+        count = np.where(count > 0, count, every[0][1])
     length = np.sqrt(np.square(vector).sum(axis=0))
     scale = np.where(count == 1, 1.0, np.where(length > 1e-6, length, np.nan))
     return np.where(count > 0, vector / scale, np.nan).astype(np.float32)

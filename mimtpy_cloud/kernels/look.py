@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "azimuth_from_heading",
-    "heading_from_azimuth",
     "incidence_and_azimuth",
     "los_unit_vector",
     "mean_azimuth",
@@ -116,7 +115,7 @@ def azimuth_from_heading(heading: ArrayLike, look_side: str = "right") -> np.nda
     Notes
     -----
     The satellite is seen at right angles to its track, zero-Doppler processing assumed; the angles stored with
-    the data are better.
+    the data are better. The function is its own inverse: it turns an azimuth into the heading as well.
 
     Examples
     --------
@@ -126,43 +125,14 @@ def azimuth_from_heading(heading: ArrayLike, look_side: str = "right") -> np.nda
     return _wrap(_side(look_side) * 90.0 - np.asarray(heading, np.float64))
 
 
-def heading_from_azimuth(los_azimuth_angle: ArrayLike, look_side: str = "right") -> np.ndarray:
-    """
-    Find the flight direction from the azimuth of the line of sight.
-
-    Parameters
-    ----------
-    los_azimuth_angle : array_like
-        Degrees from north, anticlockwise, ground to satellite; any branch.
-    look_side : {"right", "left"}
-        Side of the track that the antenna looks to.
-
-    Returns
-    -------
-    np.ndarray
-        Flight direction in degrees from north, clockwise, in (-180, 180].
-
-    Raises
-    ------
-    ValueError
-        If the side is neither.
-
-    Examples
-    --------
-    >>> heading_from_azimuth([102.0, -102.0, 258.0]).tolist()
-    [-12.0, -168.0, -168.0]
-    """
-    return _wrap(_side(look_side) * 90.0 - np.asarray(los_azimuth_angle, np.float64))
-
-
 def mean_azimuth(angle: ArrayLike) -> float:
     """
-    Average directions as unit vectors.
+    Average directions, azimuths or headings, as unit vectors.
 
     Parameters
     ----------
     angle : array_like
-        Degrees; NaN is ignored.
+        Degrees, in either sense; NaN is ignored.
 
     Returns
     -------

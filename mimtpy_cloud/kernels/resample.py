@@ -62,7 +62,9 @@ def scatter_chunk(
                 out = strip[(first_col + j) // side, first_date + t - dates[0], row, col : col + stop]
                 start = cols[j] - source_col
                 if cols[j + stop - 1] - cols[j] == stop - 1:
-                    out[:] = line[start : start + stop]
+                    values = line[start : start + stop]
+                    for k in range(values.size):  # a slice assignment would cost more than the copy
+                        out[k] = values[k]
                 else:
                     for k in range(stop):
                         out[k] = line[cols[j + k] - source_col]

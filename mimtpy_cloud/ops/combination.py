@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
+import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.ops.overlay import Sheet
+from mimtpy_cloud.plan.dates import parse_dates
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.schema import SPATIAL_REF, require_dims
+from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES, require_dims
 
-__all__ = ["Track", "common_attrs", "data_variable", "lattice_tracks", "on_window"]
+__all__ = ["Track", "common_attrs", "data_variable", "lattice_tracks", "on_window", "require_one_period"]
+
+_PERIOD = ("start_date", "end_date")
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Track:
         Parameters
         ----------
         *names : str
-            Variables of the dataset.
+            Variables of the dataset. Those that the schema calls booleans become so, whatever their dtype: true is
+            more than zero.
 
         Returns
         -------
@@ -135,7 +140,38 @@ def _lazy(ds: xr.Dataset, name: str) -> da.Array:
     variable = ds.variables[name]
     require_dims(name, variable.dims, "y", "x")
     data: da.Array = variable.data if variable.chunks is not None else variable.chunk().data
-    return data
+    is_flag = name in VARIABLES and VARIABLES[name].dtype == "bool"
+    return data > 0 if is_flag and data.dtype != bool else data
+
+
+def require_one_period(tracks: Sequence[Track], variable: str, max_gap_days: float) -> None:
+    """
+    Check that displacements span the same time; velocities need not.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        Those without dates are not checked.
+    variable : str
+        What they hold.
+    max_gap_days : float
+        Largest allowed difference of their first dates, and of their last.
+
+    Raises
+    ------
+    SchemaError
+        If the dates differ by more; the message names the periods.
+    """
+    if variable != "displacement":
+        return
+    for key in _PERIOD:
+        days = parse_dates([t.ds.attrs[key] for t in tracks if key in t.ds.attrs])
+        if days.size and np.ptp(days) / np.timedelta64(1, "D") > max_gap_days:
+            shown = "; ".join(f"{t.label} {' to '.join(str(t.ds.attrs.get(k, '?')) for k in _PERIOD)}" for t in tracks)
+            raise SchemaError(
+                f"displacements need one period, within {max_gap_days:g} days, got {shown}; "
+                "take displacement_between common dates, or raise max_gap_days"
+            )
 
 
 def common_attrs(tracks: Sequence[Track]) -> dict[str, Any]:
@@ -151,20 +187,32 @@ def common_attrs(tracks: Sequence[Track]) -> dict[str, Any]:
     -------
     dict
         Attributes of the combined dataset: `track` is ``"A064+A137"``, `tracks` the labels, `sources` one entry a
-        track, `start_date` and `end_date` the outermost.
+        track, `start_date` and `end_date` the outermost, `periods` those of each track by its label.
     """
     first, *others = [t.ds.attrs for t in tracks]
-    attrs = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
+    attrs = {key: value for key, value in first.items() if all(key in o and _equal(o[key], value) for o in others)}
     names = dict.fromkeys(str(t.ds.attrs.get("track", t.label)) for t in tracks)
     attrs |= {"track": "+".join(names), "tracks": [t.label for t in tracks]}
     if others:
         attrs.pop("source", None)
         attrs["sources"] = [s for t in tracks for s in t.ds.attrs.get("sources", [t.ds.attrs.get("source", {})])]
-    for key, choose in (("start_date", min), ("end_date", max)):
+        attrs["periods"] = {
+            t.label: [str(t.ds.attrs[key]) for key in _PERIOD]
+            for t in tracks
+            if all(key in t.ds.attrs for key in _PERIOD)
+        }
+    for key, choose in zip(_PERIOD, (min, max), strict=True):
         dates = [str(t.ds.attrs[key]) for t in tracks if key in t.ds.attrs]
         if dates:
             attrs[key] = choose(dates)
     return attrs | {"pixels_per_degree": tracks[0].window.n}
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Compare two attributes, which may be or hold arrays."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(value, b[key]) for key, value in a.items())
+    return np.array_equal(a, b) if np.ndarray in (type(a), type(b)) else bool(a == b)
 
 
 def on_window(

@@ -9,8 +9,16 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels import enu as kernel
-from mimtpy_cloud.ops.combination import Track, common_attrs, data_variable, lattice_tracks, on_window
+from mimtpy_cloud.ops.combination import (
+    Track,
+    common_attrs,
+    data_variable,
+    lattice_tracks,
+    on_window,
+    require_one_period,
+)
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
+from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window, union
 from mimtpy_cloud.plan.network import overlapping_pairs
 from mimtpy_cloud.schema import LOS, require_variables
@@ -21,7 +29,11 @@ Shape = tuple[int, int]
 
 
 def invert_enu(
-    tracks: Sequence[xr.Dataset], components: str | float = "eu", *, sigma: float | Sequence[float] | None = None
+    tracks: Sequence[xr.Dataset],
+    components: str | float = "eu",
+    *,
+    sigma: float | Sequence[float] | None = None,
+    max_gap_days: float = MAX_GAP_DAYS,
 ) -> xr.Dataset:
     """
     Decompose the line-of-sight motion of two or more tracks into a horizontal and the vertical component.
@@ -37,6 +49,8 @@ def invert_enu(
     sigma : float or sequence of float, optional
         Standard deviation of all tracks, or of each, in the unit of the data. Without it `velocity_std` of each pixel
         if every track has it; else all tracks weigh the same and no standard deviation comes out.
+    max_gap_days : float
+        Largest difference between the first dates of displacements, and between their last. Velocities may differ.
 
     Returns
     -------
@@ -48,8 +62,8 @@ def invert_enu(
     Raises
     ------
     SchemaError
-        If there are fewer than two tracks, they differ in kind, hold a time series or no look vectors, or an argument
-        is unknown.
+        If there are fewer than two tracks, they differ in kind, hold a time series, no look vectors or displacements
+        of different periods, or an argument is unknown.
     GridMismatchError
         If the tracks are not on one lattice, or no two of them overlap.
 
@@ -69,6 +83,7 @@ def invert_enu(
     if len(placed) < 2:
         raise SchemaError(f"two components need at least two tracks, got {placed[0].label}")
     variable = data_variable(placed)
+    require_one_period(placed, variable, max_gap_days)
     for track in placed:
         require_variables(f"track {track.label}", track.ds, *LOS)
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None
@@ -90,9 +105,10 @@ def invert_enu(
 def _azimuth(components: str | float) -> float:
     if components == "eu":
         return 90.0
-    if isinstance(components, (str, bool)) or not isfinite(components):
-        raise SchemaError(f"components must be 'eu' or an azimuth in degrees clockwise from north, got {components!r}")
-    return float(components)
+    is_number = isinstance(components, float | int | np.floating | np.integer)
+    if is_number and not isinstance(components, bool | str) and isfinite(components):
+        return float(components)
+    raise SchemaError(f"components must be 'eu' or an azimuth in degrees clockwise from north, got {components!r}")
 
 
 def _given_sigma(tracks: Sequence[xr.Dataset], sigma: float | Sequence[float] | None) -> dict[int, float] | None:

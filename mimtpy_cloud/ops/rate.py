@@ -10,6 +10,7 @@ import xarray as xr
 from mimtpy_cloud.errors import DateError, SchemaError, StorageError
 from mimtpy_cloud.kernels import rate as kernel
 from mimtpy_cloud.plan.dates import (
+    MAX_GAP_DAYS,
     nearest_date,
     parse_date,
     parse_date_list,
@@ -25,7 +26,7 @@ _YEARS = {"elapsed": years_elapsed, "mintpy": years_mintpy}
 _FITTED = ("velocity", "velocity_std", "intercept", "count")
 
 
-def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: float = 24) -> xr.Dataset:
+def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: float = MAX_GAP_DAYS) -> xr.Dataset:
     """
     Subtract the displacement of one date from that of a later one.
 
@@ -42,12 +43,13 @@ def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: 
     -------
     xr.Dataset
         ``displacement (y, x)`` in m, positive toward the satellite, NaN where either date has no data; the
-        variables of `ds` without time; attributes ``start_date`` and ``end_date`` are the acquisitions taken.
+        variables of `ds` without time; attributes ``start_date`` and ``end_date`` are the acquisitions taken, and
+        ``reference_date`` is the first of them.
 
     Raises
     ------
     DateError
-        If no acquisition is near enough, or the start is not before the end.
+        If no acquisition is near enough, one is nearest to both dates, or the start is not before the end.
     SchemaError
         If `ds` is no displacement series.
 
@@ -57,7 +59,12 @@ def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: 
     """
     dates = _series_dates(ds)
     i, j = (nearest_date(dates, wanted, max_gap_days) for wanted in (start, end))
-    if i >= j:
+    if i == j:
+        raise DateError(
+            f"start and end need an acquisition each, got {parse_date(start)} and {parse_date(end)}, "
+            f"which are both nearest to {dates[i]}; choose dates further apart"
+        )
+    if i > j:
         raise DateError(
             f"start must be before end, got {parse_date(start)} and {parse_date(end)}, "
             f"which are nearest to the acquisitions {dates[i]} and {dates[j]}"
@@ -65,14 +72,15 @@ def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: 
     series = ds["displacement"]
     change = series.isel(time=j, drop=True) - series.isel(time=i, drop=True)
     change.attrs = VARIABLES["displacement"].attrs
-    return _product(ds, {"displacement": change}, start_date=str(dates[i]), end_date=str(dates[j]))
+    first, last = str(dates[i]), str(dates[j])
+    return _product(ds, {"displacement": change}, start_date=first, end_date=last, reference_date=first)
 
 
 def estimate_velocity(
     ds: xr.Dataset,
     start: Any = None,
     end: Any = None,
-    exclude: Iterable[Any] | str | os.PathLike[str] = (),
+    exclude: Any = None,
     *,
     time_convention: str = "elapsed",
 ) -> xr.Dataset:
@@ -85,7 +93,7 @@ def estimate_velocity(
         Canonical dataset with ``displacement (time, y, x)`` in m.
     start, end : date, optional
         First and last day of the range, both inclusive; they need not be acquisitions.
-    exclude : iterable of dates, or str or path
+    exclude : date, iterable of dates, or str or path, optional
         Acquisitions to leave out, or the path or URL of a text file that lists them (MintPy's
         ``exclude_date.txt``).
     time_convention : {"elapsed", "mintpy"}
@@ -96,7 +104,8 @@ def estimate_velocity(
     xr.Dataset
         ``velocity`` and ``velocity_std`` in m/yr, ``intercept`` in m (the line at the first date used), ``count`` of
         dates with data; the variables of `ds` without time; attributes ``start_date``, ``end_date`` (first and last
-        date used), ``n_dates``, ``excluded_dates``, ``time_convention``.
+        date used), ``n_dates``, ``excluded_dates``, ``time_convention``; no ``reference_date``, which a velocity
+        does not depend on.
 
     Raises
     ------
@@ -132,7 +141,7 @@ def estimate_velocity(
         )
     series = ds["displacement"] if use.all() else ds["displacement"].isel(time=_compact(np.flatnonzero(use)))
     fitted = _fit(series, _YEARS[time_convention](used))
-    return _product(
+    product = _product(
         ds,
         fitted,
         start_date=str(used[0]),
@@ -141,6 +150,8 @@ def estimate_velocity(
         excluded_dates=[str(date) for date in excluded],
         time_convention=time_convention,
     )
+    product.attrs.pop("reference_date", None)
+    return product
 
 
 def _fit(series: xr.DataArray, years: np.ndarray) -> dict[str, xr.DataArray]:
@@ -189,9 +200,14 @@ def _series_dates(ds: xr.Dataset) -> np.ndarray:
     return dates
 
 
-def _excluded(exclude: Iterable[Any] | str | os.PathLike[str], dates: np.ndarray) -> np.ndarray:
+def _excluded(exclude: Any, dates: np.ndarray) -> np.ndarray:
     """Dates to leave out, each an acquisition, in order."""
-    given = _read_dates(exclude) if isinstance(exclude, str | os.PathLike) else parse_dates(exclude)
+    if isinstance(exclude, str | os.PathLike):
+        given = _read_dates(exclude)
+    elif isinstance(exclude, Iterable):
+        given = parse_dates(exclude)
+    else:
+        given = parse_dates([] if exclude is None else [exclude])
     unknown = [str(date) for date in np.setdiff1d(given, dates)]
     if unknown:
         raise DateError(f"cannot exclude {', '.join(unknown)}: no such acquisition among {dates.size} ({_span(dates)})")

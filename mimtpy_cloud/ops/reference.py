@@ -14,7 +14,7 @@ from mimtpy_cloud.schema import SPATIAL_REF, require_dims, require_variables
 __all__ = ["set_reference"]
 
 #: Variables that are relative to a datum; geometry, quality and standard deviations are not.
-_RELATIVE = ("displacement", "velocity", "intercept")
+_RELATIVE = ("displacement", "velocity", "intercept", "east", "north", "horizontal", "up")
 #: A point within this fraction of a pixel of a pixel edge lies on it, and belongs to the pixel east or south.
 _ON_EDGE = 1e-6
 #: How far, in pixels, the message about a bad reference looks for a better one.
@@ -25,12 +25,13 @@ def set_reference(
     ds: xr.Dataset, *, point: tuple[float, float] | None = None, window: int = 1, date: Any = None
 ) -> xr.Dataset:
     """
-    Refer displacement and velocity to another place, another date, or both.
+    Refer displacement and velocity, along the line of sight or decomposed, to another place, another date, or both.
 
     Parameters
     ----------
     ds : xr.Dataset
-        Canonical dataset with ``displacement`` (with or without time) or ``velocity``.
+        Canonical dataset with ``displacement`` (with or without time), ``velocity``, or the components that
+        `invert_enu` makes of them.
     point : tuple of float, optional
         Longitude and latitude in degrees. The pixel that contains it is the reference.
     window : int
@@ -41,14 +42,15 @@ def set_reference(
     Returns
     -------
     xr.Dataset
-        ``displacement``, ``velocity`` and ``intercept`` less their value at the reference; everything else as it
-        was. Attribute ``reference_point`` is the centre of the pixel, ``reference_date`` the date.
+        ``displacement``, ``velocity``, ``intercept``, ``east``, ``north``, ``horizontal`` and ``up`` less their value
+        at the reference; everything else as it was. Attribute ``reference_point`` is the centre of the pixel,
+        ``reference_date`` the date.
 
     Raises
     ------
     ReferencePointError
         If the point lies outside the grid, or the window is not odd and positive. When computed: if the
-        reference has no usable data.
+        reference has no usable data; the message names the dates, if it is not all.
     DateError
         If the date is no acquisition.
     SchemaError
@@ -84,13 +86,13 @@ def _refer_to_date(ds: xr.Dataset, date: Any) -> xr.Dataset:
 
 def _refer_to_point(ds: xr.Dataset, names: list[str], point: tuple[float, float], window: int) -> xr.Dataset:
     """Subtract the mean of a window of pixels from all pixels."""
-    if window < 1 or window % 2 == 0:
-        raise ReferencePointError(f"window must be an odd number of pixels, got {window}")
+    if not isinstance(window, int | float | np.integer | np.floating) or window < 1 or window % 2 != 1:
+        raise ReferencePointError(f"window must be an odd number of pixels, got {window!r}")
     row, col, centre = _locate(ds, point)
-    near, wide = _around(ds, row, col, window // 2), _around(ds, row, col, _SEARCH)
-    usable = [near["valid"], wide["valid"].rename(y="wide_y", x="wide_x")] if "valid" in ds else []
+    near, wide = _around(ds, row, col, int(window) // 2), _around(ds, row, col, _SEARCH)
+    usable = [near["valid"] > 0, (wide["valid"] > 0).rename(y="wide_y", x="wide_x")] if "valid" in ds else []
     where: dict[str, Any] = {"centre": centre, "position": (row - max(0, row - _SEARCH), col - max(0, col - _SEARCH))}
-    where |= {"y": wide.indexes["y"].to_numpy(), "x": wide.indexes["x"].to_numpy()}
+    where |= {dim: wide.indexes[dim].to_numpy() for dim in ("time", "y", "x") if dim in wide.indexes}
     referred = {}
     for name in names:
         dims = [str(dim) for dim in ds[name].dims]
@@ -117,9 +119,11 @@ def _reference_value(
     position: tuple[int, int],
     y: np.ndarray,
     x: np.ndarray,
+    time: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Average the pixels of a window that are usable on all dates; `y`, `x` and `position` only serve the message."""
-    good = np.isfinite(data).reshape(-1, *data.shape[-2:]).all(axis=0)
+    """Average the pixels of a window that are usable on all dates; the keywords only serve the message."""
+    known = np.isfinite(data).reshape(-1, *data.shape[-2:])
+    good = known.all(axis=0)
     if usable is not None:
         good &= usable
     if good.any():
@@ -129,7 +133,17 @@ def _reference_value(
         rows, cols = np.nonzero(wide)
         best = np.argmin((rows - position[0]) ** 2 + (cols - position[1]) ** 2)
         hint += f"; the nearest valid pixel is at {x[cols[best]]:.6g}, {y[rows[best]]:.6g}"
-    raise ReferencePointError(f"the reference at {centre[0]:.6g}, {centre[1]:.6g} has no usable data; {hint}")
+    when = _missing_dates(known.any(axis=(1, 2)), time) if data.ndim == 3 else ""
+    raise ReferencePointError(f"the reference at {centre[0]:.6g}, {centre[1]:.6g} has no usable data{when}; {hint}")
+
+
+def _missing_dates(has_data: np.ndarray, time: np.ndarray | None) -> str:
+    """Name some dates without data, unless it is all or none."""
+    if time is None or has_data.all() or not has_data.any():
+        return ""
+    days = parse_dates(time[~has_data]).astype(str).tolist()
+    more = f" and {len(days) - 5} more dates" if len(days) > 5 else ""
+    return f" on {', '.join(days[:5])}{more}"
 
 
 def _locate(ds: xr.Dataset, point: tuple[float, float]) -> tuple[int, int, tuple[float, float]]:

@@ -11,6 +11,7 @@ from dask.base import tokenize
 
 from mimtpy_cloud.errors import DateError, ReferencePointError, SchemaError
 from mimtpy_cloud.kernels.landscape import Landscape
+from mimtpy_cloud.kernels.look import project_enu
 from mimtpy_cloud.kernels.noise import plane_wave_noise, white_noise
 from mimtpy_cloud.kernels.orbit import (
     EARTH_RADIUS,
@@ -31,7 +32,8 @@ MIN_COHERENCE = 0.7
 #: Standard deviation of the noise of one date, m, and the wavelengths of its correlated part, m.
 _ATMOSPHERE, _WHITE = 3e-3, 1e-3
 _SHORTEST, _LONGEST, _N_WAVES = 4e3, 120e3, 24
-
+#: Largest angle between the flight direction and north or south, degrees; a footprint tilted more hardly fits a box.
+_MAX_TILT = 30.0
 
 _NAMES = (
     *("los_east", "los_north", "los_up", "slant_range", "height", "temporal_coherence", "avg_spatial_coherence"),
@@ -103,9 +105,10 @@ def simulate_scene(
     frames : tuple of int
         First and last frame.
     heading : float, optional
-        Flight direction at the window centre, degrees clockwise from north; -12.5 or -167.5 if not given.
+        Flight direction at the window centre, degrees clockwise from north, in any branch, at most 30 from north or
+        south; -12.5 or -167.5 if not given.
     incidence : float
-        Incidence angle at the window centre, degrees. It grows away from the ground track.
+        Incidence angle at the window centre, degrees, between 0 and 90. It grows away from the ground track.
     reference_point : tuple of float, optional
         Longitude and latitude of the pixel that stays 0; the window centre if not given.
     reference_date : datetime64 or str, optional
@@ -136,7 +139,7 @@ def simulate_scene(
     ReferencePointError
         If the reference point is not a usable pixel of the footprint.
     SchemaError
-        If the orbit direction or number is impossible.
+        If the orbit direction or number, the heading or the incidence is impossible.
 
     See Also
     --------
@@ -234,6 +237,8 @@ class _Scene:
         **rest: Any,
     ) -> "_Scene":
         """Place the orbit, the footprint and the reference pixel."""
+        if not 0 < incidence < 90:
+            raise SchemaError(f"incidence must be between 0 and 90 degrees, got {incidence:g}")
         west, south, east, north = window.bounds
         lon, lat = (west + east) / 2, (south + north) / 2
         frame = orbit_frame(lon, lat, heading, incidence)
@@ -268,7 +273,10 @@ class _Scene:
 
 def _inscribed(width: float, height: float, heading: float) -> tuple[float, float]:
     """Half sizes, across and along track, of the tilted rectangle that touches all four sides of a box."""
-    tilt = np.radians(abs(heading) if abs(heading) < 90 else 180 - abs(heading))
+    degrees = abs((heading + 90.0) % 180.0 - 90.0)
+    if not degrees <= _MAX_TILT:
+        raise SchemaError(f"heading must be at most {_MAX_TILT:g} degrees from north or south, got {heading:g}")
+    tilt = np.radians(degrees)
     cos, sin = np.cos(tilt), np.sin(tilt)
     across, along = width * cos - height * sin, height * cos - width * sin
     scale = 0.49 / np.cos(2 * tilt)
@@ -288,10 +296,10 @@ def _layers(scene: _Scene, rows: np.ndarray, cols: np.ndarray) -> dict[str, np.n
     seen = (np.abs(gamma - scene.gamma) <= scene.half_swath[0]) & (np.abs(u) <= scene.half_swath[1])
     height, coherence, water = land.height(lon, lat), land.coherence(lon, lat), land.water(lon, lat)
     east, north, up, slant = look_vector(lon, lat, height, frame)
-    v_east, v_north, v_up = land.velocity(lon, lat)
+    motion = project_enu(*land.velocity(lon, lat), (east, north, up))
     floats = (east, north, up, slant, height, coherence, 0.8 * coherence)
     layers = {name: np.where(seen, value, np.nan) for name, value in zip(_NAMES, floats, strict=False)}
-    rate = np.where(seen & ~water, v_east * east + v_north * north + v_up * up, np.nan)
+    rate = np.where(seen & ~water, motion, np.nan)
     return layers | {"valid": seen & (coherence >= MIN_COHERENCE), "is_water": seen & water, "rate": rate}
 
 

@@ -12,6 +12,7 @@ from mimtpy_cloud.errors import DateError
 from mimtpy_cloud.schema import DAYS_PER_YEAR
 
 __all__ = [
+    "MAX_GAP_DAYS",
     "match_dates",
     "nearest_date",
     "parse_date",
@@ -20,6 +21,9 @@ __all__ = [
     "years_elapsed",
     "years_mintpy",
 ]
+
+#: Dates that are at most so far apart count as the same date unless asked otherwise: two repeats of Sentinel-1.
+MAX_GAP_DAYS = 24.0
 
 _COMPACT = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")

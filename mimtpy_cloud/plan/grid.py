@@ -136,16 +136,18 @@ class Grid:
         )
 
     @classmethod
-    def from_centres(cls, x: np.ndarray, y: np.ndarray, crs: str = "EPSG:4326") -> "Grid":
+    def from_centres(cls, x: np.ndarray, y: np.ndarray, crs: str = "EPSG:4326", *, step: float | None = None) -> "Grid":
         """
         Recover the grid from coordinate arrays of pixel centres.
 
         Parameters
         ----------
         x, y : np.ndarray
-            Evenly spaced centres; `x` ascending, `y` descending, at least two of each.
+            Evenly spaced centres; `x` ascending, `y` descending, at least two of each, or one and `step`.
         crs : str
             Coordinate reference system.
+        step : float, optional
+            Pixel size along a coordinate that has only one value.
 
         Returns
         -------
@@ -154,20 +156,58 @@ class Grid:
         Raises
         ------
         GridMismatchError
-            If a coordinate has fewer than two values, or is not evenly spaced in that order.
+            If a coordinate has too few values, or is not evenly spaced in that order.
         """
         steps = []
         for name, c, sign in (("x", x, 1.0), ("y", y, -1.0)):
+            if c.shape == (1,) and step is not None:
+                steps.append(step)
+                continue
             if c.ndim != 1 or c.size < 2:
-                raise GridMismatchError(f"coordinate {name} needs at least two pixel centres, got shape {c.shape}")
-            step = sign * (float(c[-1]) - float(c[0])) / (c.size - 1)
-            if not 0 < step < math.inf or not np.allclose(np.diff(c), sign * step, rtol=0, atol=ON_LATTICE * abs(step)):
+                raise GridMismatchError(
+                    f"coordinate {name} needs at least two pixel centres, got shape {c.shape}; select more, or say how "
+                    "large a single pixel is: attribute pixels_per_degree"
+                )
+            found = sign * (float(c[-1]) - float(c[0])) / (c.size - 1)
+            if not 0 < found < math.inf or not np.allclose(np.diff(c), sign * found, rtol=0, atol=ON_LATTICE * found):
                 raise GridMismatchError(
                     f"coordinate {name} must be evenly spaced, x west to east and y north to south; sort it first"
                 )
-            steps.append(step)
+            steps.append(found)
         dx, dy = steps
         return cls(float(x[0]) - dx / 2, float(y[0]) + dy / 2, dx, dy, x.size, y.size, crs)
+
+    def rounded(self) -> "Grid":
+        """
+        Remove the rounding that corner and step have from pixel centres.
+
+        Returns
+        -------
+        Grid
+            On the global lattice exactly where the pixels lie on one; else with corner and step as the
+            shortest decimal numbers within 1e-9 of a pixel over the whole grid.
+
+        Examples
+        --------
+        >>> Grid(-118.99999999999999, 37.0, 0.00800000000000002, 0.008, 10, 10).rounded()
+        Grid(west=-119.0, north=37.0, dx=0.008, dy=0.008, nx=10, ny=10, crs='EPSG:4326')
+        """
+        if self.crs == "EPSG:4326" and self.dx < 0.5:
+            try:
+                return Window.of(self.x, self.y, round(1 / self.dx)).grid
+            except GridMismatchError:
+                pass  # its own grid
+        return replace(
+            self,
+            west=_shortest(self.west, 1e-9 * self.dx),
+            north=_shortest(self.north, 1e-9 * self.dy),
+            dx=_shortest(self.dx, 1e-9 * self.dx / self.nx),
+            dy=_shortest(self.dy, 1e-9 * self.dy / self.ny),
+        )
+
+
+def _shortest(value: float, tolerance: float) -> float:
+    return round(value, math.ceil(-math.log10(tolerance)))
 
 
 def _box(bounds: Bounds) -> Bounds:

@@ -2,14 +2,18 @@
 
 import math
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["Shading", "fringe", "is_signed", "nice_below", "shading", "symlog_norm", "symlog_ticks"]
+__all__ = ["Limits", "Shading", "fringe", "is_signed", "metres", "nice_below", "shading", "symlog_norm", "symlog_ticks"]
+
+#: Lowest and highest value in the unit shown, or one number for both signs of it.
+Limits = float | tuple[float, float]
 
 _METRES = {"km": 1e3, "m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0, "cm": 1e-2, "mm": 1e-3}
 _RATE = re.compile(r"(.+?)\s*(/\s*(yr|year|y|a)|\s(yr|year|a)-1)$")
@@ -42,31 +46,6 @@ class Shading:
     low: float
     high: float
     cmap: str
-
-    def within(self, limits: float | tuple[float, float] | None) -> "Shading":
-        """
-        Replace the limits by those that a user gives.
-
-        Parameters
-        ----------
-        limits : float, tuple of float or None
-            Lowest and highest value in `unit`, or one number for both signs of it.
-
-        Returns
-        -------
-        Shading
-
-        Raises
-        ------
-        SchemaError
-            If the lower limit is not below the upper.
-        """
-        if limits is None:
-            return self
-        low, high = (-limits, limits) if isinstance(limits, int | float) else map(float, limits)
-        if not low < high:
-            raise SchemaError(f"limits must be a positive number, or low < high, got {limits}")
-        return replace(self, low=low, high=high)
 
 
 def is_signed(name: str, long_name: str, units: str, values: np.ndarray) -> bool:
@@ -103,6 +82,7 @@ def shading(
     long_name: str,
     units: str,
     unit: str = "auto",
+    limits: Limits | None = None,
     percentile: tuple[float, float] = (2.0, 98.0),
 ) -> Shading:
     """
@@ -115,41 +95,64 @@ def shading(
     name, long_name, units : str
         What the array says about itself.
     unit : str
-        Unit to show. ``"auto"``: mm/yr for rates; cm for displacements, mm where all are below 1 cm;
-        the unit of the data for all else.
+        Unit to show. ``"auto"``: mm/yr for rates; cm for displacements, mm where there are no `limits` and all
+        are below 1 cm; the unit of the data for all else.
+    limits : float or tuple of float, optional
+        Limits in the unit shown: lowest and highest, or one number for both signs.
     percentile : tuple of float
-        Percentiles of the values that limit the colours.
+        Percentiles of the values that limit the colours else; where most values are equal and both percentiles
+        fall on them, the whole range does.
 
     Returns
     -------
     Shading
-        Limits of a signed quantity are symmetric about 0.
+        Limits that are not given are symmetric about 0 for a signed quantity.
 
     Raises
     ------
     SchemaError
-        If `unit` cannot show a quantity in `units`, or the percentiles are no such.
+        If `unit` cannot show a quantity in `units`, or limits or percentiles are no such.
 
     Examples
     --------
     >>> shading(np.array([-0.012, 0.003]), name="velocity", long_name="", units="m/yr", percentile=(0, 100))
     Shading(factor=1000.0, unit='mm/yr', low=-12.0, high=12.0, cmap='RdBu_r')
     """
-    low_percent, high_percent = percentile
-    if not 0 <= low_percent < high_percent <= 100:
-        raise SchemaError(f"percentile must be 0 <= low < high <= 100, got {percentile}")
-    finite = values[np.isfinite(values)]
-    low, high = (float(v) for v in np.percentile(finite, percentile)) if finite.size else (0.0, 0.0)
+    low, high = _range(values, percentile)
     signed = is_signed(name, long_name, units, values)
     if unit == "auto":
         small = signed or bool(_SMALL.search(f"{name} {long_name}".lower()))
-        unit = _best_unit(units, max(abs(low), abs(high)), small=small)
+        unit = _best_unit(units, max(abs(low), abs(high)) if limits is None else math.inf, small=small)
     factor = _factor(units, unit)
+    if limits is not None:
+        return Shading(factor, unit, *_checked(limits), DIVERGING if signed else SEQUENTIAL)
     if signed:
         top = _round_up(factor * max(abs(low), abs(high))) or 1.0
         return Shading(factor, unit, -top, top, DIVERGING)
     low, high = factor * low, factor * high
     return Shading(factor, unit, low, high if high > low else low + 1.0, SEQUENTIAL)
+
+
+def _range(values: np.ndarray, percentile: tuple[float, float]) -> tuple[float, float]:
+    """Percentiles of the finite values, or their whole range."""
+    low_percent, high_percent = percentile
+    if not 0 <= low_percent < high_percent <= 100:
+        raise SchemaError(f"percentile must be 0 <= low < high <= 100, got {percentile}")
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 0.0
+    low, high = np.percentile(finite, percentile)
+    return (float(low), float(high)) if low < high else (float(finite.min()), float(finite.max()))
+
+
+def _checked(limits: Limits) -> tuple[float, float]:
+    try:
+        low, high = map(float, limits if isinstance(limits, Sequence | np.ndarray) else (-limits, limits))
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not -math.inf < low < high < math.inf:
+        raise SchemaError(f"limits must be a positive number, or low < high, got {limits!r}")
+    return low, high
 
 
 def fringe(displacement: np.ndarray, wavelength: float) -> np.ndarray:
@@ -178,6 +181,35 @@ def fringe(displacement: np.ndarray, wavelength: float) -> np.ndarray:
     [-0.00773288, 0.00773288]
     """
     return np.mod(displacement + wavelength / 4, wavelength / 2) - wavelength / 4
+
+
+def metres(units: str) -> float:
+    """
+    Convert one of a unit of length, or of length a year, to metres.
+
+    Parameters
+    ----------
+    units : str
+        As arrays say them.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    SchemaError
+        If it is another unit.
+
+    Examples
+    --------
+    >>> metres("cm"), metres("mm/yr")
+    (0.01, 0.001)
+    """
+    length, _ = _split(units)
+    if length not in _METRES:
+        raise SchemaError(f"expected a length, in one of {', '.join(_METRES)}, got values in {units!r}")
+    return _METRES[length]
 
 
 def _split(units: str) -> tuple[str, bool]:

@@ -14,25 +14,40 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.export.grids import grid_of
+from mimtpy_cloud.export.provenance import labelled
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF, require_dims
 from mimtpy_cloud.view.axes import draw_scale_bar, draw_ticks, ground_aspect, new_figure
-from mimtpy_cloud.view.colours import CYCLIC, Shading, fringe, shading, symlog_norm, symlog_ticks
-from mimtpy_cloud.view.overlay import Lines, Overlay, draw_overlay, read_overlay
+from mimtpy_cloud.view.colours import CYCLIC, Limits, Shading, fringe, metres, shading, symlog_norm, symlog_ticks
+from mimtpy_cloud.view.decoration import Decoration, Lines, draw_decoration, read_decoration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_components", "plot_map", "save_figure"]
+__all__ = ["COMPONENTS", "main_variable", "plot_components", "plot_map", "save_figure"]
 
-Limits = float | tuple[float, float]
+#: Of a decomposition.
+COMPONENTS = ("east", "north", "horizontal", "up")
+#: What a map shows of a product, first that it has.
+_MAIN = (
+    "velocity",
+    "displacement",
+    "east",
+    "horizontal",
+    "up",
+    "north",
+    "temporal_coherence",
+    "avg_spatial_coherence",
+    "valid",
+)
 _NO_DATA = "0.87"
 _FLAG = ("#bdbdbd", "#2166ac")
 
 
 def plot_map(
-    da: xr.DataArray,
+    data: xr.Dataset | xr.DataArray,
+    variable: str | None = None,
     *,
     unit: str = "auto",
     limits: Limits | None = None,
@@ -54,12 +69,16 @@ def plot_map(
 
     Parameters
     ----------
-    da : xr.DataArray
-        Dimensions ``(y, x)``, lazy or not, in degrees or in metres of a projection (``spatial_ref``).
-        Attributes ``units, long_name, sensor, track, start_date, end_date, reference_point`` are used
-        where they are there. A bool array is drawn in two colours.
+    data : xr.Dataset or xr.DataArray
+        Product, or one array of it: dimensions ``(y, x)``, lazy or not, in degrees or in metres of a
+        projection (``spatial_ref``). Attributes ``units, long_name, sensor, track, start_date, end_date,
+        reference_point, wavelength`` are used where they are there; in a product most of them are those
+        of the dataset, which an array taken out of it has lost. A bool array is drawn in two colours.
+    variable : str, optional
+        Which one of a dataset; `main_variable` by default.
     unit : str
-        Unit to show, for example ``"mm/yr"``. ``"auto"``: mm/yr for rates, cm or mm for displacements.
+        Unit to show, for example ``"mm/yr"``. ``"auto"``: mm/yr for rates; cm for displacements, mm
+        where no `limits` are given and all are below 1 cm.
     limits : float or tuple of float, optional
         Limits of the colours in the unit shown: lowest and highest, or one number for both signs.
     percentile : tuple of float
@@ -78,7 +97,7 @@ def plot_map(
     symlog : bool
         Logarithmic colours on both sides of a linear part about 0; without `limits`, over all values.
     wrap : bool
-        Fold displacements into one fringe, half the attribute ``wavelength``.
+        Fold displacements into one fringe, half the attribute ``wavelength`` (m).
     title : str, optional
         Default: track and dates.
     ax : matplotlib.axes.Axes, optional
@@ -104,14 +123,47 @@ def plot_map(
     plot_components : all components of a decomposition.
     save_figure : write the figure to a file or URL.
     """
+    da = _map(data, variable)
     picture = _picture(da, max_pixels)
     style = _Style(unit, limits, (0.0, 100.0) if symlog else percentile, cmap, symlog=symlog, wrap=wrap)
-    overlay = read_overlay(faults, fault_colors, fault_styles, coastline, reference_point, da.attrs)
+    decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, da.attrs)
     if ax is None:
         _, axes = new_figure(picture.grid)
         ax = axes[0, 0]
-    _draw(ax, picture, style, overlay, _title(da) if title is None else title)
+    _draw(ax, picture, style, decoration, _title(da) if title is None else title)
     return _figure(ax)
+
+
+def main_variable(ds: xr.Dataset) -> str:
+    """
+    Choose the variable that a map of a product shows.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    SchemaError
+        If it holds no 2-D variable, or several of which none is known.
+
+    Examples
+    --------
+    >>> main_variable(xr.Dataset({"count": (("y", "x"), [[3]]), "velocity": (("y", "x"), [[0.01]])}))
+    'velocity'
+    """
+    maps = [str(name) for name, variable in ds.data_vars.items() if variable.dims == ("y", "x")]
+    for name in _MAIN:
+        if name in maps:
+            return name
+    if len(maps) == 1:
+        return maps[0]
+    raise SchemaError(f"which variable to show? This product has {', '.join(maps) or 'no map'}; name one")
 
 
 def plot_components(
@@ -124,6 +176,8 @@ def plot_components(
     fault_colors: Sequence[str] = (),
     fault_styles: Sequence[str] = (),
     coastline: Lines | None = None,
+    reference_point: str | Sequence[float] | None = "auto",
+    symlog: bool = False,
     title: str | None = None,
     max_pixels: int = 1500,
 ) -> "Figure":
@@ -134,8 +188,10 @@ def plot_components(
     ----------
     ds : xr.Dataset
         With some of ``east, north, horizontal, up`` and, of each, perhaps ``_std``, dimensions ``(y, x)``.
-    unit, limits, percentile, faults, fault_colors, fault_styles, coastline, title, max_pixels : object
-        As for `plot_map`; limits and percentile are those of the components.
+    unit, percentile, faults, fault_colors, fault_styles, coastline, reference_point, title, max_pixels : object
+        As for `plot_map`.
+    limits, symlog : object
+        As for `plot_map`; of the components, not of their uncertainties.
 
     Returns
     -------
@@ -150,23 +206,24 @@ def plot_components(
     --------
     plot_map : one product.
     """
-    rows = [[n for n in ("east", "north", "horizontal", "up") if n in ds]]
+    rows = [[n for n in COMPONENTS if n in ds]]
     if not rows[0]:
         have = ", ".join(map(str, ds.data_vars)) or "none"
         raise SchemaError(f"a decomposition has variables east, north, horizontal or up, got {have}")
     rows += [std] if (std := [f"{n}_std" for n in rows[0] if f"{n}_std" in ds]) else []
     thumbnails = _thumbnail(ds[[name for row in rows for name in row]], max_pixels).compute()
-    overlay = read_overlay(faults, fault_colors, fault_styles, coastline, None, ds.attrs)
+    decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, ds.attrs)
     grid = _grid(ds)
     figure, axes = new_figure(grid, rows=len(rows), columns=len(rows[0]))
     for row, (names, axes_row) in enumerate(zip(rows, axes, strict=True)):
-        style = _common_style(thumbnails[names], unit, limits if row == 0 else None, percentile)
+        style = _Style(unit, limits, (0.0, 100.0) if symlog else percentile, symlog=symlog)
+        style = _common_style(thumbnails[names], style if row == 0 else _Style(unit, None, percentile))
         for name, ax in zip(names, axes_row, strict=False):
             _draw(
                 ax,
                 _Picture.of(thumbnails[name], grid, _strides(ds, max_pixels)),
                 style,
-                overlay,
+                decoration,
                 name.replace("_", " "),
             )
         for ax in axes_row[len(names) :]:
@@ -239,6 +296,14 @@ class _Picture:
         )
 
 
+def _map(data: xr.Dataset | xr.DataArray, variable: str | None) -> xr.DataArray:
+    if isinstance(data, xr.Dataset):
+        return labelled(data, variable or main_variable(data))
+    if variable is not None:
+        raise SchemaError(f"a variable is chosen from a Dataset; got {variable!r} and the array {data.name!r}")
+    return data
+
+
 def _picture(da: xr.DataArray, max_pixels: int) -> _Picture:
     require_dims("a map", da.dims, "y", "x")
     return _Picture.of(_thumbnail(da, max_pixels).compute(), _grid(da), _strides(da, max_pixels))
@@ -247,6 +312,10 @@ def _picture(da: xr.DataArray, max_pixels: int) -> _Picture:
 def _strides(obj: xr.DataArray | xr.Dataset, max_pixels: int) -> tuple[int, int]:
     if max_pixels < 2:
         raise SchemaError(f"max_pixels must be at least 2, got {max_pixels}")
+    if not (obj.sizes["y"] and obj.sizes["x"]):
+        raise SchemaError(
+            "a map needs at least one pixel, got shape {y} x {x}".format(y=obj.sizes["y"], x=obj.sizes["x"])
+        )
     return -(-obj.sizes["y"] // max_pixels), -(-obj.sizes["x"] // max_pixels)
 
 
@@ -279,19 +348,25 @@ class _Style:
     wrap: bool = False
 
     def shade(self, picture: _Picture) -> Shading:
-        """Shading of the values; a displacement without limits that the user gives is in cm with them."""
-        unit = "cm" if self.unit == "auto" and self.limits is not None and picture.units == "m" else self.unit
+        """Shading of the values."""
         names = {"name": picture.name, "long_name": picture.long_name, "units": picture.units}
-        shade = shading(picture.values, **names, unit=unit, percentile=self.percentile)
+        shade = shading(picture.values, **names, unit=self.unit, limits=self.limits, percentile=self.percentile)
         if self.wrap:
-            if picture.wavelength is None:
-                raise SchemaError("wrap=True needs the attribute wavelength (m) of the array; assign it")
-            top = shade.factor * float(picture.wavelength) / 4
-            shade = dataclasses.replace(shade, low=-top, high=top, cmap=CYCLIC)
-        return dataclasses.replace(shade.within(self.limits), cmap=self.cmap or shade.cmap)
+            shade = dataclasses.replace(shade, cmap=CYCLIC)
+            if self.limits is None:
+                top = _wavelength(picture, shade.unit) / 4
+                shade = dataclasses.replace(shade, low=-top, high=top)
+        return dataclasses.replace(shade, cmap=self.cmap or shade.cmap)
 
 
-def _common_style(ds: xr.Dataset, unit: str, limits: Limits | None, percentile: tuple[float, float]) -> _Style:
+def _wavelength(picture: _Picture, unit: str) -> float:
+    """In the unit shown."""
+    if picture.wavelength is None:
+        raise SchemaError("wrap=True needs the attribute wavelength (m) of the array; assign it, or give the dataset")
+    return float(picture.wavelength) / metres(unit)
+
+
+def _common_style(ds: xr.Dataset, style: _Style) -> _Style:
     """One unit and one pair of limits for several variables."""
     first = next(iter(ds.data_vars.values()))
     values = np.concatenate([np.ravel(v.values) for v in ds.data_vars.values()])
@@ -300,10 +375,11 @@ def _common_style(ds: xr.Dataset, unit: str, limits: Limits | None, percentile: 
         name=str(first.name),
         long_name=str(first.attrs.get("long_name", "")),
         units=str(first.attrs.get("units", "")),
-        unit=unit,
-        percentile=percentile,
+        unit=style.unit,
+        limits=style.limits,
+        percentile=style.percentile,
     )
-    return _Style(shade.unit, limits if limits is not None else (shade.low, shade.high), percentile)
+    return dataclasses.replace(style, unit=shade.unit, limits=(shade.low, shade.high))
 
 
 def _title(obj: xr.DataArray | xr.Dataset) -> str:
@@ -324,12 +400,12 @@ def _figure(ax: "Axes") -> "Figure":
     return cast("Figure", ax.get_figure(root=True))
 
 
-def _draw(ax: "Axes", picture: _Picture, style: _Style, overlay: Overlay, title: str) -> None:
+def _draw(ax: "Axes", picture: _Picture, style: _Style, decoration: Decoration, title: str) -> None:
     handles = _draw_flags(ax, picture) if picture.values.dtype == bool else _draw_values(ax, picture, style)
     west, south, east, north = picture.grid.bounds
     ax.set(xlim=(west, east), ylim=(south, north), aspect=ground_aspect(picture.grid), facecolor=_NO_DATA)
     draw_ticks(ax, picture.grid)
-    handles += draw_overlay(ax, picture.grid, overlay)
+    handles += draw_decoration(ax, picture.grid, decoration)
     draw_scale_bar(ax, picture.grid, picture.values)
     if title:
         ax.set_title(title, fontsize="medium")
@@ -344,10 +420,9 @@ def _draw_values(ax: "Axes", picture: _Picture, style: _Style) -> list[Any]:
     from matplotlib.colors import Normalize
 
     shade = style.shade(picture)
-    values = picture.values.astype("float64")
-    if style.wrap and picture.wavelength is not None:
-        values = fringe(values, float(picture.wavelength))
-    values = values * shade.factor
+    values = picture.values.astype("float64") * shade.factor
+    if style.wrap:
+        values = fringe(values, _wavelength(picture, shade.unit))
     norm = symlog_norm(shade) if style.symlog else Normalize(shade.low, shade.high)
     image = ax.imshow(
         np.ma.masked_invalid(values), extent=picture.extent, origin="upper", cmap=shade.cmap, norm=norm,

@@ -105,8 +105,9 @@ def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: A
       mimtpy mosaic products/A064/velocity/*.zarr products/A137/velocity/*.zarr --out mosaic.zarr
     """
     from mimtpy_cloud.cli.inputs import open_inputs
-    from mimtpy_cloud.cli.products import join, main_variable
+    from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.mosaic import mosaic as join_tracks
+    from mimtpy_cloud.view.map import main_variable
 
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
     ds = join_tracks(datasets)

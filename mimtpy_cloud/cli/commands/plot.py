@@ -9,7 +9,7 @@ __all__ = ["plot"]
 
 @click.command()
 @click.argument("product")
-@click.option("--variable", default="", metavar="NAME", help="What to show of a .zarr; default the main one.")
+@click.option("--variable", default="", metavar="NAME", help="What to show; default the main one, or all components.")
 @click.option("--fault", "faults", multiple=True, metavar="FILE", help="Shapefile, GeoJSON, GeoPackage or GMT text.")
 @click.option("--coastline", metavar="FILE", help="Vector file with the coast.")
 @click.option("--limits", nargs=2, type=float, metavar="MIN MAX", help="Range of the colours, in the unit shown.")
@@ -28,12 +28,13 @@ def plot(
     out: str,
 ) -> None:
     """
-    Draw a map of a product.
+    Draw a map of a product; of a decomposition, its components side by side with their uncertainties.
 
     Example:
 
     \b
-      mimtpy plot horz_vert.zarr --variable up --fault faults.geojson --out up.png
+      mimtpy plot east_up.zarr --fault faults.geojson
+      mimtpy plot east_up.zarr --variable up --fault faults.geojson --out up.png
       mimtpy plot velocity.tif --limits -20 20
     """
     from mimtpy_cloud.cli.products import draw, open_product
