@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from lazy import no_compute
 
 from mimtpy_cloud.io import store
-from mimtpy_cloud.io.bands import TrackArray, block_of
+from mimtpy_cloud.io.bands import TrackArray
 from mimtpy_cloud.io.storage import LocalStorage, open_storage
 from mimtpy_cloud.io.store import ArraySpec
+from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Window
 
 N = 50  # one chunk a degree
@@ -41,8 +42,7 @@ def make_track(folder):
             found[name].append(array)
             values[name][(..., *window.slices_in(WINDOW))] = arrays[name]
     specs = {name: ArraySpec(name, N, len(DATES) if name == "displacement" else 0) for name in DTYPES}
-    block = block_of(specs.values())
-    return values, {name: TrackArray(specs[name], WINDOW, tuple(found[name]), block) for name in DTYPES}
+    return values, {name: TrackArray(specs[name], WINDOW, tuple(found[name])) for name in DTYPES}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_an_index_out_of_range_is_an_error(track):
 def test_block_borders_are_global_multiples_so_that_tracks_share_them(n, dates, place):
     spec = ArraySpec("displacement", n, dates)
     window = Window(n, *place)
-    array = TrackArray(spec, window, (), block_of([spec]))
+    array = TrackArray(spec, window, ())
     *times, rows, cols = array.chunks
     assert times == ([(dates,)] if dates else [])
     for sizes, first, total, side in (
@@ -122,19 +122,15 @@ def test_block_borders_are_global_multiples_so_that_tracks_share_them(n, dates, 
         assert max(sizes) <= side
 
 
-@given(st.sampled_from([50, 125, 150, 250, 1250]), st.integers(0, 400), st.booleans())
-def test_a_block_is_a_tile_or_for_a_long_series_a_row_of_inner_chunks(n, dates, flipped):
-    specs = [ArraySpec("displacement", n, dates), ArraySpec("valid", n)]
-    rows, cols = block_of(specs[::-1] if flipped else specs)
-    inner, side = specs[0].chunk[-1], specs[0].tile[-1]
-    assert cols == side
-    assert rows == (inner if np.prod(specs[0].tile) * 4 > 64 << 20 else side)
-    assert side % rows == 0  # so that tracks with few and with many dates share borders
-
-
-def test_one_block_serves_all_variables_of_a_track(track):
-    _, arrays = track
-    assert arrays["displacement"].chunks[1:] == arrays["valid"].chunks == arrays["height"].chunks
+@given(st.sampled_from([50, 125, 150, 250, 1250]), st.integers(0, 400))
+def test_a_block_is_a_shard_or_for_a_long_series_a_row_of_inner_chunks(n, dates):
+    spec = ArraySpec("displacement", n, dates)
+    inner, side = tile_sides(n)
+    array = TrackArray(spec, Window(n, 0, 0, 2 * side, 2 * side), ())
+    *_, rows, cols = array.chunks
+    assert cols == (side, side)
+    height = inner if np.prod(spec.tile) * 4 > 64 << 20 else side
+    assert rows == (height,) * (2 * side // height)  # divides a shard, so that all tracks share borders
 
 
 def test_pickles_to_little_and_reads_the_same(track):
@@ -213,7 +209,7 @@ def test_only_the_inner_chunks_of_the_window_and_dates_are_read(monkeypatch, tmp
     window = Window(n, 50 * n, 280 * n, n, n)
     values = np.random.default_rng(0).normal(size=(40, n, n)).astype("float32")
     (band,) = write_band(open_storage(tmp_path), "x", window, {"displacement": values}, dates=dates).values()
-    array = TrackArray(band.spec, window, (band,), block_of([band.spec]))
+    array = TrackArray(band.spec, window, (band,))
     assert band.spec.chunk == (20, 75, 75)
     decoded = []
     decode = store.decode

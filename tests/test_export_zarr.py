@@ -208,7 +208,7 @@ def test_progress_counts_up_to_the_total_in_the_calling_thread(tmp_path: Path) -
     done = [call[0] for call in calls]
     assert done == list(range(1, calls[-1][1] + 1))
     assert {call[3] for call in calls} == {threading.get_ident()}
-    assert {call[2] for call in calls} == {"tasks"}
+    assert {call[2] for call in calls} == {"chunks"}
 
 
 def test_each_block_is_computed_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dask.base import tokenize
 
 from mimtpy_cloud.catalog.index import Catalog, Entry, open_catalog
 from mimtpy_cloud.errors import TrackNotFoundError
-from mimtpy_cloud.io.bands import TrackArray, block_of
+from mimtpy_cloud.io.bands import TrackArray
 from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.store import ArraySpec, BandArray
 from mimtpy_cloud.plan.grid import Bounds, Window
@@ -25,7 +25,7 @@ def open_track(
     track: str,
     *,
     bbox: Bounds | None = None,
-    resolution: str = "standard",
+    resolution: str | None = None,
     product: str | None = None,
     as_of: str | datetime | None = None,
     sensor: str = "Sentinel",
@@ -41,8 +41,8 @@ def open_track(
         Pass letter and relative orbit, for example ``"A124"``.
     bbox : tuple of float, optional
         West, south, east, north in degrees; pixels whose centre lies in the half-open box.
-    resolution : str
-        Name of the lattice.
+    resolution : str, optional
+        Name of the lattice; by default standard, or the only one there is.
     product : str, optional
         Needed if the track has several at that resolution.
     as_of : str or datetime, optional
@@ -61,7 +61,7 @@ def open_track(
     TrackNotFoundError
         If track, resolution, product or box has nothing; the message says what exists.
     CatalogError
-        If several products fit.
+        If several products fit, or several resolutions without standard among them.
     GridMismatchError
         If `bbox` is malformed.
     TypeError
@@ -110,8 +110,7 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
             have = ", ".join(f"{v:.4f}" for v in entry.bounds)
             raise TrackNotFoundError(f"{entry.track} has no pixel in {tuple(bbox)}; it covers W, S, E, N = {have}")
     specs = {name: _spec(entry, name) for name in entry.variables}
-    block = block_of(specs.values())
-    variables = {name: _variable(root, entry, spec, window, block) for name, spec in specs.items()}
+    variables = {name: _variable(root, entry, spec, window) for name, spec in specs.items()}
     if entry.perpendicular_baseline:
         baseline = np.array(entry.perpendicular_baseline, "float32")
         variables["perpendicular_baseline"] = xr.Variable(
@@ -130,14 +129,14 @@ def _spec(entry: Entry, name: str) -> ArraySpec:
     return ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in VARIABLES[name].dims else 0)
 
 
-def _variable(root: str, entry: Entry, spec: ArraySpec, window: Window, block: tuple[int, int]) -> xr.Variable:
+def _variable(root: str, entry: Entry, spec: ArraySpec, window: Window) -> xr.Variable:
     name, variable = spec.name, VARIABLES[spec.name]
     bands = tuple(
         BandArray(root, f"{entry.store_key(band)}/{name}", spec, entry.band_window(band))
         for band in entry.bands
         if not (entry.band_window(band) & window).empty
     )
-    array = TrackArray(spec, window, bands, block)
+    array = TrackArray(spec, window, bands)
     lazy = da.from_array(  # type: ignore[no-untyped-call]
         array,
         chunks=array.chunks,

@@ -5,7 +5,10 @@ from typing import Any
 
 from dask.callbacks import Callback
 
-__all__ = ["Progress", "TaskProgress"]
+__all__ = ["WRITING", "Progress", "TaskProgress"]
+
+#: How the names of tasks that write a chunk begin.
+WRITING = "write-"
 
 #: ``progress(done, total, unit)``, called from one thread.
 Progress = Callable[[int, int, str], None]
@@ -19,6 +22,8 @@ class TaskProgress(Callback):
     ----------
     progress : callable, optional
         ``progress(done, total, unit)``.
+    chunks : int, optional
+        Number of chunks to be written; then only the tasks that write one count, over several computations.
 
     Examples
     --------
@@ -31,14 +36,21 @@ class TaskProgress(Callback):
     (1, 1, 'tasks')
     """
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress | None, *, chunks: int | None = None) -> None:
+        self._progress, self._chunks = progress, chunks
         self._done = self._total = 0
 
     def _start_state(self, _graph: Any, state: Any) -> None:
-        self._done, self._total = 0, sum(len(state[kind]) for kind in ("ready", "waiting", "running"))
+        if self._chunks is None:
+            self._done, self._total = 0, sum(len(state[kind]) for kind in ("ready", "waiting", "running"))
 
-    def _posttask(self, *_: Any) -> None:
+    def _posttask(self, key: Any, *_: Any) -> None:
+        if self._chunks is None:
+            self._report(self._total, "tasks")
+        elif isinstance(key, tuple) and str(key[0]).startswith(WRITING):
+            self._report(self._chunks, "chunks")
+
+    def _report(self, total: int, unit: str) -> None:
         self._done += 1
         if self._progress is not None:
-            self._progress(self._done, self._total, "tasks")
+            self._progress(self._done, total, unit)

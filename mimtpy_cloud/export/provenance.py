@@ -90,7 +90,7 @@ def labelled(ds: xr.Dataset, name: str) -> xr.DataArray:
     Examples
     --------
     >>> labelled(xr.Dataset({"up": ((), 1.0, {"units": "m"})}, attrs={"track": "A064"}), "up").attrs
-    {'track': 'A064', 'units': 'm'}
+    {'units': 'm', 'track': 'A064'}
     """
     require_variables("this product", ds.data_vars, name)
     return ds[name].assign_attrs(ds.attrs | ds[name].attrs)

@@ -1,9 +1,12 @@
 """Write a dataset as one plain Zarr v3 store, whole or not at all."""
 
+import itertools
 import os
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import compute, is_dask_collection
@@ -68,13 +71,28 @@ def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progres
                 "ignore", message="Consolidated metadata is currently not part", category=UserWarning
             )
             _template(ready).to_zarr(path, mode="w-", zarr_format=3, consolidated=True, compute=False)
-        chunks = [
+        writing = [
             write_chunks(v.data, f"{path}/{name}", v.encoding["chunks"], np.nan if v.dtype.kind == "f" else 0)
             for name, v in ready.variables.items()
             if _is_lazy(v)
         ]
-        with TaskProgress(progress):
-            compute(*chunks)  # type: ignore[no-untyped-call]
+        with TaskProgress(progress, chunks=sum(array.size for array in writing)):
+            for group in _groups(writing):
+                compute(*group)  # type: ignore[no-untyped-call]
+
+
+def _groups(arrays: Iterable[da.Array]) -> list[list[da.Array]]:
+    """Arrays that need something in common; groups are computed one after the other, which takes less memory."""
+    groups: list[tuple[set[str], list[da.Array]]] = []
+    for array in arrays:
+        layers = set(array.dask.layers)
+        apart = [group for group in groups if not group[0] & layers]
+        joined = [group for group in groups if group[0] & layers]
+        groups = [
+            *apart,
+            (layers.union(*(g[0] for g in joined)), [*itertools.chain.from_iterable(g[1] for g in joined), array]),
+        ]
+    return [members for _, members in groups]
 
 
 def _is_lazy(variable: xr.Variable) -> bool:
@@ -84,8 +102,6 @@ def _is_lazy(variable: xr.Variable) -> bool:
 
 def _template(ds: xr.Dataset) -> xr.Dataset:
     """The same with nothing to compute, for the metadata."""
-    import dask.array as da
-
     out = ds.copy()
     for name, variable in ds.variables.items():
         if _is_lazy(variable):

@@ -15,6 +15,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from mimtpy_cloud.codec import encode
+from mimtpy_cloud.export.progress import WRITING
 
 __all__ = ["write_chunks"]
 
@@ -43,7 +44,7 @@ def write_chunks(array: da.Array, folder: str, chunk: Sequence[int], fill: float
         One boolean a chunk, whether it was written; computing it writes.
     """
     grid = [list(_spans(blocks, size)) for blocks, size in zip(array.chunks, chunk, strict=True)]
-    name = f"write-{tokenize(array.name, folder, tuple(chunk))}"
+    name = f"{WRITING}{tokenize(array.name, folder, tuple(chunk))}"
     graph: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for index in itertools.product(*(range(len(spans)) for spans in grid)):
         parts = list(itertools.product(*(spans[i] for spans, i in zip(grid, index, strict=True))))

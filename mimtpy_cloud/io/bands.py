@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from mimtpy_cloud.io.store import ArraySpec, BandArray
 from mimtpy_cloud.plan.grid import Window
 
-__all__ = ["TrackArray", "block_of"]
+__all__ = ["TrackArray"]
 
 _LARGEST_BLOCK = 64 << 20
 
@@ -31,14 +31,11 @@ class TrackArray:
         Pixels of the whole array.
     bands : tuple of BandArray
         Parts that hold data; pixels outside them are no data.
-    block : tuple of int
-        Rows and columns of a dask block; see `block_of`.
     """
 
     spec: ArraySpec
     window: Window
     bands: tuple[BandArray, ...]
-    block: tuple[int, int]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,7 +55,8 @@ class TrackArray:
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
         """Dask chunks, with borders at multiples of the block on the global lattice."""
-        rows, cols = _pieces(self.window.rows, self.block[0]), _pieces(self.window.cols, self.block[1])
+        height, width = _block(self.spec)
+        rows, cols = _pieces(self.window.rows, height), _pieces(self.window.cols, width)
         return ((self.spec.dates,), rows, cols) if self.spec.dates else (rows, cols)
 
     def __getitem__(self, key: Sequence[slice | int]) -> np.ndarray:
@@ -98,25 +96,11 @@ def _forward(key: slice | int, size: int) -> tuple[slice, slice | int]:
     return slice(start, stop), slice(None, None, picked.step)
 
 
-def block_of(specs: Iterable[ArraySpec]) -> tuple[int, int]:
-    """
-    Choose one block of pixels for all variables of a track.
-
-    Parameters
-    ----------
-    specs : iterable of ArraySpec
-        Variables, on one lattice.
-
-    Returns
-    -------
-    rows, columns : int
-        A tile; a tile of a long series is cut into rows of inner chunks, so that the blocks of a
-        few threads fit into little memory, and one stays near its processor.
-    """
-    longest = max(specs, key=lambda spec: spec.dates)
-    side = longest.tile[-1]
-    small = math.prod(longest.tile) * longest.dtype.itemsize <= _LARGEST_BLOCK
-    return (side if small else longest.chunk[-2]), side
+def _block(spec: ArraySpec) -> tuple[int, int]:
+    """A shard; that of a long series is cut into rows of inner chunks, so that the blocks of a few
+    threads fit into little memory, and one stays near its processor."""
+    small = math.prod(spec.tile) * spec.dtype.itemsize <= _LARGEST_BLOCK
+    return (spec.tile if small else spec.chunk)[-2], spec.tile[-1]
 
 
 def _pieces(span: slice, side: int) -> tuple[int, ...]:

@@ -60,6 +60,8 @@ class ChunkReader:
         self._nbytes = math.prod(self.chunks) * self.dtype.itemsize
         self._file = os.open(path, os.O_RDONLY)
         self._close = weakref.finalize(self, os.close, self._file)
+        self._largest = max((size for _, size, _ in self._table.values()), default=0)
+        self._largest = max(self._largest, self._nbytes)
         end = max((offset + size for offset, size, _ in self._table.values()), default=0)
         if end > os.fstat(self._file).st_size:
             self.close()
@@ -215,8 +217,7 @@ class ChunkReader:
         -------
         raw, chunk : np.ndarray
         """
-        largest = max((size for _, size, _ in self._table.values()), default=0)
-        return np.empty(max(largest, self._nbytes), np.uint8), np.empty(self.chunks, self.dtype)
+        return np.empty(self._largest, np.uint8), np.empty(self.chunks, self.dtype)
 
     def _fill(self, target: np.ndarray, offset: int) -> None:
         if os.preadv(self._file, [target.data], offset) != target.nbytes:
