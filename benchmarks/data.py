@@ -80,7 +80,7 @@ def _make_with_mintpy(tool: Path, target: Path, size: tuple[int, int, int]) -> N
 
 
 def _make_with_ours(target: Path, size: tuple[int, int, int]) -> None:
-    from mimtpy_cloud.export.hdfeos5 import hdfeos5_name, write_hdfeos5
+    from mimtpy_cloud.exports.hdfeos5 import hdfeos5_name, write_hdfeos5
 
     target.mkdir(parents=True)
     track = noisy_track(size)

@@ -39,7 +39,7 @@ def main(*, small: bool = False, repeats: int = 5) -> bool:
 def tall_root() -> Path:
     """Catalog root of one track that crosses 50 bands, made with our own writer and ingest."""
     from mimtpy_cloud.catalog.ingest import ingest
-    from mimtpy_cloud.export.hdfeos5 import hdfeos5_name, write_hdfeos5
+    from mimtpy_cloud.exports.hdfeos5 import hdfeos5_name, write_hdfeos5
 
     tall = data.noisy_track((DATES, BANDS * PIXELS, PIXELS), n=PIXELS, north=30.0, west=-119.0)
     work = data.folder() / "work"

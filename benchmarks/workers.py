@@ -89,7 +89,7 @@ def velocity_mintpy(source: str, target: str) -> Worker:
 def velocity_ours(root: str, track: str, target: str, time_convention: str = "elapsed") -> Worker:
     """Open a track, estimate its velocity and write it, through the library."""
     from mimtpy_cloud.catalog.tracks import open_track
-    from mimtpy_cloud.export.zarr import write_zarr
+    from mimtpy_cloud.exports.zarr import write_zarr
     from mimtpy_cloud.ops.rate import estimate_velocity
 
     yield

@@ -2,7 +2,7 @@ from ._version import __version__ as __version__
 from .catalog.index import open_catalog as open_catalog
 from .catalog.ingest import ingest as ingest
 from .catalog.tracks import open_track as open_track
-from .export.dispatch import export as export
+from .exports.dispatch import export as export
 from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5
 from .ops.enu import invert_enu as invert_enu
 from .ops.mosaic import apply_adjustment as apply_adjustment

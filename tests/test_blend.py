@@ -8,6 +8,7 @@ from synthetic import look_vector
 from mimtpy_cloud.kernels.blend import blend_any, blend_max, blend_mean, blend_std, blend_unit, count_finite
 
 SHAPE = (5, 6)
+YES = np.ones((1, 1), bool)
 
 
 @st.composite
@@ -49,10 +50,11 @@ def test_mean_equals_numpy(parts, shift):
 def test_std_and_max_equal_numpy(parts):
     parts = [(abs(block), row, col) for block, row, col in parts]
     stack = stacked(parts)
-    known = np.isfinite(stack)
+    used = [np.nan_to_num(block, nan=9.0) > 0.5 for block, _, _ in parts]  # some without a standard deviation
+    taken = np.nan_to_num(stacked([(np.where(u, 1.0, np.nan), *p[1:]) for u, p in zip(used, parts, strict=True)])) > 0
     with np.errstate(invalid="ignore"):
-        std = np.sqrt(np.where(known, stack**2, 0).sum(axis=0)) / known.sum(axis=0)
-    np.testing.assert_allclose(blend_std(SHAPE, parts), std, rtol=1e-6)
+        std = np.sqrt(np.where(taken, stack**2, 0).sum(axis=0)) / taken.sum(axis=0)
+    np.testing.assert_allclose(blend_std(SHAPE, parts, used), std, rtol=1e-6)
     np.testing.assert_array_equal(blend_max(SHAPE, parts), np.fmax.reduce(stack).astype("f4"))
 
 
@@ -78,7 +80,7 @@ def test_any_is_true_where_one_block_is():
 def test_mean_azimuth_across_the_south_is_south(oracles):
     angles = oracles["O49"]["angles"]
     vectors = [[np.full((1, 1), part, "f4") for part in look_vector(39.0, a)] for a in angles]
-    mean = blend_unit((1, 1), *[[(v[k], 0, 0) for v in vectors] for k in range(3)])
+    mean = blend_unit((1, 1), *[[(v[k], 0, 0) for v in vectors] for k in range(3)], [YES] * len(vectors))
     east, north, up = mean[:, 0, 0]
     assert np.rad2deg(np.arctan2(-east, north)) % 360 == oracles["O49"]["circular"]
     np.testing.assert_allclose(east**2 + north**2 + up**2, 1, rtol=1e-6)
@@ -87,6 +89,18 @@ def test_mean_azimuth_across_the_south_is_south(oracles):
 def test_unit_vector_of_a_single_block_is_unchanged_and_opposite_ones_cancel():
     vector = np.array([0.6000001, 0.1, 0.79], "f4")
     parts = [[(np.full((1, 1), v), 0, 0)] for v in vector]
-    np.testing.assert_array_equal(blend_unit((1, 1), *parts).ravel(), vector)
+    np.testing.assert_array_equal(blend_unit((1, 1), *parts, [YES]).ravel(), vector)
     both = [[*p, (-p[0][0], 0, 0)] for p in parts]
-    assert np.isnan(blend_unit((1, 1), *both)).all()
+    assert np.isnan(blend_unit((1, 1), *both, [YES, YES])).all()
+
+
+def test_unit_vector_is_that_of_the_used_blocks_and_of_all_where_none_is():
+    a, b = np.array([0.6, 0.0, 0.8], "f4"), np.array([0.0, 0.6, 0.8], "f4")
+    parts = [
+        [(np.full((1, 4), u), 0, 0), (np.array([[v, v, v, np.nan]], "f4"), 0, 0)] for u, v in zip(a, b, strict=True)
+    ]
+    used = [np.array([[True, False, False, True]]), np.array([[False, True, False, True]])]
+    got = blend_unit((1, 4), *parts, used)[:, 0].T
+    np.testing.assert_array_equal(got[:2], [a, b])
+    np.testing.assert_allclose(got[2], (a + b) / np.linalg.norm(a + b), rtol=1e-6)
+    assert np.isnan(got[3]).all()  # a look that takes part is unknown

@@ -122,7 +122,7 @@ def test_wrong_units_limits_and_percentiles_are_refused() -> None:
     for limits in ((2.0, 1.0), -1.0, 0, np.nan, np.inf, (1, 2, 3), (None, 1), "5 mm", np.float32(-1)):
         with pytest.raises(SchemaError, match="low < high"):
             shade([0.1], limits=limits)
-    with pytest.raises(SchemaError, match="expected a length, in one of .* got values in 'rad'"):
+    with pytest.raises(SchemaError, match=r"expected a length, in one of .* got values in 'rad'"):
         metres("rad")
     with pytest.raises(SchemaError, match="percentile"):
         shade([0.1], percentile=(98, 2))

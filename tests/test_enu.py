@@ -1,5 +1,7 @@
 """East and up of tracks that look from different directions."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -59,7 +61,8 @@ def test_labels_state_direction_unit_and_origin():
     assert got.attrs["track"] == "T000+T001+T002"
     assert got.attrs["components"] == "eu"
     assert not {"orbit_direction", "heading", "look_side"} & set(got.attrs)
-    along = invert_enu(tracks(), 16)
+    along = invert_enu(tracks(), np.int64(16))
+    assert json.dumps(along.attrs["components"]) == "16.0"
     assert along.horizontal.attrs["long_name"].endswith("positive toward azimuth 16 degrees clockwise from north")
     assert set(along.data_vars) == {"horizontal", "up", "horizontal_std", "up_std", "count", "valid"}
 
@@ -156,6 +159,27 @@ def test_displacement_of_two_dates_keeps_its_unit():
     np.testing.assert_allclose(got.up[4, 6], UP[5, 9], atol=5e-9)
 
 
+def test_displacements_of_different_periods_are_refused_and_velocities_are_not():
+    found = tracks(count=2)
+    found[1].attrs["end_date"] = "2021-03-01"  # 29 days later
+    got = invert_enu(found)
+    assert (got.attrs["start_date"], got.attrs["end_date"]) == ("2020-01-01", "2021-03-01")
+    assert got.attrs["periods"] == {"T000": ["2020-01-01", "2021-01-31"], "T001": ["2020-01-01", "2021-03-01"]}
+    moved = [t.rename(velocity="displacement") for t in found]
+    with pytest.raises(SchemaError, match="T000 2020-01-01 to 2021-01-31; T001 2020-01-01 to 2021-03-01"):
+        invert_enu(moved)
+    assert "east" in invert_enu(moved, max_gap_days=29)
+    del moved[1].attrs["end_date"]
+    assert "east" in invert_enu(moved)
+
+
+def test_a_mask_of_whole_numbers_is_a_mask():
+    found = tracks(count=2)
+    found[0]["valid"][4, 5] = False
+    whole = [t.assign(valid=t.valid.astype("u1")) for t in found]
+    xr.testing.assert_identical(invert_enu(whole).compute(), invert_enu(found).compute())
+
+
 def test_too_similar_tracks_give_nan():
     got = invert_enu(two_pixels([0.01, 0.01], (39, 39.2), (102, 102)))
     assert np.isnan(got.up).all()
@@ -176,6 +200,9 @@ def test_unfit_input_has_a_clear_error():
         invert_enu(found, sigma=[1, 2])
     with pytest.raises(SchemaError, match="sigma must be positive"):
         invert_enu(found, sigma=-1)
+    for components in (None, True, [90.0], np.array([90.0, 0.0])):
+        with pytest.raises(SchemaError, match="components must be 'eu' or an azimuth"):
+            invert_enu(found, components)
     far = lattice_dataset(Window(100, 500, 500, 3, 3), velocity=0.0, track="T009")
     with pytest.raises(GridMismatchError, match="tracks must overlap"):
         invert_enu([found[0], far])

@@ -18,9 +18,9 @@ from rasterio.windows import Window as Block
 from strategies import chunkings
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
-from mimtpy_cloud.export.dispatch import export
-from mimtpy_cloud.export.geotiff import write_cog
-from mimtpy_cloud.export.grids import grid_of
+from mimtpy_cloud.exports.dispatch import export
+from mimtpy_cloud.exports.geotiff import write_cog
+from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.plan.grid import Grid, Window
 
 ATTRS = {

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
-from mimtpy_cloud.export.dispatch import export
-from mimtpy_cloud.export.hdfeos5 import hdfeos5_name, write_hdfeos5
+from mimtpy_cloud.exports.dispatch import export
+from mimtpy_cloud.exports.hdfeos5 import hdfeos5_name, write_hdfeos5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.kernels.look import los_unit_vector
 from mimtpy_cloud.ops.simulate import simulate_scene

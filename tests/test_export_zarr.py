@@ -16,8 +16,8 @@ from pyproj import CRS
 from strategies import chunkings
 
 from mimtpy_cloud.errors import SchemaError, StorageError
-from mimtpy_cloud.export.publish import publish_bytes, staged
-from mimtpy_cloud.export.zarr import write_zarr
+from mimtpy_cloud.exports.publish import publish_bytes, staged
+from mimtpy_cloud.exports.zarr import write_zarr
 from mimtpy_cloud.plan.grid import Window
 
 
@@ -102,7 +102,7 @@ def test_any_dask_chunks_give_the_same_values_on_regular_chunks(
 
 
 def test_building_the_encoding_computes_nothing(tmp_path: Path) -> None:
-    from mimtpy_cloud.export.zarr import _encoded
+    from mimtpy_cloud.exports.zarr import _encoded
 
     with no_compute():
         lazy = _encoded(product().chunk(y=(3, 4), x=(1, 5, 3)))

@@ -13,7 +13,7 @@ from lazy import no_compute
 from strategies import chunkings
 
 from mimtpy_cloud.codec import zarr_codec
-from mimtpy_cloud.export.zarrchunks import write_chunks
+from mimtpy_cloud.exports.zarrchunks import write_chunks
 
 SHAPE = (2, 7, 9)
 

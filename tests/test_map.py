@@ -225,7 +225,7 @@ def test_choices_of_the_user_win(tmp_path: Path) -> None:
 def test_variable_of_a_dataset_is_drawn_with_what_the_dataset_says() -> None:
     ds = components()
     for name in ds.data_vars:
-        ds[name].attrs = {"units": "m/yr"}
+        ds[name].attrs = {"units": "m/yr", "long_name": str(name)}
     for figure in (plot_map(ds), plot_map(ds, "east")):
         assert axes_of(figure).get_title() == "Sentinel A087, 2016-01-08 to 2020-12-24"
         assert any(line.get_marker() == "s" for line in axes_of(figure).lines)
@@ -256,6 +256,14 @@ def test_single_rows_and_columns_of_the_lattice_are_drawn_at_their_place(shape: 
     west, north = window.bounds[0], window.bounds[3]
     extent = (west, west + shape[1] / 10, north - shape[0] / 10, north)
     assert axes_of(figure).images[0].get_extent() == pytest.approx(extent)
+
+
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1)])
+def test_a_long_row_or_column_is_stretched_to_be_seen(shape: tuple[int, int]) -> None:
+    figure = plot_map(field(np.full(shape, 0.01), Window(100, 5000, 21000, *shape).grid, pixels_per_degree=100))
+    figure.canvas.draw()
+    box = axes_of(figure).get_window_extent()
+    assert min(box.width, box.height) > 100
 
 
 def test_given_axes_are_drawn_into() -> None:

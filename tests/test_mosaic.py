@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lazy import no_compute
 from strategies import chunkings
-from synthetic import lattice_dataset
+from synthetic import lattice_dataset, look_vector
 
 from mimtpy_cloud.errors import DisconnectedTracksError, GridMismatchError, SchemaError
+from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.mosaic import apply_adjustment, estimate_adjustment, mosaic
 from mimtpy_cloud.plan.grid import Window
 
@@ -76,9 +77,17 @@ def test_datum_of_all_tracks_is_recovered_and_the_field_is_whole():
 def test_without_an_anchor_the_offsets_have_zero_mean():
     free = estimate_adjustment(tracks()).compute()
     assert abs(free.offset.mean()) < 1e-12
-    fixed = estimate_adjustment(tracks(), anchor=1).compute()
+    fixed = estimate_adjustment(tracks(), anchor=np.int64(1)).compute()
     assert fixed.attrs["anchor"] == "A002"
     np.testing.assert_allclose(free.offset - free.offset[1], fixed.offset, atol=1e-12)
+
+
+def test_a_whole_number_counts_tracks_as_given_not_as_sorted():
+    a, b, c = tracks()
+    for found, anchor in (([c, a, b], 0), ([c, a, b], -3), ([b, c, a], 1)):
+        adjustment = estimate_adjustment(found, anchor=anchor)
+        assert adjustment.attrs["anchor"] == "A003"
+        np.testing.assert_allclose(adjustment.offset, [-1.25, -1.75, 0], atol=1e-6)
 
 
 @settings(max_examples=8)
@@ -114,6 +123,38 @@ def test_quality_is_averaged_and_never_shifted(oracles):
     most = mosaic([a, b], adjustment, coherence="max").temporal_coherence[0]
     np.testing.assert_allclose(most, case["required_max"], rtol=1e-6)
     assert joined.height.values.min() == joined.height.values.max() == 1000
+    b["height"] = b["height"] + 10
+    assert mosaic([a, b], adjustment).height.values.tolist() == [[1000, 1000, 1005, 1010, 1010]]
+
+
+def test_standard_deviation_is_that_of_the_mean_of_what_contributes():
+    values, unknown = [1.0, 1, 1, 1, 1], float("nan")
+    a, b = row_track(values, 0, track="A001"), row_track(values, 0, track="A002")
+    a["velocity_std"][0] = [3, 3, 3, 3, unknown]
+    b["velocity_std"][0] = [4, 4, 4, unknown, 4]
+    b["velocity"][0, 1] = np.nan  # has a standard deviation, but takes no part
+    b["valid"][0, 2] = False
+    joined = mosaic([a, b], min_overlap=1)
+    assert joined.n_tracks.values.tolist() == [[2, 1, 1, 2, 2]]
+    np.testing.assert_array_equal(joined.velocity_std[0], [2.5, 3, 3, unknown, unknown])
+
+
+def test_a_track_without_a_mask_is_valid_where_it_has_data():
+    a, b = row_track([1.0, 1, np.nan, 1], 0, track="A001"), row_track([1.0, 1, np.nan], 2, track="A002")
+    a["valid"][:] = False
+    joined = mosaic([a.drop_vars("valid"), b], min_overlap=1)
+    assert joined.valid.values.tolist() == [[True, True, True, True, False]]
+    assert joined.valid.attrs == b.valid.attrs
+    xr.testing.assert_equal(mosaic([a.drop_vars("valid"), b.drop_vars("valid")], min_overlap=1).valid, joined.valid)
+
+
+def test_masks_of_whole_numbers_are_masks():
+    found = tracks()
+    found[1]["valid"][:, 2] = False
+    for t in found:
+        t["is_water"] = t.valid.dims, np.indices(t.valid.shape).sum(axis=0) % 3 == 0
+    whole = [t.assign(valid=t.valid.astype("u1"), is_water=t.is_water.astype("f4")) for t in found]
+    xr.testing.assert_identical(mosaic(whole).compute(scheduler="sync"), mosaic(found).compute(scheduler="sync"))
 
 
 def test_invalid_pixels_take_part_neither_in_offsets_nor_in_the_blend():
@@ -134,6 +175,53 @@ def test_look_vectors_stay_unit_vectors():
     covered = np.isfinite(length.values)
     np.testing.assert_allclose(length.values[covered], 1, rtol=1e-6)
     np.testing.assert_array_equal(joined.los_east[:2, :6], a.los_east[:2, :6])
+    assert "los_up" not in mosaic([a, b.drop_vars("los_up")])
+
+
+EAST, UP = 0.03, -0.01
+
+
+def looking_tracks(direction):
+    """Two tracks of one direction whose looks differ by 6.5 degrees; the second has gaps inside the first."""
+    found = []
+    for k, (incidence, col) in enumerate(((41.5, 0), (35.0, 6))):
+        azimuth = 102.0 if direction == "ascending" else -102.0
+        e, _, u = look_vector(incidence, azimuth)
+        kwargs = {"incidence_angle": incidence, "los_azimuth_angle": azimuth, "orbit_direction": direction}
+        ds = lattice_dataset(
+            Window(100, 0, col, 8, 12), velocity=e * EAST + u * UP, track=f"{direction[0]}{k}", **kwargs
+        )
+        found.append(ds)
+    found[1]["velocity"][2:4, 0:3] = np.nan  # its look is there
+    found[1]["valid"][5, 3:6] = False
+    found[0]["velocity"][7, :] = np.nan
+    return found
+
+
+def test_motion_from_mosaics_is_exact_where_one_track_contributes_and_close_where_two_do():
+    joined = []
+    for direction in ("ascending", "descending"):
+        found = looking_tracks(direction)
+        zero = estimate_adjustment(found).assign(offset=("track", np.zeros(2)))  # one datum: looks differ, not offsets
+        joined.append(mosaic(found, zero).assign_attrs(track=direction))
+    motion = invert_enu(joined).compute()
+    number = joined[0].n_tracks.values
+    assert (number == 1).sum() > 50
+    assert (number == 2).sum() > 20
+    for name, truth in (("east", EAST), ("up", UP)):
+        values = motion[name].values
+        np.testing.assert_allclose(values[number == 1], truth, atol=5e-9)
+        np.testing.assert_allclose(values[number == 2], truth, rtol=3e-3)
+        np.testing.assert_allclose(values[number == 2], truth * np.cos(np.deg2rad(6.5 / 2)), rtol=1e-5)  # as documented
+
+
+def test_where_no_track_contributes_the_look_is_the_mean_of_all():
+    a, b = looking_tracks("ascending")
+    a["valid"][0, 7] = b["valid"][0, 1] = False
+    e = mosaic([a, b]).los_east.values[0]
+    both = np.stack([[float(t[name][0, 0]) for name in ("los_east", "los_north", "los_up")] for t in (a, b)])
+    assert e[7] == pytest.approx(both.sum(axis=0)[0] / np.linalg.norm(both.sum(axis=0)), rel=1e-6)
+    assert (e[:6] == both[0, 0]).all()
 
 
 def test_displacement_of_two_dates_is_joined_like_velocity():
@@ -144,6 +232,59 @@ def test_displacement_of_two_dates_is_joined_like_velocity():
     np.testing.assert_allclose(joined.offset, [0, -0.5, 1.25], atol=1e-6)
     assert joined.offset.attrs["units"] == "m"
     assert "displacement_std" not in joined
+
+
+def test_attributes_may_be_arrays():
+    a, b, _ = tracks()
+    for k, t in enumerate((a, b)):
+        t.attrs |= {"same": np.arange(3), "other": np.arange(3 + k), "mintpy": {"x": np.array([1.0, 2.0])}}
+    attrs = mosaic([a, b]).attrs
+    assert attrs["same"].tolist() == [0, 1, 2]
+    assert attrs["mintpy"]["x"].tolist() == [1, 2]
+    assert "other" not in attrs
+
+
+def test_dates_and_headings_of_different_tracks_are_told():
+    found = tracks()
+    for t, start, end, heading in zip(
+        found,
+        ("2020-03-01", "2019-01-01", "2020-01-01"),
+        ("2021-01-31", "2020-12-01", "2023-05-05"),
+        (170, -170, -172.5),
+        strict=True,
+    ):
+        t.attrs |= {"start_date": start, "end_date": end, "heading": heading}
+    attrs = mosaic(found).attrs
+    assert (attrs["start_date"], attrs["end_date"]) == ("2019-01-01", "2023-05-05")
+    assert attrs["periods"]["A002"] == ["2019-01-01", "2020-12-01"]
+    assert attrs["heading"] == pytest.approx(-177.5, abs=0.1)  # across the cut
+    same = mosaic(tracks()).attrs
+    assert (same["start_date"], same["end_date"], same["heading"]) == ("2020-01-01", "2021-01-31", -12.0)
+
+
+def test_displacements_of_different_periods_are_refused_by_name():
+    found = [t.rename(velocity="displacement") for t in tracks()]
+    found[1].attrs["start_date"] = "2020-01-26"  # 25 days later
+    shown = "A001 2020-01-01 to 2021-01-31; A002 2020-01-26 to 2021-01-31; A003"
+    for operation in (mosaic, estimate_adjustment):
+        with no_compute(), pytest.raises(SchemaError, match=shown):
+            operation(found)
+        assert "offset" in operation(found, max_gap_days=25)
+    found[1].attrs["start_date"] = "2020-01-25"
+    assert mosaic(found).attrs["start_date"] == "2020-01-01"
+
+
+def test_the_reference_point_of_a_mosaic_is_that_of_its_anchor():
+    found = tracks()
+    points = [t.attrs["reference_point"] for t in found]
+    adjustment = estimate_adjustment(found, anchor="A002")
+    for joined in (mosaic(found, anchor=1), mosaic(found, adjustment)):
+        assert joined.attrs["reference_point"] == points[1]
+    for t in found:
+        t.attrs["reference_point"] = points[0]
+    assert "reference_point" not in mosaic(found).attrs
+    del found[1].attrs["reference_point"]
+    assert "reference_point" not in mosaic(found, anchor="A002").attrs
 
 
 def test_weighted_network_uses_all_pairs():
@@ -165,9 +306,14 @@ def test_apply_adjustment_shifts_only_the_data_and_is_lazy():
     np.testing.assert_allclose(shifted.velocity, found[1].velocity - 0.5, atol=1e-6)
     assert shifted.velocity.dtype == np.float32
     assert shifted.velocity.attrs == found[1].velocity.attrs
-    xr.testing.assert_identical(
-        shifted.drop_vars("velocity"), found[1].drop_vars("velocity").assign_attrs(shifted.attrs)
-    )
+    assert shifted.attrs["adjusted"] == "A002"
+    assert "reference_point" not in shifted.attrs
+    assert "reference_point" in found[1].attrs
+    kept = apply_adjustment(found[0], adjustment)
+    assert kept.attrs == found[0].attrs | {"adjusted": "A001"}
+    rest = found[1].drop_vars("velocity")
+    rest.attrs = shifted.attrs
+    xr.testing.assert_identical(shifted.drop_vars("velocity"), rest)
 
 
 def test_tracks_whose_windows_do_not_connect_are_named_while_building():
@@ -182,8 +328,9 @@ def test_tracks_without_a_common_valid_pixel_are_named_at_compute():
     joined = mosaic(found)
     with pytest.raises(DisconnectedTracksError, match="A001, A002; A003"):
         joined.compute()
-    with pytest.raises(DisconnectedTracksError, match="3 separate groups"):
-        estimate_adjustment(tracks(), min_overlap=1000).compute()
+    for operation in (estimate_adjustment, mosaic):
+        with pytest.raises(DisconnectedTracksError, match="3 separate groups"):
+            operation(tracks(), min_overlap=1000).compute()
 
 
 @pytest.mark.parametrize(
@@ -212,6 +359,11 @@ def test_unfit_input_has_a_clear_error():
         mosaic([a, b.assign_coords(x=b.x + 0.003)])
     with pytest.raises(SchemaError, match="anchor must be one of A001, A002"):
         mosaic([a, b], anchor="A099")
+    for anchor in (True, 2, -3, 0.0):
+        with pytest.raises(SchemaError, match="anchor must be one of A001, A002"):
+            mosaic([a, b], anchor=anchor)
+    with pytest.raises(SchemaError, match="has its anchor already, A001; got anchor 'A002'"):
+        mosaic([a, b], estimate_adjustment([a, b], anchor="A001"), anchor="A002")
     with pytest.raises(SchemaError, match="order must be 0"):
         estimate_adjustment([a, b], order=1)
     with pytest.raises(SchemaError, match="blend must be 'mean'"):
@@ -238,8 +390,15 @@ def test_two_products_of_one_track_get_labels_of_their_own():
     a, b, c = tracks()
     for ds, name in ((a, "0111_0113"), (b, "0113_0115"), (c, "0113_0115")):
         ds.attrs |= {"track": "A137", "product": name}
-    labels = estimate_adjustment([c, b, a]).track.values.tolist()
+    adjustment = estimate_adjustment([c, b, a])
+    labels = adjustment.track.values.tolist()
     assert labels == ["A137:0111_0113", "A137:0113_0115#1", "A137:0113_0115#2"]
+    assert apply_adjustment(a, adjustment).attrs["adjusted"] == labels[0]
+    with pytest.raises(
+        SchemaError, match="more than one track of the name and product A137:0113_0115, and cannot tell"
+    ):
+        apply_adjustment(b, adjustment)
+    assert mosaic([a, c, b], adjustment).n_tracks.max() == 2
 
 
 def test_one_track_alone_is_itself():

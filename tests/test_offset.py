@@ -1,5 +1,7 @@
 """Differences of overlapping blocks and their robust summary."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,6 +37,24 @@ def test_summary_does_not_depend_on_pieces_order_or_direction(values, cut):
     whole = summarise_differences([v])
     np.testing.assert_array_equal(whole, summarise_differences([v[cut:], v[:cut]]))
     np.testing.assert_array_equal(whole * [-1, 1, 1], summarise_differences([-v]))
+
+
+def test_differences_of_float32_stay_float32_and_are_not_modified():
+    piece = valid_differences(np.array([[2.5, 1, np.nan]], "f4"), np.array([[0.5, 4, 1]], "f4"))
+    assert piece.dtype == np.float32
+    summary = summarise_differences([piece])
+    assert piece.tolist() == [2, -3]
+    assert summary.dtype == np.float64
+    np.testing.assert_allclose(summary, [-0.5, 1.4826022185 * 2.5, 2])
+
+
+def test_summary_needs_one_copy_of_the_differences():
+    piece = np.random.default_rng(0).normal(size=250_000).astype("f4")
+    tracemalloc.start()
+    summarise_differences([piece])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * piece.nbytes
 
 
 def test_no_common_pixel_has_no_median():

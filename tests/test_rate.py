@@ -1,6 +1,7 @@
 """Velocity and two-date displacement: truth, MintPy's own results, laziness, dates and errors."""
 
 import ast
+import datetime as dt
 
 import dask.array as da
 import numpy as np
@@ -226,7 +227,23 @@ def test_one_gap_does_not_kill_a_pixel():
     assert result["count"][1, 1] == DATES.size - 1
 
 
-@pytest.mark.parametrize("exclude", ["file", "url", "2020-01-13", ["20200113"], np.array(["2020-01-13"], "M8[ns]")])
+def test_the_temporal_datum_is_that_of_the_product():
+    ds = noisy_series()
+    assert displacement_between(ds, "20200113", "20200206").attrs["reference_date"] == "2020-01-13"
+    assert "reference_date" not in estimate_velocity(ds).attrs
+    assert ds.attrs["reference_date"] == "2020-01-01"
+
+
+def test_no_excluded_date_is_none():
+    ds = noisy_series()
+    xr.testing.assert_identical(estimate_velocity(ds, exclude=None), estimate_velocity(ds, exclude=()))
+
+
+SINGLE = (20200113, dt.date(2020, 1, 13), np.datetime64("2020-01-13"), np.array("2020-01-13", "M8[ns]"))
+MANY = (["20200113"], {"20200113"}, np.array(["2020-01-13"], "M8[ns]"))
+
+
+@pytest.mark.parametrize("exclude", ["file", "url", "2020-01-13", *SINGLE, *MANY])
 def test_excluded_dates_come_in_many_forms(exclude, tmp_path):
     path = tmp_path / "exclude_date.txt"
     path.write_text("20200113  # snow\n")
@@ -249,8 +266,11 @@ def test_date_errors_say_what_exists(tmp_path):
         estimate_velocity(ds, time_convention="julian")
     with pytest.raises(DateError, match="start must be before end"):
         displacement_between(ds, "20200125", "20200113")
-    with pytest.raises(DateError, match="start must be before end"):
+    with pytest.raises(DateError, match="got 2020-01-12 and 2020-01-14, which are both nearest to 2020-01-13"):
         displacement_between(ds, "20200112", "20200114")
+    for exclude in (1.5, [1.5], object()):
+        with pytest.raises(DateError, match="expected a date"):
+            estimate_velocity(ds, exclude=exclude)
     with pytest.raises(DateError, match=r"2020-02-06 \(145 days before\), 2021-01-31 \(215 days after\)"):
         displacement_between(ds, "20200113", "20200630")
     assert displacement_between(ds, "20200113", "20200630", max_gap_days=150).attrs["end_date"] == "2020-02-06"

@@ -9,6 +9,7 @@ from strategies import chunkings
 from synthetic import DATES, lattice_dataset, small_window
 
 from mimtpy_cloud.errors import DateError, ReferencePointError, SchemaError
+from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.rate import estimate_velocity
 from mimtpy_cloud.ops.reference import set_reference
 from mimtpy_cloud.plan.grid import Grid
@@ -166,8 +167,50 @@ def test_reference_without_data_fails_when_computed_and_names_a_better_pixel():
         lazy.compute()
     with pytest.raises(ReferencePointError, match=r"or a wider window$"):
         set_reference(ds.drop_vars("valid"), point=POINT, window=3).compute()
-    with pytest.raises(ReferencePointError, match="no usable data"):
+    with pytest.raises(ReferencePointError, match="no usable data on 2020-01-13; choose"):
         set_reference(ds, point=(WINDOW.x[0], WINDOW.y[0])).compute()
+
+
+def test_many_dates_without_reference_are_counted():
+    data = np.ones((9, *WINDOW.shape))
+    data[2:, 2, 3] = np.nan
+    dates = np.datetime64("2020-01-01") + 12 * np.arange(9)
+    ds = lattice_dataset(WINDOW, dates=dates, displacement=data)
+    with pytest.raises(ReferencePointError, match=r"on 2020-01-25, .*, 2020-03-13 and 2 more dates; choose"):
+        set_reference(ds, point=POINT)
+
+
+def test_the_window_may_be_a_whole_number_of_any_type():
+    ds = noisy_series()
+    for window in (3.0, np.int64(3)):
+        xr.testing.assert_identical(
+            set_reference(ds, point=POINT, window=window), set_reference(ds, point=POINT, window=3)
+        )
+
+
+def test_a_mask_of_whole_numbers_is_a_mask():
+    ds = noisy_series()
+    ds["valid"][2, 2:] = False
+    whole = ds.assign(valid=ds.valid.astype("u1"))
+    expected, got = (set_reference(d, point=POINT, window=3)["displacement"] for d in (ds, whole))
+    xr.testing.assert_identical(got, expected)
+
+
+@pytest.mark.parametrize("components", ["eu", 16])
+def test_decomposed_motion_is_referred_too(components):
+    rates = np.linspace(-0.02, 0.03, 35).reshape(5, 7)
+    found = [
+        lattice_dataset(WINDOW, velocity=rates * k, los_azimuth_angle=a, track=f"T00{k}")
+        for k, a in ((1, 102), (2, -102))
+    ]
+    motion = invert_enu(found, components).compute()
+    names = ("east", "up") if components == "eu" else ("horizontal", "up")
+    result = set_reference(motion, point=POINT)
+    for name in names:
+        np.testing.assert_array_equal(result[name], motion[name] - motion[name][2, 3])
+        assert abs(motion[name][2, 3]) > 1e-4
+    others = [name for name in motion.data_vars if name not in names]
+    xr.testing.assert_identical(result[others], motion[others].assign_attrs(reference_point=list(POINT)))
 
 
 def test_wrong_requests_fail_at_once():
@@ -177,13 +220,14 @@ def test_wrong_requests_fail_at_once():
             set_reference(ds, point=(0.0, 36.98))
         with pytest.raises(ReferencePointError, match="odd number of pixels, got 4"):
             set_reference(ds, point=POINT, window=4)
-        with pytest.raises(ReferencePointError, match="odd number of pixels, got -1"):
-            set_reference(ds, point=POINT, window=-1)
+        for window in (-1, 3.5, float("nan"), "3", None):
+            with pytest.raises(ReferencePointError, match=f"odd number of pixels, got {window!r}"):
+                set_reference(ds, point=POINT, window=window)
         with pytest.raises(ReferencePointError, match=r"a point .*, a date, or both; got neither"):
             set_reference(ds)
         with pytest.raises(DateError, match="nearest: 2020-01-01"):
             set_reference(ds, date="20200102")
-        with pytest.raises(SchemaError, match="needs one of displacement, velocity, intercept; it has valid"):
+        with pytest.raises(SchemaError, match=r"needs one of displacement, velocity, intercept, east.*; it has valid"):
             set_reference(ds[["valid"]], point=POINT)
         with pytest.raises(SchemaError, match="displacement needs dimensions"):
             set_reference(ds.isel(time=0), date="20200101")

@@ -131,6 +131,15 @@ def test_the_satellite_is_west_of_ascending_and_east_of_descending_scenes(direct
     assert ds.attrs["mintpy"]["ORBIT_DIRECTION"] == direction.upper()
 
 
+@pytest.mark.parametrize(("heading", "same"), [(347.5, -12.5), (-372.5, -12.5), (192.5, -167.5), (-192.5, 167.5)])
+def test_any_branch_of_the_heading_is_the_same_footprint(heading, same):
+    one, two = (
+        np.isfinite(simulate_scene(WINDOW, dates=DATES, heading=h, noise=0).los_up.values) for h in (heading, same)
+    )
+    assert 0.5 < one.mean() < 0.9
+    assert (one != two).mean() < 1e-3  # rounding at the edge
+
+
 def test_variables_follow_the_schema(noisy):
     for name, array in noisy.data_vars.items():
         expected = VARIABLES[name]
@@ -157,6 +166,12 @@ def test_the_truth_is_that_of_the_landscape_asked_for():
         ({"reference_point": (30.0, 38.0)}, ReferencePointError, "choose one nearer to"),
         ({"orbit_direction": "sideways"}, SchemaError, "ascending"),
         ({"relative_orbit": 0}, SchemaError, "1 to 999"),
+        ({"heading": 90.0}, SchemaError, "heading must be at most 30 degrees from north or south, got 90"),
+        ({"heading": 135.0}, SchemaError, "heading must be"),
+        ({"heading": float("nan")}, SchemaError, "heading must be"),
+        ({"incidence": 0.0}, SchemaError, "incidence must be between 0 and 90 degrees, got 0"),
+        ({"incidence": -38.0}, SchemaError, "incidence must be"),
+        ({"incidence": 90.0}, SchemaError, "incidence must be"),
     ],
 )
 def test_impossible_scenes_say_why(change, error, message):

@@ -92,18 +92,18 @@ def invert_enu(
     scalars = None if given is None else tuple(given[id(t.ds)] for t in placed)
     basis = kernel.horizontal_basis(azimuth)
     stack = lay(_invert, window, sheets, basis, scalars, spread is not None, dtype=np.float32, depth=5, at_least=2)
-    names = ("east" if components == "eu" else "horizontal", "up")
+    names = ("east" if isinstance(components, str) else "horizontal", "up")
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
     with_std = spread is not None or given is not None
     data = _label(stack, names, variable, azimuth, units, with_std=with_std)
-    attrs = common_attrs(placed) | {"components": components, "azimuth": azimuth}
+    attrs = common_attrs(placed) | {"components": "eu" if names[0] == "east" else azimuth, "azimuth": azimuth}
     for key in ("heading", "orbit_direction", "look_side"):  # a decomposition has no line of sight
         attrs.pop(key, None)
     return on_window(window, data, placed, attrs)
 
 
 def _azimuth(components: str | float) -> float:
-    if components == "eu":
+    if isinstance(components, str) and components == "eu":
         return 90.0
     is_number = isinstance(components, float | int | np.floating | np.integer)
     if is_number and not isinstance(components, bool | str) and isfinite(components):

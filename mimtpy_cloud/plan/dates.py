@@ -164,10 +164,7 @@ def nearest_date(dates: np.ndarray, wanted: Any, max_gap_days: float) -> int:
         before = np.flatnonzero(days < day)[-1:]
         after = np.flatnonzero(days > day)[:1]
         around = ", ".join(f"{days[i]} ({gaps[i]:.0f} days {word})" for i, word in _words(before, after))
-        raise DateError(
-            f"no acquisition within {max_gap_days:g} days of {day}; nearest: {around}; "
-            "choose one of these or raise max_gap_days"
-        )
+        raise DateError(f"no acquisition within {max_gap_days:g} days of {day}; nearest: {around}; choose one of these")
     return best
 
 

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_scale_bar", "draw_ticks", "ground_aspect", "is_degrees", "new_figure"]
+__all__ = ["draw_scale_bar", "draw_ticks", "ground_aspect", "is_degrees", "is_sliver", "new_figure"]
 
 #: Inches around each map: left, right (colour bar and its label), bottom, top.
 _MARGINS = 0.75, 1.45, 0.6, 0.5
 _SIDE = 7.0
+#: Maps longer than this, relative to their width or height, are stretched to be seen at all.
+_SLIVER = 20.0
 
 
 def is_degrees(grid: Grid) -> bool:
@@ -55,6 +57,32 @@ def ground_aspect(grid: Grid) -> float:
     return 1 / max(0.05, float(np.cos(np.deg2rad((south + north) / 2)))) if is_degrees(grid) else 1.0
 
 
+def is_sliver(grid: Grid) -> bool:
+    """
+    Tell whether a map is a few rows or columns that nobody would see at the true ratio of its sides.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_sliver(Grid(30, 41, 0.01, 0.01, 100, 1)), is_sliver(Grid(30, 41, 0.01, 0.01, 100, 10))
+    (True, False)
+    """
+    return not 1 / _SLIVER <= _ratio(grid) <= _SLIVER
+
+
+def _ratio(grid: Grid) -> float:
+    """Height over width on the ground."""
+    return grid.ny * grid.dy * ground_aspect(grid) / (grid.nx * grid.dx)
+
+
 def new_figure(grid: Grid, rows: int = 1, columns: int = 1) -> tuple["Figure", Any]:
     """
     Make a figure whose axes have the shape of the map.
@@ -76,7 +104,7 @@ def new_figure(grid: Grid, rows: int = 1, columns: int = 1) -> tuple["Figure", A
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    ratio = grid.ny * grid.dy * ground_aspect(grid) / (grid.nx * grid.dx)
+    ratio = _ratio(grid)
     side = _SIDE if columns == 1 else 0.75 * _SIDE
     width = min(side, max(0.35 * side, side / ratio))
     height = min(side, max(0.3 * side, width * ratio))

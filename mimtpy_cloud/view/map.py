@@ -13,11 +13,11 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
-from mimtpy_cloud.export.grids import grid_of
-from mimtpy_cloud.export.provenance import labelled
+from mimtpy_cloud.exports.grids import grid_of
+from mimtpy_cloud.exports.provenance import labelled
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF, require_dims
-from mimtpy_cloud.view.axes import draw_scale_bar, draw_ticks, ground_aspect, new_figure
+from mimtpy_cloud.view.axes import draw_scale_bar, draw_ticks, ground_aspect, is_sliver, new_figure
 from mimtpy_cloud.view.colours import CYCLIC, Limits, Shading, fringe, metres, shading, symlog_norm, symlog_ticks
 from mimtpy_cloud.view.decoration import Decoration, Lines, draw_decoration, read_decoration
 
@@ -188,10 +188,16 @@ def plot_components(
     ----------
     ds : xr.Dataset
         With some of ``east, north, horizontal, up`` and, of each, perhaps ``_std``, dimensions ``(y, x)``.
-    unit, percentile, faults, fault_colors, fault_styles, coastline, reference_point, title, max_pixels : object
+    unit : str
         As for `plot_map`.
-    limits, symlog : object
-        As for `plot_map`; of the components, not of their uncertainties.
+    limits : float or tuple of float, optional
+        As for `plot_map`, of the components; their uncertainties have their own.
+    percentile, faults, fault_colors, fault_styles, coastline, reference_point : object
+        As for `plot_map`.
+    symlog : bool
+        As for `plot_map`, of the components.
+    title, max_pixels : object
+        As for `plot_map`.
 
     Returns
     -------
@@ -252,7 +258,7 @@ def save_figure(figure: "Figure", url: str | os.PathLike[str], *, dpi: int = 200
     StorageError
         If the place cannot be written.
     """
-    from mimtpy_cloud.export.publish import publish_bytes
+    from mimtpy_cloud.exports.publish import publish_bytes
 
     suffix = PurePath(os.fspath(url)).suffix.lower().lstrip(".")
     known = figure.canvas.get_supported_filetypes()
@@ -403,7 +409,8 @@ def _figure(ax: "Axes") -> "Figure":
 def _draw(ax: "Axes", picture: _Picture, style: _Style, decoration: Decoration, title: str) -> None:
     handles = _draw_flags(ax, picture) if picture.values.dtype == bool else _draw_values(ax, picture, style)
     west, south, east, north = picture.grid.bounds
-    ax.set(xlim=(west, east), ylim=(south, north), aspect=ground_aspect(picture.grid), facecolor=_NO_DATA)
+    aspect = "auto" if is_sliver(picture.grid) else ground_aspect(picture.grid)
+    ax.set(xlim=(west, east), ylim=(south, north), aspect=aspect, facecolor=_NO_DATA)
     draw_ticks(ax, picture.grid)
     handles += draw_decoration(ax, picture.grid, decoration)
     draw_scale_bar(ax, picture.grid, picture.values)

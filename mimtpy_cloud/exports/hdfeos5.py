@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
-from mimtpy_cloud.export.grids import grid_of
-from mimtpy_cloud.export.progress import Progress, TaskProgress
-from mimtpy_cloud.export.publish import staged
+from mimtpy_cloud.exports.grids import grid_of
+from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.publish import staged
 from mimtpy_cloud.kernels.look import incidence_and_azimuth
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, SENSORS, require_dims, require_variables

@@ -7,7 +7,7 @@ from dask.callbacks import Callback
 
 __all__ = ["WRITING", "Progress", "TaskProgress"]
 
-#: In the name of every task that writes a chunk.
+#: How the name of every task that writes a chunk begins.
 WRITING = "write-"
 
 #: ``progress(done, total, unit)``, called from one thread.
@@ -47,7 +47,7 @@ class TaskProgress(Callback):
     def _posttask(self, key: Any, *_: Any) -> None:
         if self._chunks is None:
             self._report(self._total, "tasks")
-        elif isinstance(key, tuple) and WRITING in str(key[0]):  # fusion puts other names before it
+        elif str(key[0] if isinstance(key, tuple) else key).startswith(WRITING):  # once a chunk, however fused
             self._report(self._chunks, "chunks")
 
     def _report(self, total: int, unit: str) -> None:

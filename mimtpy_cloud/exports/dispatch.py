@@ -6,8 +6,8 @@ from collections.abc import Callable
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
-from mimtpy_cloud.export.progress import Progress
-from mimtpy_cloud.export.provenance import labelled
+from mimtpy_cloud.exports.progress import Progress
+from mimtpy_cloud.exports.provenance import labelled
 
 __all__ = ["FORMATS", "export"]
 
@@ -50,8 +50,8 @@ def export(
 
     See Also
     --------
-    mimtpy_cloud.export.zarr.write_zarr, mimtpy_cloud.export.geotiff.write_cog,
-    mimtpy_cloud.export.hdfeos5.write_hdfeos5
+    mimtpy_cloud.exports.zarr.write_zarr, mimtpy_cloud.exports.geotiff.write_cog,
+    mimtpy_cloud.exports.hdfeos5.write_hdfeos5
     """
     try:
         write = FORMATS[format]
@@ -65,14 +65,14 @@ def _dataset(ds: Product) -> xr.Dataset:
 
 
 def _zarr(ds: Product, url: str, progress: Progress | None) -> list[str]:
-    from mimtpy_cloud.export.zarr import write_zarr
+    from mimtpy_cloud.exports.zarr import write_zarr
 
     write_zarr(_dataset(ds), url, progress=progress)
     return [url]
 
 
 def _cog(ds: Product, url: str, progress: Progress | None) -> list[str]:
-    from mimtpy_cloud.export.geotiff import write_cog
+    from mimtpy_cloud.exports.geotiff import write_cog
 
     ds = _dataset(ds)
     maps = [str(name) for name, da in ds.data_vars.items() if da.dims == ("y", "x")]
@@ -90,7 +90,7 @@ def _cog(ds: Product, url: str, progress: Progress | None) -> list[str]:
 
 
 def _hdfeos5(ds: Product, url: str, progress: Progress | None) -> list[str]:
-    from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
+    from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
 
     write_hdfeos5(_dataset(ds), url, progress=progress)
     return [url]

@@ -16,10 +16,10 @@ from dask.array import Array
 from dask.array.core import slices_from_chunks, store
 
 from mimtpy_cloud.errors import SchemaError, StorageError
-from mimtpy_cloud.export.grids import grid_of
-from mimtpy_cloud.export.progress import Progress, TaskProgress
-from mimtpy_cloud.export.provenance import stamped
-from mimtpy_cloud.export.publish import staged
+from mimtpy_cloud.exports.grids import grid_of
+from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.provenance import stamped
+from mimtpy_cloud.exports.publish import staged
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims
 

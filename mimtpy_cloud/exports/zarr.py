@@ -13,11 +13,11 @@ from dask.base import compute, is_dask_collection
 
 from mimtpy_cloud.codec import zarr_codec
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
-from mimtpy_cloud.export.grids import grid_of
-from mimtpy_cloud.export.progress import Progress, TaskProgress
-from mimtpy_cloud.export.provenance import jsonable, stamped
-from mimtpy_cloud.export.publish import staged
-from mimtpy_cloud.export.zarrchunks import write_chunks
+from mimtpy_cloud.exports.grids import grid_of
+from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.provenance import jsonable, stamped
+from mimtpy_cloud.exports.publish import staged
+from mimtpy_cloud.exports.zarrchunks import write_chunks
 from mimtpy_cloud.schema import SPATIAL_REF
 
 __all__ = ["write_zarr"]

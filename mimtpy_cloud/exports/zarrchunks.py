@@ -15,7 +15,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from mimtpy_cloud.codec import encode
-from mimtpy_cloud.export.progress import WRITING
+from mimtpy_cloud.exports.progress import WRITING
 
 __all__ = ["write_chunks"]
 
