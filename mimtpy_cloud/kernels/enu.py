@@ -3,11 +3,11 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["MIN_DETERMINANT", "horizontal_basis", "invert_enu"]
+__all__ = ["MAX_GAIN", "horizontal_basis", "invert_enu"]
 
-#: Smallest determinant of the unweighted normal matrix, over its squared trace: two looks less than about
-#: 1.1 degrees apart, or a noise gain beyond about 70, are too similar to tell two components apart.
-MIN_DETERMINANT = 1e-4
+#: Largest noise gain of a component, for looks of equal weight. An ascending and a descending look have about 1; two of
+#: one direction, 10 degrees of incidence apart, have 6.
+MAX_GAIN = 5.0
 #: Smallest standard deviation that a weight is made from, in the unit of the data: 0.01 mm, or 0.01 mm/yr.
 SIGMA_FLOOR = 1e-5
 
@@ -76,13 +76,13 @@ def _add_weighted_look(los, east, north, up, sigma, sums, basis_east, basis_nort
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _solve(sums, min_determinant):  # type: ignore[no-untyped-def]
+def _solve(sums, max_gain):  # type: ignore[no-untyped-def]
     # Results go to the first five rows of `sums`: one array lets the compiler use vector instructions.
     for j in range(_STRIP):
         hh, hu, uu = sums[5 * _STRIP + j], sums[6 * _STRIP + j], sums[7 * _STRIP + j]
         n = sums[8 * _STRIP + j]
-        trace = hh + uu
-        good = n >= 2.0 and hh * uu - hu * hu > min_determinant * trace * trace
+        # the squared gains are uu and hh over the determinant
+        good = n >= 2.0 and max(hh, uu) <= (hh * uu - hu * hu) * max_gain * max_gain
         hh, hu, uu = sums[j], sums[_STRIP + j], sums[2 * _STRIP + j]
         hd, ud = sums[3 * _STRIP + j], sums[4 * _STRIP + j]
         scale = (1.0 if good else np.nan) / (hh * uu - hu * hu)
@@ -100,7 +100,7 @@ def _copy(source, target):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _invert(los, look, sigma, weighted, basis_east, basis_north, min_determinant, out):  # type: ignore[no-untyped-def]
+def _invert(los, look, sigma, weighted, basis_east, basis_north, max_gain, out):  # type: ignore[no-untyped-def]
     n_tracks, n_pixels = los.shape
     scratch = np.empty(9 * _STRIP)
     for first in range(0, n_pixels, _STRIP):
@@ -116,7 +116,7 @@ def _invert(los, look, sigma, weighted, basis_east, basis_north, min_determinant
                 _add_look(d, e, n, u, scratch, basis_east, basis_north)
         if not weighted:
             _copy(scratch[: 3 * _STRIP], scratch[5 * _STRIP : 8 * _STRIP])
-        _solve(scratch, min_determinant)
+        _solve(scratch, max_gain)
         for m in range(5):
             _copy(scratch[m * _STRIP : (m + 1) * _STRIP], out[m, start:stop])
 
@@ -127,7 +127,7 @@ def invert_enu(
     sigma: np.ndarray | None = None,
     basis: tuple[float, float] = (1.0, 0.0),
     *,
-    min_determinant: float = MIN_DETERMINANT,
+    max_gain: float = MAX_GAIN,
 ) -> np.ndarray:
     """
     Solve one horizontal and the vertical component of motion from several looks.
@@ -144,8 +144,8 @@ def invert_enu(
         have standard deviation 1.
     basis : tuple of float
         East and north components of the horizontal direction, see `horizontal_basis`.
-    min_determinant : float
-        Smallest determinant of the unweighted normal matrix over its squared trace, at most 1/4.
+    max_gain : float
+        Largest standard deviation of either component for looks of equal weight and standard deviation 1.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def invert_enu(
     values, vectors, spread = (_strips(a, dtype) for a in (los, look, los if sigma is None else sigma))
     out = np.empty((5, max(n_pixels, _STRIP)), dtype)
     east, north = basis
-    _invert(values, vectors, spread, sigma is not None, float(east), float(north), float(min_determinant), out)
+    _invert(values, vectors, spread, sigma is not None, float(east), float(north), float(max_gain), out)
     return out[:, :n_pixels]
 
 

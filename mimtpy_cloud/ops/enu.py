@@ -33,6 +33,7 @@ def invert_enu(
     components: str | float = "eu",
     *,
     sigma: float | Sequence[float] | None = None,
+    max_gain: float = kernel.MAX_GAIN,
     max_gap_days: float = MAX_GAP_DAYS,
 ) -> xr.Dataset:
     """
@@ -49,6 +50,9 @@ def invert_enu(
     sigma : float or sequence of float, optional
         Standard deviation of all tracks, or of each, in the unit of the data. Without it `velocity_std` of each pixel
         if every track has it; else all tracks weigh the same and no standard deviation comes out.
+    max_gain : float
+        Largest noise gain of either component, for looks of equal weight; pixels whose looks are more alike than that
+        are NaN. Raise it to decompose two tracks of one direction.
     max_gap_days : float
         Largest difference between the first dates of displacements, and between their last. Velocities may differ.
 
@@ -91,7 +95,8 @@ def invert_enu(
     sheets = [_sheet(t, variable, spread) for t in placed]
     scalars = None if given is None else tuple(given[id(t.ds)] for t in placed)
     basis = kernel.horizontal_basis(azimuth)
-    stack = lay(_invert, window, sheets, basis, scalars, spread is not None, dtype=np.float32, depth=5, at_least=2)
+    options = (basis, scalars, spread is not None, float(max_gain))
+    stack = lay(_invert, window, sheets, *options, dtype=np.float32, depth=5, at_least=2)
     names = ("east" if isinstance(components, str) else "horizontal", "up")
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
     with_std = spread is not None or given is not None
@@ -141,6 +146,7 @@ def _invert(
     basis: tuple[float, float],
     scalars: tuple[float, ...] | None,
     with_spread: bool,
+    max_gain: float,
 ) -> np.ndarray:
     n = len(patches)
     los, look = np.full((n, *shape), np.nan, np.float32), np.full((n, 3, *shape), np.nan, np.float32)
@@ -156,7 +162,8 @@ def _invert(
             los[k][at][~more[0]] = np.nan
     n_pixels = shape[0] * shape[1]
     flat = None if sigma is None else sigma.reshape(n, n_pixels)
-    return kernel.invert_enu(los.reshape(n, n_pixels), look.reshape(n, 3, n_pixels), flat, basis).reshape(5, *shape)
+    solved = kernel.invert_enu(los.reshape(n, n_pixels), look.reshape(n, 3, n_pixels), flat, basis, max_gain=max_gain)
+    return solved.reshape(5, *shape)
 
 
 def _label(
