@@ -35,7 +35,7 @@ def test_adjacent_tracks_equal_the_oracles(oracles):
     gains = case["sigma_factor_H"], case["sigma_factor_V"]
     np.testing.assert_allclose(got, [case["H"], case["V"], *gains, 2], rtol=1e-9)
     case = oracles["O07b"]
-    got = invert_enu(np.array(case["los"])[:, np.newaxis], looks(case["inc"], case["az"]))
+    got = invert_enu(np.array(case["los"])[:, np.newaxis], looks(case["inc"], case["az"]), max_gain=10)
     np.testing.assert_allclose(got[:2, 0], case["EU_using_azimuth"], rtol=1e-9)
 
 
