@@ -87,13 +87,14 @@ def velocity_mintpy(source: str, target: str) -> Worker:
 
 
 def velocity_ours(root: str, track: str, target: str, time_convention: str = "elapsed") -> Worker:
-    """Open a track, estimate its velocity and write it, through the library."""
+    """Open a track, estimate its velocity and write what was fitted, as MintPy does, through the library."""
     from mimtpy_cloud.catalog.tracks import open_track
     from mimtpy_cloud.exports.zarr import write_zarr
     from mimtpy_cloud.ops.rate import estimate_velocity
 
     yield
-    write_zarr(estimate_velocity(open_track(root, track), time_convention=time_convention), target)
+    fitted = estimate_velocity(open_track(root, track), time_convention=time_convention)
+    write_zarr(fitted[["velocity", "velocity_std", "intercept", "count"]], target)
 
 
 def command(arguments: list[str]) -> Worker:

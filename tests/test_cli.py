@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from synthetic import lattice_dataset, look_vector, small_window
@@ -13,7 +14,9 @@ from synthetic import lattice_dataset, look_vector, small_window
 from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli import console
 from mimtpy_cloud.cli.app import cli
-from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
+from mimtpy_cloud.cli.keys import KEYS
+from mimtpy_cloud.cli.products import open_product, write_store
+from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
 
 DATES = ["2020-01-01", "2020-01-13", "2020-01-25", "2020-02-06"]
 SPAN = "20200101_20200206"
@@ -111,7 +114,9 @@ def test_version_is_told():
 
 def test_all_keys_of_a_template_are_listed():
     text = run("run", "--keys").output
-    assert "mimtpy.velocity_displacement.SNWE" in text
+    assert max(map(len, text.splitlines())) <= 120
+    words = text.split()
+    assert all(key.full in words for key in KEYS)
     assert "south,north,west,east in degrees" in text
 
 
@@ -129,12 +134,28 @@ def test_all_keys_of_a_template_are_listed():
         (("velocity", "A064", "--resolution", "lowRes"), "error: A064 has no resolution 'lowRes'; it has veryLowRes"),
         (("velocity", "A064", "--product", "1"), "error: A064 has no product '1'; it has 0113_0119"),
         (
-            ("velocity", "A064", "--start", "20190101"),
+            ("displacement", "A064", "--start", "20190101"),
             "error: no acquisition within 24 days of 2019-01-01; nearest: 2020",
         ),
         (("displacement", "A064", "--end", "soon"), "error: expected a date like 20200131 or 2020-01-31, got 'soon'"),
         (("catalog", "search", "--track", "A999"), "error: nothing found; the catalog has Sentinel/A064"),
         (("catalog", "list", "--root", "{root}/no"), "error: no catalog at {root}/no; set --root or MIMTPY_ROOT"),
+        (
+            ("velocity", "A064", "--start", "20200201", "--end", "20200101"),
+            "error: the start 2020-02-01 is after the end 2020-01-01; exchange them",
+        ),
+        (("velocity", "A064", "--start", "20200114"), "error: a velocity needs at least 3 dates, got 2 of 4"),
+        (("velocity", "A064", "--out", "x.nc"), "error: --out is a name that ends in .zarr, .tif or .png, or a folder"),
+        (("decompose", "A064", "D071", "--out", "v.h5"), "error: --out is a name that ends in .zarr, .tif or .png"),
+        (
+            ("mosaic", "A064", "SynthSenA064"),
+            "error: A064 and SynthSenA064 are the same; give each track or product once",
+        ),
+        (("decompose", "A064", "A064"), "error: A064 and A064 are the same; give each track or product once"),
+        (
+            ("catalog", "list", "--root", "{root}/Sentinel/A064/index.json"),
+            "error: the root {root}/Sentinel/A064/index",
+        ),
         (("mosaic", "A064"), "error: expected at least 2 tracks or products, got A064"),
         (("mosaic", "A064", "D071"), "error: a mosaic needs one orbit_direction"),
         (("plot", "{root}/velocity.zarr"), "error: no product {root}/velocity.zarr; {root} has no .zarr or .tif"),
@@ -156,6 +177,20 @@ def test_mistakes_get_one_line_that_says_what_exists(root, tmp_path, monkeypatch
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
     assert line.startswith(says.format(root=root))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("velocity", "A064", "--bbox", 1, 2, 3, "--out", "x"), "expected 4 numbers W S E N, got '--out'"),
+        (("velocity", "A064", "--bbox", 1, 2, 3), "'--bbox' requires 4 arguments: W S E N"),
+        (("decompose", "A064", "D071", "--reference", 1), "'--reference' requires 2 arguments: LON LAT"),
+        (("decompose", "A064", "D071", "--azimuth", 400), "400.0 is not in the range -360<=x<=360"),
+    ],
+    ids=["too few before an option", "too few", "reference", "azimuth"],
+)
+def test_numbers_that_are_missing_or_out_of_range_are_usage_errors(args, says):
+    assert says in run(*args, code=2).stderr
 
 
 @pytest.mark.parametrize("bbox", [(1, 2, 0, 3), (0, 3, 1, 2), (0, 80, 1, 95)])
@@ -192,6 +227,7 @@ def test_interrupt_ends_with_130(root, monkeypatch):
 
 
 def test_catalog_is_listed_shown_searched_checked_and_cleaned(root):
+    assert run("catalog", "list").stdout.splitlines()[0].endswith("committed, UTC")
     assert [line.split()[0] for line in run("catalog", "list").stdout.splitlines()] == [
         "track",
         "Sentinel/A064",
@@ -220,11 +256,27 @@ def test_ingest_of_the_same_files_changes_nothing(folder, root):
     assert run("catalog", "list").stdout == before
 
 
-def test_velocity_writes_the_folders_of_a_project(root, tmp_path):
-    names = run("velocity", "A064", "--exclude", "20200113", "--out", tmp_path).stdout.splitlines()
-    stem = f"{tmp_path}/SynthSenA064/velocity/velocity_{SPAN}"
+@pytest.mark.parametrize(
+    ("options", "suffix", "dates"),
+    [
+        ((), "", 4),
+        (("--exclude", "20200113"), "_excl", 3),
+        (("--bbox", -119, 36.9, -118.9, 37, "--no-mask"), "_subset_nomask", 4),
+    ],
+)
+def test_velocity_writes_the_folders_of_a_project(root, tmp_path, options, suffix, dates):
+    result = run("velocity", "A064", *options, "--out", tmp_path)
+    names = result.stdout.splitlines()
+    stem = f"{tmp_path}/SynthSenA064/velocity/velocity_{SPAN}{suffix}"
     assert names == [f"{stem}.zarr", f"{stem}.tif", f"{stem}.png"]
     assert all(Path(name).exists() for name in names)
+    assert f"SynthSenA064: 2020-01-01 to 2020-02-06, {dates} dates" in result.stderr
+
+
+def test_velocity_keeps_to_the_period(root, tmp_path):
+    result = run("velocity", "A064", "--start", "20200102", "--end", "20200206", "--out", tmp_path / "v.zarr")
+    assert "SynthSenA064: 2020-01-13 to 2020-02-06, 3 dates" in result.stderr
+    assert open_product(str(tmp_path / "v.zarr")).attrs["start_date"] == "2020-01-13"
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "tif", "png"])
@@ -238,13 +290,53 @@ def test_out_may_be_one_file(root, tmp_path, suffix):
 def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
     run("velocity", "A064", "--out", tmp_path / "one.zarr")
     out = run("decompose", tmp_path / "one.zarr", "D071", "--reference", -118.95, 36.95, "--out", tmp_path).stdout
-    stem = f"{tmp_path}/velocity"
-    names = [f"{stem}/{name}" for name in ("east_up.zarr", "east.tif", "up.tif", "east.png", "up.png", "east_up.png")]
-    assert out.splitlines() == names
+    names = ("east_up.zarr", "east.tif", "up.tif", "east.png", "up.png", "east_up.png")
+    assert out.splitlines() == [f"{tmp_path}/velocity/A064+D071_{name}" for name in names]
     out = run("decompose", "A064", "D071", "--azimuth", -90, "--out", tmp_path / "hu.zarr").stdout
     assert out == f"{tmp_path}/hu.zarr\n"
     out = run("mosaic", "A064", tmp_path / "one.zarr", "--out", tmp_path / "m.zarr").stdout
     assert out == f"{tmp_path}/m.zarr\n"
+
+
+def shifted(url, to, **attrs):
+    """Copy a stored velocity with another datum."""
+    ds = open_product(str(url))
+    moved = ds["velocity"] + np.float32(0.01)
+    ds = ds.assign(velocity=moved.assign_attrs(ds["velocity"].attrs)).assign_attrs(attrs)
+    write_store(ds, str(to), provenance={})
+
+
+def test_mosaic_keeps_the_datum_of_the_first(root, tmp_path):
+    one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
+    run("velocity", "A064", "--out", one)
+    shifted(one, two, track="A137", reference_point=[-118.9, 36.9])
+    for names in ((one, two), (two, one)):
+        run("mosaic", *names, "--out", tmp_path / "m.zarr")
+        joined, first = open_product(str(tmp_path / "m.zarr")), open_product(str(names[0]))
+        np.testing.assert_allclose(joined["velocity"], first["velocity"], atol=1e-7)
+
+
+def test_decompose_warns_of_datums_that_differ(root, tmp_path, caplog):
+    two = tmp_path / "two.zarr"
+    run("velocity", "D071", "--out", tmp_path / "one.zarr")
+    shifted(tmp_path / "one.zarr", two, reference_point=[-118.9, 36.9])
+    run("decompose", "A064", "D071", "--out", tmp_path / "a.zarr")
+    run("decompose", "A064", two, "--reference", -118.95, 36.95, "--out", tmp_path / "a.zarr")
+    assert not caplog.messages
+    run("decompose", "A064", two, "--out", tmp_path / "a.zarr")
+    (message,) = caplog.messages
+    assert "different datums" in message
+    assert "D071: -118.9 36.9" in message
+    assert "--reference LON LAT" in message
+
+
+def test_damaged_geotiff_is_named(root, tmp_path):
+    run("velocity", "A064", "--out", tmp_path / "v.tif")
+    data = (tmp_path / "v.tif").read_bytes()
+    third = len(data) // 3
+    (tmp_path / "v.tif").write_bytes(data[:third] + b"U" * third + data[2 * third :])
+    (line,) = (s for s in run("plot", tmp_path / "v.tif", code=2).stderr.splitlines() if s.startswith("error: "))
+    assert "v.tif" in line
 
 
 def test_plot_draws_stores_and_geotiffs(root, tmp_path):
@@ -284,6 +376,8 @@ def test_run_reports_each_step_and_fails_with_1(root, tmp_path):
     template.write_text("velocity_displacement: {dataset: [A064, Nowhere]}\nplot: {enabled: no}\n")
     planned = run("run", template, "--out", tmp_path / "out", "--dry-run", code=1)
     assert "planned" in planned.stdout
+    assert "2020-01-01 to 2020-02-06, 4 dates" in planned.stdout
+    assert planned.stderr == ""
     assert not (tmp_path / "out").exists()
     result = run("run", template, "--out", tmp_path / "out", "--steps", "velcumu", code=1)
     rows = [line.split()[:3] for line in result.stdout.splitlines()]

@@ -1,9 +1,11 @@
 """The whole chain on synthetic tracks."""
 
+import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -93,6 +95,27 @@ def test_the_commands_on_the_page_work(made):
         args = [found for word in shlex.split(command)[1:] for found in expand(word)]
         result = CliRunner().invoke(cli, [*args, "--dry-run"] if args[0] == "run" else args)
         assert result.exit_code == 0, result.output
+
+
+def test_the_notebook_of_the_readme_runs_on_the_demo(made, tmp_path, monkeypatch):
+    readme = Path(__file__).resolve().parents[1] / "README.md"
+    (code,) = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
+    (tmp_path / "demo").symlink_to(made[0])
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(code, names)
+    assert (tmp_path / "east.png").stat().st_size > 10_000
+    east = names["motion"]["east"].values
+    assert np.isfinite(east).sum() > 10_000
+    assert np.nanmax(np.abs(east)) < 0.05
+
+
+def test_tracks_of_the_demo_share_a_datum(made, caplog):
+    results = pipeline.run_template(
+        made[0] / "mimtpyApp.template", root=str(made[0] / "root"), out=str(made[0] / "products"), steps=["horzvert"]
+    )
+    assert [r.error for r in results] == [""]
+    assert not caplog.messages
 
 
 def test_a_step_that_fails_is_named(made, monkeypatch):

@@ -68,6 +68,12 @@ def test_band_of_the_next_degree_as_text(timeseries):
     assert timeseries(track="A064", resolution="veryLowRes", band="40").to_dask().sizes["y"] == 25
 
 
+def test_resolution_is_the_only_one_unless_named(timeseries, made):
+    for parameters in ({}, {"resolution": ""}, {"resolution": None}):
+        assert timeseries(track="A064", **parameters).to_dask().attrs["resolution"] == "veryLowRes"
+    assert TrackSource(str(made / "root"), "A064").to_dask().attrs["resolution"] == "veryLowRes"
+
+
 def test_read_loads(timeseries, made):
     ds = timeseries(track="A064", resolution="veryLowRes").read()
     assert isinstance(ds.displacement.data, np.ndarray)
@@ -99,7 +105,11 @@ def test_misspelt_parameter_raises(timeseries, misspelt):
     [
         ({}, CatalogError, r"needs a root and a track, got root='/.*' and track=''; pass track="),
         ({"track": "A065"}, TrackNotFoundError, "no track Sentinel/A065 in .*; it has Sentinel/A064"),
-        ({"track": "A064"}, TrackNotFoundError, "nothing with resolution 'standard'; it has veryLowRes/0113_0116"),
+        (
+            {"track": "A064", "resolution": "standard"},
+            TrackNotFoundError,
+            "nothing with resolution 'standard'; it has veryLowRes/0113_0116",
+        ),
         ({"track": "A064", "resolution": "veryLowRes", "band": 36}, CatalogError, "has no band 36; it has 39, 40"),
         ({"track": "A064", "resolution": "veryLowRes", "band": "north"}, CatalogError, "whole degree .* got 'north'"),
         ({"track": "A064", "sensor": "Alos"}, TrackNotFoundError, "no track Alos/A064"),

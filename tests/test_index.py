@@ -9,7 +9,7 @@ import pytest
 from scenes import add_entry, commit_many, make_entry, run_all
 
 from mimtpy_cloud.catalog.index import Entry, index_key, open_catalog, read_commits
-from mimtpy_cloud.errors import CatalogError, DateError, TrackNotFoundError
+from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import open_storage
 
 OLD, NEW = "2026-11-22T10:00:00.000000+00:00", "2026-11-23T10:00:00.000000+00:00"
@@ -200,6 +200,32 @@ def test_misspelt_resolution_names_those_there_are(root):
     message = r"track A124 has nothing with resolution 'standart'; it has lowRes/0113_0119, standard/0113_0119"
     with pytest.raises(TrackNotFoundError, match=message):
         open_catalog(root).find("A124", resolution="standart")
+
+
+def test_resolution_is_standard_or_the_only_one(root):
+    assert open_catalog(root).find("A124").resolution == "standard"
+    add_entry(root, make_entry(track="A001", resolution="lowRes", pixels_per_degree=250))
+    assert open_catalog(root).find("A001").resolution == "lowRes"
+    add_entry(root, make_entry(track="A001", resolution="mine", pixels_per_degree=100))
+    with pytest.raises(CatalogError, match=r"A001 has the resolutions lowRes, mine; name one \(resolution\)"):
+        open_catalog(root).find("A001")
+    assert open_catalog(root).find("A001", resolution="mine").pixels_per_degree == 100
+
+
+def test_resolution_follows_from_the_product(root):
+    add_entry(root, make_entry(product="9", resolution="lowRes", pixels_per_degree=250))
+    assert open_catalog(root).find("A124", product="9").resolution == "lowRes"
+
+
+def test_root_without_a_catalog_says_so(tmp_path):
+    with pytest.raises(TrackNotFoundError, match=r"no catalog at .*/no: ingest something first, or check --root"):
+        open_catalog(tmp_path / "no").find("A124")
+
+
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"the root .*/file is a file; give a folder"):
+        open_catalog(tmp_path / "file")
 
 
 def test_unknown_product_names_those_there_are(root):

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from he5files import write_frame, write_h5
+from he5files import product as he5_layers
+from he5files import write_frame, write_h5, write_he5
 from scenes import (
     add_entry,
     displacement,
@@ -32,7 +33,7 @@ from mimtpy_cloud.catalog.index import open_catalog, read_commits
 from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.catalog.maintenance import gc, verify
 from mimtpy_cloud.catalog.tracks import open_entry, open_track
-from mimtpy_cloud.errors import CatalogError, ResolutionError, SchemaError, SourceFormatError
+from mimtpy_cloud.errors import CatalogError, ResolutionError, SchemaError, SourceFormatError, StorageError
 from mimtpy_cloud.io.storage import LocalStorage, open_storage
 
 
@@ -53,6 +54,18 @@ def long_root(long_scene, tmp_path_factory):
     root = tmp_path_factory.mktemp("long-root")
     ingest(long_scene, root, workers=1)
     return root
+
+
+#: Lattice of the files of `he5files`.
+TINY = {"resolution": "tiny", "pixels_per_degree": 100}
+
+
+def write_geometry(folder: Path, incidence: float = 39) -> Path:
+    """Geometry of MintPy on the grid of `write_h5`."""
+    layers = {"incidenceAngle": incidence, "azimuthAngle": 102, "height": 5}
+    return write_h5(
+        folder, "geometryGeo.h5", "geometry", {name: np.full((6, 8), v, "f4") for name, v in layers.items()}
+    )
 
 
 def product(he5: Path, name: str) -> Path:
@@ -138,7 +151,9 @@ def test_subpixel_shift_is_recorded(he5, tmp_path):
 @pytest.mark.parametrize("resampling", ["nearest", "bilinear", "average"])
 def test_utm_is_warped_to_the_truth(he5, tmp_path, resampling):
     path = product(he5, "awkward/SynthHyp3SenDT071")
-    with pytest.raises(ResolutionError, match=r"has a pixel size of 800: name the resolution; known .*veryLowRes"):
+    with pytest.raises(
+        ResolutionError, match=r"pixel size of 800: name the resolution, such as .*-degree 138 .*; known .*veryLowRes"
+    ):
         ingest(path, tmp_path)
     (entry,) = ingest(path, tmp_path, resolution="veryLowRes", resampling=resampling)
     ds = load(tmp_path, entry)
@@ -174,7 +189,7 @@ def test_radar_coordinates_are_placed_by_latitude_and_longitude(he5, tmp_path):
 def test_licsbas_frames_have_a_resolution_of_their_own(shared, tmp_path):
     frames = sorted((shared / "data" / "real" / "anatolia_licsbas_4tracks").glob("???[AD]_*"))
     with pytest.raises(
-        ResolutionError, match=r"unknown resolution 'licsbas'; known .*standard \(1250\).*give pixels_per"
+        ResolutionError, match=r"unknown resolution 'licsbas'; known .*standard \(1250\).*give --pixels-per"
     ):
         ingest(frames, tmp_path, resolution="licsbas")
     assert not any(tmp_path.iterdir())
@@ -201,7 +216,7 @@ def test_licsbas_frames_have_a_resolution_of_their_own(shared, tmp_path):
     [
         ({"resolution": "lowres"}, r"unknown resolution 'lowres'; known \(pixels a degree\): .*lowRes \(250\)"),
         ({"resolution": "standard", "pixels_per_degree": 100}, "'standard' has 1250 pixels a degree, got 100"),
-        ({"pixels_per_degree": 250}, "name the resolution"),
+        ({"pixels_per_degree": 250}, "250 pixels a degree need a name: --resolution NAME --pixels-per-degree 250 "),
         ({"resolution": "mine", "pixels_per_degree": 0}, "above 0, got 0"),
         ({"resolution": "mine", "pixels_per_degree": -5}, "above 0, got -5"),
         ({"resolution": "mine", "pixels_per_degree": 251}, "251 pixels a degree cannot be tiled"),
@@ -323,9 +338,77 @@ def test_frame_is_identified_by_its_layers(tmp_path):
 def test_velocity_file_of_mintpy(tmp_path):
     rate = np.random.default_rng(1).normal(size=(6, 8)).astype("float32")
     path = write_h5(tmp_path, "velocity.h5", "velocity", {"velocity": rate}, {"UNIT": "m/year"})
-    (entry,) = ingest(path, tmp_path / "root", resolution="tiny", pixels_per_degree=100)
-    np.testing.assert_array_equal(load(tmp_path / "root", entry).velocity, rate)
+    with pytest.raises(
+        SchemaError, match=r"velocity.h5 has no look vectors; .*geometryGeo.h5, .* open_mintpy\(url, geo"
+    ):
+        ingest(path, tmp_path / "root", **TINY)
+    assert not (tmp_path / "root").exists()
+    write_geometry(tmp_path / "inputs")
+    (entry,) = ingest(path, tmp_path / "root", **TINY)
+    ds = load(tmp_path / "root", entry)
+    np.testing.assert_array_equal(ds.velocity, rate)
+    np.testing.assert_allclose(ds.los_up, np.cos(np.radians(39)), rtol=1e-6)
     assert entry.dates == ()
+
+
+def test_the_geometry_beside_a_file_is_part_of_its_content(tmp_path, memory):
+    path = write_h5(tmp_path, "velocity.h5", "velocity", {"velocity": np.ones((6, 8), "f4")}, {"UNIT": "m/year"})
+    geometry = write_geometry(tmp_path / "inputs")
+    (one,) = ingest(path, tmp_path / "root", **TINY)
+    for file in (path, geometry):
+        memory.pipe(f"/ingest/{file.relative_to(tmp_path)}", file.read_bytes())
+    assert ingest("memory://ingest/velocity.h5", tmp_path / "root", **TINY) == [one]
+    write_geometry(tmp_path / "inputs", incidence=34)
+    (two,) = ingest(path, tmp_path / "root", **TINY)
+    assert two.content != one.content
+    np.testing.assert_allclose(load(tmp_path / "root", two).los_up, np.cos(np.radians(34)), rtol=1e-6)
+
+
+def test_product_without_look_vectors_is_refused(tmp_path):
+    path = write_he5(tmp_path, he5_layers(**{"geometry/incidenceAngle": None}))
+    with pytest.raises(SchemaError, match="he5 has no look vectors; it needs incidenceAngle"):
+        ingest(path, tmp_path / "root", **TINY)
+
+
+@pytest.mark.parametrize(
+    ("n", "says"),
+    [
+        (625, "pixels of mine (625 a degree) are 2.5 times smaller than its own; --resolution lowRes would fit"),
+        (100, "pixels of mine (100 a degree) are 2.5 times larger than its own; --resolution lowRes would fit"),
+        (200, ""),
+    ],
+)
+def test_resolution_far_from_the_source_is_warned_of(scene, tmp_path, caplog, n, says):
+    ingest(scene, tmp_path / "root", resolution="mine", pixels_per_degree=n, dry_run=True)
+    assert [message.partition(": ")[2] for message in caplog.messages] == ([says] if says else [])
+
+
+def test_resolution_that_has_no_name_yet_is_suggested_by_its_number(tmp_path, caplog):
+    path = write_scene(tmp_path, shape=(40, 60), n=625)
+    with pytest.raises(
+        ResolutionError, match=r"--resolution NAME --pixels-per-degree 625 \(in Python resolution=..., pix"
+    ):
+        ingest(path, tmp_path / "root")
+    ingest(path, tmp_path / "root", resolution="lowRes", dry_run=True)
+    assert caplog.messages[0].endswith("--resolution NAME --pixels-per-degree 625 would fit")
+
+
+def test_one_bad_source_of_several_stops_all_and_says_so(scene, tmp_path):
+    (tmp_path / "bad.he5").write_bytes(b"x" * 100)
+    with pytest.raises(SourceFormatError, match=r"bad.he5 .*; nothing of the 2 sources was ingested"):
+        ingest([scene, tmp_path / "bad.he5"], tmp_path / "root")
+    assert not (tmp_path / "root").exists()
+    with pytest.raises(SourceFormatError) as caught:
+        ingest(tmp_path / "bad.he5", tmp_path / "root")
+    assert "nothing of" not in str(caught.value)
+
+
+def test_root_that_cannot_be_written_is_named(scene, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"the root .*/file is a file"):
+        ingest(scene, tmp_path / "file")
+    with pytest.raises(StorageError, match=r"cannot write to the root .*/file/below: Not a directory; choose another"):
+        ingest(scene, tmp_path / "file" / "below")
 
 
 # --- remote sources -----------------------------------------------------------------------------------------

@@ -15,10 +15,12 @@ from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.cli.actions import look_azimuth
 from mimtpy_cloud.cli.datasets import describe_entries, find_dataset, resolve_dataset
 from mimtpy_cloud.cli.pipeline import plan_steps, run_template, select_steps
-from mimtpy_cloud.cli.products import compact_dates, observe, open_product
+from mimtpy_cloud.cli.products import compact_dates, dates_used, observe, open_product
 from mimtpy_cloud.cli.template import parse_template
-from mimtpy_cloud.errors import CatalogError, SchemaError, StorageError, TemplateError, TrackNotFoundError
-from mimtpy_cloud.export.hdfeos5 import write_hdfeos5
+from mimtpy_cloud.errors import CatalogError, DateError, SchemaError, StorageError, TemplateError, TrackNotFoundError
+from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
+from mimtpy_cloud.ops.rate import estimate_velocity
+from mimtpy_cloud.ops.select import mask_invalid
 from mimtpy_cloud.plan.dates import parse_date
 
 EAST, UP = 0.012, -0.008
@@ -264,8 +266,10 @@ def test_failing_project_stops_only_what_needs_it(root, write, tmp_path):
     failed = next(r for r in results if r.status == "failed")
     assert "no dataset 'Nowhere'" in failed.error
     assert "Sentinel/A064 (SynthSenA064)" in failed.error
-    skipped = next(r for r in results if r.name == "concatenate")
-    assert skipped.error.startswith("it needs extract Nowhere velocity (no dataset 'Nowhere'")
+    skipped = [r.error for r in results if r.status == "skipped"]
+    assert len(set(skipped)) == 1
+    assert skipped[0].startswith("it needs extract Nowhere velocity (no dataset 'Nowhere'")
+    assert skipped[0].count("it needs") == 1
 
 
 def test_dry_run_names_outputs_and_writes_nothing(root, write, tmp_path):
@@ -312,6 +316,58 @@ def test_dataname_selects_an_earlier_product(finished, root, write):
     assert (result.status, result.error) == ("done", "")
     assert (out / "velocity" / "along.tif").exists()
     assert "horizontal" in open_product(str(out / "velocity" / "along_up.zarr"))
+
+
+def test_planning_finds_datanames_that_nothing_makes(root, write, tmp_path):
+    template = write(
+        *EXTRACT,
+        "mimtpy.concatenation = y",
+        "mimtpy.concatenation.dataset = A064, A137",
+        f"mimtpy.concatenation.dataname = velocity_{SPAN}, velocity_1_2",
+        "mimtpy.plot = n",
+    )
+    *extracted, joint = run_template(template, root=root, out=str(tmp_path), dry_run=True)
+    assert {r.status for r in extracted} == {"planned"}
+    assert (joint.name, joint.status) == ("concatenate", "failed")
+    assert "no step of this template makes" in joint.error
+    assert "SynthSenA137/velocity/velocity_1_2.zarr" in joint.error
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (("fault = {0}/none.shp",), "none.shp"),
+        (("fault = {0}/a.gmt", "fcolor = purplish"), "fault colour must be one of"),
+        (("refpoi = {0}/none.txt",), "none.txt"),
+    ],
+)
+def test_planning_finds_figures_that_cannot_be_drawn(root, write, tmp_path, lines, says):
+    (tmp_path / "a.gmt").write_text("> one\n-119.0 36.7\n-118.7 36.9\n")
+    plot = [f"mimtpy.plot.{line.format(tmp_path)}" for line in lines]
+    template = write("mimtpy.velcumu = y", "mimtpy.velcumu.dataset = A064", *plot)
+    results = run_template(template, root=root, out=str(tmp_path / "out"), dry_run=True)
+    assert [(r.name, r.status) for r in results] == [("extract", "planned"), ("plot", "failed")]
+    assert says in results[1].error
+
+
+def test_dry_run_reports_no_progress(root, write):
+    calls = []
+    run_template(write(*EXTRACT), root=root, dry_run=True, progress=lambda *call: calls.append(call))
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    "lines", [(), ("mimtpy.plot = yes",), ("mimtpy.velcumu = no", "mimtpy.velcumu.dataset = A064")]
+)
+def test_template_without_a_step_says_so(root, write, lines):
+    with pytest.raises(TemplateError, match="has nothing to do: it switches none of the steps extract, mask"):
+        run_template(write(*lines), root=root)
+
+
+def test_one_dataset_by_two_names_is_no_mosaic(root, write):
+    template = write(*EXTRACT, "mimtpy.concatenation = y", "mimtpy.concatenation.dataset = SynthSenA064, A064")
+    joint = run_template(template, root=root, dry_run=True)[-1]
+    assert "SynthSenA064 and A064 are the same product; name each once" in joint.error
 
 
 def test_several_mosaics_are_planned_in_one_run(root, write):
@@ -394,6 +450,8 @@ def test_resolution_is_the_only_one_or_standard():
     assert resolve_dataset([low], "A064").entry is low
     assert resolve_dataset([low, entry()], "A064").entry.resolution == "standard"
     assert resolve_dataset([low, entry()], "A064", resolution="lowRes").entry is low
+    with pytest.raises(CatalogError, match="A064 has the resolutions lowRes, mine; name one"):
+        resolve_dataset([low, entry(resolution="mine")], "A064")
     with pytest.raises(TrackNotFoundError, match="no resolution 'highRes'; it has lowRes, standard"):
         resolve_dataset([low, entry()], "A064", resolution="highRes")
 
@@ -437,11 +495,25 @@ def test_dates_to_leave_out_may_be_in_a_file(tmp_path):
     assert observe(ds, "velocity", exclude=(str(tmp_path / "exclude_date.txt"),)).attrs["n_dates"] == 3
 
 
-def test_oracle_o22_start_is_the_nearest_acquisition(oracles):
+def test_oracle_o22_start_of_a_displacement_is_the_nearest_acquisition(oracles):
     oracle = oracles["O22"]
     ds = lattice_dataset(small_window(), dates=[parse_date(d) for d in oracle["available"]], velocity=0.01)
-    for type_ in ("velocity", "displacement"):
-        assert compact_dates(observe(ds, type_, start=oracle["request"])).startswith(oracle["nearest"])
+    assert compact_dates(observe(ds, "displacement", start=oracle["request"])).startswith(oracle["nearest"])
+
+
+def test_velocity_uses_the_acquisitions_of_the_closed_range():
+    ds = lattice_dataset(small_window(), dates=DATES, velocity=0.01)
+    ours = observe(ds, "velocity", start="20200102", end="20201230")
+    xr.testing.assert_identical(ours, mask_invalid(estimate_velocity(ds, "2020-01-02", "2020-12-30")))
+    assert dates_used(ours) == "2020-01-13 to 2020-02-06, 3 dates"
+    assert dates_used(observe(ds, "velocity", start=DATES[1], end=DATES[3])) == "2020-01-13 to 2020-02-06, 3 dates"
+
+
+@pytest.mark.parametrize("type_", ["velocity", "displacement"])
+def test_start_after_end_says_so(type_):
+    ds = lattice_dataset(small_window(), dates=DATES, velocity=0.01)
+    with pytest.raises(DateError, match="the start 2020-02-06 is after the end 2020-01-01; exchange them"):
+        observe(ds, type_, start="20200206", end="2020-01-01")
 
 
 def test_unusable_pixels_are_dropped_on_request():

@@ -244,12 +244,16 @@ def test_unknown_key_names_line_and_nearest_key(written, nearest):
 
 
 def test_unlike_key_points_at_the_list():
-    assert "mimtpy run --keys" in problems_of("zzzzqqqq = 1")
+    assert "mimtpy run --keys" in problems_of("mimtpy.zzzzqqqq = 1")
+    assert "mimtpy run --keys" in problems_of("zzzzqqqq: 1", yaml=True)
 
 
-def test_keys_of_other_programs_are_skipped():
-    text = "mintpy.plot = auto\ntopsStack.boundingBox = 19.1 19.9 -156 -154.8\nmintpy.geocode.latStep = 0.0008"
+def test_keys_of_other_programs_are_passed_over():
+    text = (
+        "mintpy.plot = auto\ntopsStack.boundingBox = 19.1 19.9 -156 -154.8\nzzzz = 1\nmintpy.geocode.latStep = 0.0008"
+    )
     assert parse_template(text).extract is None
+    assert parse_template("mintpy.plot: auto\ntopsStack: {boundingBox: 19.1}", yaml=True).extract is None
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,9 @@ def test_keys_of_other_programs_are_skipped():
         ("mimtpy.velcumu.SNWE = 34,35,45", "expects south,north,west,east"),
         ("mimtpy.velcumu.startDate = 20150231", "expects a date YYYYMMDD, got '20150231'"),
         ("mimtpy.horzvert.referencepoint = 104,30.75", "expects latitude,longitude"),
-        ("mimtpy.horzvert.azimuth = east", "expects a number of degrees, got 'east'"),
+        ("mimtpy.horzvert.azimuth = east", "expects a number of degrees from -360 to 360, got 'east'"),
+        ("mimtpy.horzvert.azimuth = 361", "expects a number of degrees from -360 to 360, got '361'"),
+        ("mimtpy.overlap.azimuth = nan", "expects a number of degrees from -360 to 360"),
         ("mimtpy.plot.vlim = 5,-5", "expects minimum,maximum"),
         ("mimtpy.plot.fstyle = wavy", "expects s (solid) or d (dashed)"),
         ("mimtpy.coherence.type = both", "expects avgSpatialCoherence or temporalCoherence"),
@@ -294,6 +300,11 @@ def test_wrong_value_says_what_was_expected(line, expects):
             "expects products of one type",
         ),
         ("mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,B\nmimtpy.horzvert.outname=up", "expects two names, got up"),
+        (
+            "mimtpy.velcumu=y\nmimtpy.velcumu.dataset=A,B,A",
+            "line 2: mimtpy.velocity_displacement.dataset names A twice; name each once",
+        ),
+        ("mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,A", "line 2: mimtpy.horzvert.dataset names A twice"),
         ("mimtpy.plot.fcolor=b", "expects a file for each fcolor and fstyle, got 0"),
     ],
 )
@@ -365,3 +376,8 @@ def test_any_text_gives_a_template_or_a_template_error(text, yaml):
     except TemplateError as caught:
         error = str(caught)
     assert not error or error.startswith("template has")
+
+
+def test_one_dataset_with_two_products_is_no_duplicate():
+    text = "mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,A\nmimtpy.horzvert.dataname=velocity_1_2,velocity_3_4"
+    assert parse_template(text).horzvert.datasets == ("A", "A")

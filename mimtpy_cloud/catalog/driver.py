@@ -25,8 +25,8 @@ class TrackSource(DataSource):
         Pass letter and relative orbit, for example ``"A124"``.
     band : int, optional
         One-degree band; all by default.
-    resolution : str
-        Name of the lattice.
+    resolution : str, optional
+        Name of the lattice; by default standard, or the only one there is.
     product : str, optional
         Needed if the track has several.
     sensor : str
@@ -52,7 +52,7 @@ class TrackSource(DataSource):
         track: str,
         *,
         band: int | str | None = None,
-        resolution: str = "standard",
+        resolution: str | None = None,
         product: str | None = None,
         sensor: str = "Sentinel",
         as_of: str | None = None,
@@ -62,7 +62,8 @@ class TrackSource(DataSource):
         self._root = os.path.expanduser(root)  # noqa: PTH111 - it may be a URL
         self._track = track
         self._band = _band(band)
-        self._options = {"resolution": resolution, "sensor": sensor, "product": product or None, "as_of": as_of or None}
+        names = {"resolution": resolution, "product": product, "as_of": as_of}
+        self._sensor, self._options = sensor, {key: value or None for key, value in names.items()}
 
     def _get_schema(self) -> Schema:
         dataset = self.to_dask()
@@ -82,14 +83,14 @@ class TrackSource(DataSource):
         TrackNotFoundError
             If nothing fits; the message says what exists.
         CatalogError
-            If root or track is empty, or the track has no such band.
+            If root or track is empty, the track has no such band, or several resolutions without standard among them.
         """
         if not self._root or not self._track:
             raise CatalogError(
                 f"the catalog needs a root and a track, got root={self._root!r} and track={self._track!r}; "
                 "pass track=... (and root=..., or set the variable that the catalog file names)"
             )
-        dataset = open_track(self._root, self._track, **self._options)  # type: ignore[arg-type]
+        dataset = open_track(self._root, self._track, sensor=self._sensor, **self._options)  # type: ignore[arg-type]
         if self._band is None:
             return dataset
         extent = Window.of(dataset.x.values, dataset.y.values, dataset.attrs["pixels_per_degree"])

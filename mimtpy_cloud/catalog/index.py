@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, Self
 
-from mimtpy_cloud.errors import CatalogError, DateError, TrackNotFoundError
-from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
+from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
 from mimtpy_cloud.plan.dates import parse_date
 from mimtpy_cloud.plan.grid import Bounds, Window
 
-__all__ = ["Catalog", "Entry", "commit", "index_key", "open_catalog", "read_commits"]
+__all__ = ["Catalog", "Entry", "choose_resolution", "commit", "index_key", "open_catalog", "open_root", "read_commits"]
+
+#: Resolution that is meant where a track has several and none is named.
+_DEFAULT_RESOLUTION = "standard"
 
 _FORMAT = 1
 _TRACK = re.compile(r"[AD]\d{3}")
@@ -271,7 +274,7 @@ class Catalog:
     """
 
     def __init__(self, root: str | PathLike[str], *, as_of: str | datetime | None = None) -> None:
-        self.storage = open_storage(root)
+        self.storage = open_root(root)
         self._until = _as_of_time(as_of)
 
     @property
@@ -394,7 +397,7 @@ class Catalog:
         ]
 
     def find(
-        self, track: str, *, resolution: str = "standard", product: str | None = None, sensor: str = "Sentinel"
+        self, track: str, *, resolution: str | None = None, product: str | None = None, sensor: str = "Sentinel"
     ) -> Entry:
         """
         Find the one current entry that a track, resolution and product name.
@@ -403,8 +406,8 @@ class Catalog:
         ----------
         track : str
             For example ``"A124"``.
-        resolution : str
-            Name of the lattice.
+        resolution : str, optional
+            Name of the lattice; by default standard, or the only one there is.
         product : str, optional
             Needed if the track has several at that resolution.
         sensor : str
@@ -419,13 +422,17 @@ class Catalog:
         TrackNotFoundError
             If there is none; the message lists what exists.
         CatalogError
-            If there are several.
+            If there are several products, or several resolutions without standard among them.
         """
         entries = self.current(sensor, track)
         if not entries:
-            others = ", ".join(f"{s}/{t}" for s, t in self.track_folders() if self.current(s, t)) or "no track"
+            others = ", ".join(f"{s}/{t}" for s, t in self.track_folders() if self.current(s, t))
+            if not others and self._until is None:
+                raise TrackNotFoundError(f"no catalog at {self.root}: ingest something first, or check --root")
             when = f" as of {self._until}" if self._until else ""
-            raise TrackNotFoundError(f"no track {sensor}/{track} in {self.root}{when}; it has {others}")
+            raise TrackNotFoundError(f"no track {sensor}/{track} in {self.root}{when}; it has {others or 'no track'}")
+        if resolution is None:
+            resolution = choose_resolution(track, [e for e in entries if product in (None, e.product)] or entries)
         found = [e for e in entries if e.resolution == resolution and product in (None, e.product)]
         if len(found) == 1:
             return found[0]
@@ -436,6 +443,35 @@ class Catalog:
         raise CatalogError(f"track {track} has several products at {resolution}; name one by product=: {have}")
 
 
+def choose_resolution(track: str, entries: Sequence[Entry]) -> str:
+    """
+    Choose the resolution that is meant where none is named.
+
+    Parameters
+    ----------
+    track : str
+        What the user named, for the message.
+    entries : sequence of Entry
+        What fits it; at least one.
+
+    Returns
+    -------
+    str
+        The only one there is, or else standard.
+
+    Raises
+    ------
+    CatalogError
+        If there are several without standard.
+    """
+    names = sorted({entry.resolution for entry in entries})
+    if len(names) == 1:
+        return names[0]
+    if _DEFAULT_RESOLUTION in names:
+        return _DEFAULT_RESOLUTION
+    raise CatalogError(f"{track} has the resolutions {', '.join(names)}; name one (resolution)")
+
+
 def _check_box(box: Bounds) -> None:
     if len(box) != 4 or not all(math.isfinite(v) for v in box) or box[0] >= box[2] or box[1] >= box[3]:
         raise CatalogError(f"bbox is west, south, east, north with west < east and south < north, got {box}")
@@ -443,6 +479,30 @@ def _check_box(box: Bounds) -> None:
 
 def _overlap(a: Bounds, b: Bounds) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def open_root(root: str | PathLike[str]) -> Storage:
+    """
+    Open the storage of a root.
+
+    Parameters
+    ----------
+    root : str or path
+        Root URL.
+
+    Returns
+    -------
+    Storage
+
+    Raises
+    ------
+    StorageError
+        If it is a file, or the URL's scheme is unknown.
+    """
+    storage = open_storage(root)
+    if isinstance(storage, LocalStorage) and storage.folder.is_file():
+        raise StorageError(f"the root {storage.url} is a file; give a folder, which may be new, or a URL")
+    return storage
 
 
 def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = None) -> Catalog:
@@ -466,6 +526,6 @@ def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = No
     DateError
         If `as_of` is not a time.
     StorageError
-        If the URL's scheme is unknown.
+        If it is a file, or the URL's scheme is unknown.
     """
     return Catalog(root, as_of=as_of)

@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,18 +16,19 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud._version import __version__
-from mimtpy_cloud.catalog.index import Entry, commit, read_commits
+from mimtpy_cloud.catalog.index import Entry, commit, open_root, read_commits
 from mimtpy_cloud.catalog.maintenance import check_entry
+from mimtpy_cloud.catalog.resolutions import remember_resolution, resolve_resolution, warn_of_sampling
 from mimtpy_cloud.catalog.streaming import Layout, Resampling, write_layers, write_series
-from mimtpy_cloud.errors import CatalogError, ResolutionError, SchemaError
+from mimtpy_cloud.errors import CatalogError, MimtpyError, ResolutionError, SchemaError, StorageError
 from mimtpy_cloud.io.licsbas import find_layers
-from mimtpy_cloud.io.sources import open_source, resolve_source
-from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.io.sources import GEOMETRY_FILES, find_companions, open_source, resolve_source
+from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, create_store
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Grid, Window
 from mimtpy_cloud.plan.placement import Placement, ProjectedPlacement, RegularPlacement, ScatteredPlacement
-from mimtpy_cloud.schema import RESOLUTIONS, VARIABLES
+from mimtpy_cloud.schema import LOS, VARIABLES
 
 __all__ = ["ingest"]
 
@@ -38,12 +38,7 @@ Progress = Callable[[int, int, str], None]
 
 #: Part of what identifies a revision; raised when the same source would give other pixels.
 _LAYOUT_VERSION = 1
-_LATTICE_KEY = "lattice.json"
 _READ_BYTES = 8 << 20
-#: A pixel size fits a named resolution if they agree within this fraction.
-_SAME_STEP = 0.01
-#: What a resolution may be called; it is part of the path of a store.
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
 def ingest(
@@ -93,7 +88,7 @@ def ingest(
     ResolutionError
         If the resolution is unknown or missing, or its name or size is unusable.
     SchemaError
-        If a source lacks a track name, displacement or velocity, or has no pixel with data.
+        If a source lacks a track name, look vectors, displacement or velocity, or has no pixel with data.
     CatalogError
         If two sources would become the same product, or one would replace a product of another
         project.
@@ -110,22 +105,46 @@ def ingest(
     """
     if resampling not in get_args(Resampling):
         raise ResolutionError(f"resampling must be one of {', '.join(get_args(Resampling))}, got {resampling!r}")
-    storage = open_storage(root)
+    storage = open_root(root)
     urls = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     with ExitStack() as staged:
-        jobs = [
-            _plan(staged.enter_context(_local(os.fspath(url))), storage, resolution, pixels_per_degree, resampling)
-            for url in urls
-        ]
-        _refuse_twins(jobs)
-        current = [_current(storage, job) for job in jobs]
+        with _nothing_ingested(len(urls)):
+            jobs = [
+                _plan(staged.enter_context(_local(os.fspath(url))), storage, resolution, pixels_per_degree, resampling)
+                for url in urls
+            ]
+            _refuse_twins(jobs)
+            current = [_current(storage, job) for job in jobs]
         meter = _Meter(progress, sum(job.nbytes for job, entry in zip(jobs, current, strict=True) if entry is None))
         if dry_run:
             return [entry or job.entry for job, entry in zip(jobs, current, strict=True)]
-        return [
-            entry or _write(storage, job, meter, workers or os.cpu_count() or 1)
-            for job, entry in zip(jobs, current, strict=True)
-        ]
+        with _writing_to(storage.url):
+            return [
+                entry or _write(storage, job, meter, workers or os.cpu_count() or 1)
+                for job, entry in zip(jobs, current, strict=True)
+            ]
+
+
+@contextmanager
+def _nothing_ingested(count: int) -> Iterator[None]:
+    """Say that a source that cannot be used stopped the others too."""
+    try:
+        yield
+    except MimtpyError as error:
+        if count == 1:
+            raise
+        raise type(error)(f"{error}; nothing of the {count} sources was ingested") from error
+
+
+@contextmanager
+def _writing_to(root: str) -> Iterator[None]:
+    """Say that it is the root that cannot be written, where the system only names a file in it."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, MimtpyError) or not str(error.filename or "").startswith(root):
+            raise
+        raise StorageError(f"cannot write to the root {root}: {error.strerror}; choose another, or mend it") from error
 
 
 @dataclass
@@ -184,15 +203,25 @@ def _local(url: str) -> Iterator[_Local]:
     names = [""]
     if kind == "licsbas":
         names = sorted(find_layers([p.rpartition("/")[2] for p in fs.ls(path, detail=False)]).values())
+    elif kind == "mintpy":
+        names += [f"../{name}" for name in sorted(find_companions(found).values())]
     if isinstance(fs, LocalFileSystem):
         yield _Local(path, path, *_hash_files(path, names))
         return
     with tempfile.TemporaryDirectory(prefix="mimtpy-ingest-") as folder:
         copy = Path(folder, path.rstrip("/").rpartition("/")[2])
         for name in names:
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(f"{path}/{name}".rstrip("/"), str(copy / name))
+            target = Path(_inside(str(copy), name))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fs.get_file(_inside(path.rstrip("/"), name), str(target))
         yield _Local(str(copy), found, *_hash_files(str(copy), names))
+
+
+def _inside(path: str, name: str) -> str:
+    """File of a source: itself (""), one in its folder, or one beside it ("../")."""
+    if name.startswith("../"):
+        return f"{path.rpartition('/')[0]}/{name[3:]}"
+    return f"{path}/{name}" if name else path
 
 
 def _hash_files(path: str, names: Sequence[str]) -> tuple[int, str]:
@@ -203,7 +232,7 @@ def _hash_files(path: str, names: Sequence[str]) -> tuple[int, str]:
     buffer = memoryview(bytearray(_READ_BYTES))
     for name in names:
         digest.update(name.encode())
-        with Path(path, name).open("rb", buffering=0) as stream:
+        with Path(_inside(path, name)).open("rb", buffering=0) as stream:
             while count := stream.readinto(buffer):
                 digest.update(buffer[:count])
                 size += count
@@ -224,9 +253,11 @@ def _plan(
     names = [name for name in VARIABLES if name in source and VARIABLES[name].dims != ("time",)]
     if not {"displacement", "velocity"} & set(names):
         raise SchemaError(f"{local.url} has neither displacement nor velocity; it has {', '.join(names) or 'nothing'}")
+    _require_look(source, local.url)
     grid = _grid(source)
-    name, n = _resolve(storage, grid, resolution, pixels_per_degree, local.url)
+    name, n = resolve_resolution(storage, grid, resolution, pixels_per_degree, local.url)
     placement = _placement(source, grid, n)
+    warn_of_sampling(storage, placement, name, n, local.url)
     window = placement.window
     dates = tuple(np.datetime_as_string(source.time.values, "D").tolist()) if "displacement" in names else ()
     specs = tuple(ArraySpec(v, n, len(dates) if "time" in VARIABLES[v].dims else 0) for v in names)
@@ -261,6 +292,21 @@ def _plan(
     path = source.displacement.encoding["source"] if direct and _readable_by_chunk(source) else None
     how: Resampling = "nearest" if parameters["resampling"] == "none" else resampling
     return _Job(source, placement, specs, entry, how, path)
+
+
+def _require_look(source: xr.Dataset, url: str) -> None:
+    """Without look vectors a revision could replace one that has them, and nothing could be decomposed."""
+    if all(name in source for name in LOS):
+        return
+    kind = str(source.attrs.get("source", {}).get("format", ""))
+    if kind.startswith("MintPy"):
+        hint = (
+            f"looked beside it for exactly one geometry on its grid: {', '.join(GEOMETRY_FILES)}; put one there "
+            "(in Python, open_mintpy(url, geometry=...) opens one from elsewhere, without ingest)"
+        )
+    else:
+        hint = "it needs incidenceAngle, and azimuthAngle or HEADING"
+    raise SchemaError(f"{url} has no look vectors; {hint}")
 
 
 def _readable_by_chunk(source: xr.Dataset) -> bool:
@@ -317,57 +363,6 @@ def _placement(source: xr.Dataset, grid: Grid | None, n: int) -> Placement:
     to_source = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     window = Window.covering(n, to_lonlat.transform_bounds(*grid.bounds))
     return ProjectedPlacement(grid, n, to_source.transform, window)
-
-
-def _resolve(
-    storage: Storage, grid: Grid | None, resolution: str | None, pixels_per_degree: int | None, url: str
-) -> tuple[str, int]:
-    """Name and pixels a degree of the lattice to use."""
-    known = {**RESOLUTIONS, **_own_resolutions(storage)}
-    listing = ", ".join(f"{name} ({n})" for name, n in known.items())
-    if resolution is None:
-        fits = [] if grid is None else [name for name, n in known.items() if abs(grid.dy * n - 1) < _SAME_STEP]
-        if pixels_per_degree is not None or not fits:
-            size = "radar coordinates" if grid is None else f"a pixel size of {grid.dy:.6g}"
-            raise ResolutionError(f"{url} has {size}: name the resolution; known (pixels a degree): {listing}")
-        return fits[0], known[fits[0]]
-    if resolution not in known and pixels_per_degree is None:
-        raise ResolutionError(
-            f"unknown resolution {resolution!r}; known (pixels a degree): {listing}; or give pixels_per_degree"
-        )
-    if not _NAME.fullmatch(resolution):
-        raise ResolutionError(f"a resolution is named by letters, digits and .+-_, as in lowRes; got {resolution!r}")
-    n = known[resolution] if pixels_per_degree is None else pixels_per_degree
-    if n < 1:
-        raise ResolutionError(f"pixels_per_degree must be a whole number above 0, got {n}")
-    if known.get(resolution, n) != n:
-        raise ResolutionError(
-            f"resolution {resolution!r} has {known[resolution]} pixels a degree, got {n}; use another name"
-        )
-    tile_sides(n)
-    return resolution, n
-
-
-def _own_resolutions(storage: Storage) -> dict[str, int]:
-    try:
-        return {str(name): int(n) for name, n in json.loads(storage.read(_LATTICE_KEY)).items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, AttributeError) as error:
-        raise CatalogError(f"{storage.url}/{_LATTICE_KEY} is unreadable: {error}") from error
-
-
-def _remember_resolution(storage: Storage, name: str, n: int) -> None:
-    if {**RESOLUTIONS, **_own_resolutions(storage)}.get(name) == n:
-        return
-
-    def add(data: bytes | None) -> bytes:
-        table = {**json.loads(data or b"{}")}
-        if table.setdefault(name, n) != n:
-            raise ResolutionError(f"resolution {name!r} has {table[name]} pixels a degree, got {n}; use another name")
-        return json.dumps(table, indent=1).encode()
-
-    storage.update(_LATTICE_KEY, add)
 
 
 def _parameters(placement: Placement, resolution: str, n: int, resampling: Resampling) -> dict[str, Any]:
@@ -437,7 +432,7 @@ def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
     entry = replace(job.entry, revision=_revision(job.entry.product, job.entry.content))
     try:
         written = _write_stores(storage, job, entry, meter, workers)
-        _remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
+        remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
     except BaseException:
         for band in entry.bands:
             storage.remove(entry.store_key(band))

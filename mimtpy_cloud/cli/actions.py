@@ -1,17 +1,38 @@
 """What the steps of a pipeline do: read products, operate lazily, write a store, GeoTIFFs and figures."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.cli.products import Progress, draw, join, open_product, write_geotiffs, write_store
+from mimtpy_cloud.cli.products import Progress, draw, exists, join, open_product, write_geotiffs, write_store
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Plot
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import SchemaError, StorageError
 
-__all__ = ["Product", "concatenate", "decompose", "look_azimuth", "plot_product", "save", "write_product"]
+__all__ = [
+    "Product",
+    "check_out",
+    "concatenate",
+    "decompose",
+    "look_azimuth",
+    "plot_product",
+    "save",
+    "warn_of_datums",
+    "write_product",
+]
+
+_log = logging.getLogger(__name__)
+
+#: Largest noise gain where tracks of one direction overlap: looks some 2 degrees apart.
+_OVERLAP_GAIN = 30.0
+#: Reference points that are further apart are two, in pixels.
+_SAME_POINT = 1.5
+_FILES = (".zarr", ".tif", ".tiff", ".png")
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,38 @@ def write_product(
     write_geotiffs(product.store, {f"{stem}.tif": variable for stem, variable in product.maps})
 
 
+def check_out(out: str) -> str:
+    """
+    Tell what ``--out`` asks for, before anything is computed.
+
+    Parameters
+    ----------
+    out : str
+        A name that ends in ``.zarr``, ``.tif`` or ``.png``, or a folder.
+
+    Returns
+    -------
+    str
+        The suffix in lower case; empty for a folder.
+
+    Raises
+    ------
+    StorageError
+        If the suffix is none that can be written, and there is no such folder.
+
+    Examples
+    --------
+    >>> check_out("../a/b.TIF"), check_out("../products"), check_out("v1.2/")
+    ('.tif', '', '')
+    """
+    suffix = PurePath(out).suffix.lower()
+    if suffix in _FILES and not out.endswith("/"):
+        return suffix
+    if suffix and not out.endswith("/") and not exists(out):
+        raise StorageError(f"--out is a name that ends in .zarr, .tif or .png, or a folder (end it with /), got {out}")
+    return ""
+
+
 def save(
     ds: xr.Dataset,
     out: str,
@@ -117,15 +170,15 @@ def save(
     tuple of str
         What was written.
     """
-    from mimtpy_cloud.export.geotiff import write_cog
-    from mimtpy_cloud.export.provenance import labelled
+    from mimtpy_cloud.exports.geotiff import write_cog
+    from mimtpy_cloud.exports.provenance import labelled
 
-    first, suffix = next(iter(maps.values())), out.rpartition(".")[2].lower()
-    if suffix == "zarr":
+    first, suffix = next(iter(maps.values())), check_out(out)
+    if suffix == ".zarr":
         write_store(ds, out, provenance=provenance, progress=progress)
-    elif suffix in ("tif", "tiff"):
+    elif suffix in (".tif", ".tiff"):
         write_cog(labelled(ds.assign_attrs(provenance=dict(provenance)), first), out, progress=progress)
-    elif suffix == "png":
+    elif suffix == ".png":
         draw(ds, out, Plot(), variable=first if len(maps) == 1 else "")
     else:
         store = join(out, f"{stem}.zarr")
@@ -240,10 +293,34 @@ def decompose(
         tracks = [select_box(track, config.bbox) for track in tracks]
     if config.reference_point is not None:
         tracks = [set_reference(track, point=config.reference_point) for track in tracks]
+    warn_of_datums(tracks)
     azimuth = config.azimuth
     if same_direction and azimuth is None:
         azimuth = look_azimuth(tracks)
-    write_product(invert_enu(tracks, "eu" if azimuth is None else azimuth), product, provenance, progress)
+    limits = {"max_gain": _OVERLAP_GAIN} if same_direction else {}
+    write_product(invert_enu(tracks, "eu" if azimuth is None else azimuth, **limits), product, provenance, progress)
+
+
+def warn_of_datums(tracks: Sequence[xr.Dataset]) -> None:
+    """
+    Warn if tracks that are to be decomposed refer to different points.
+
+    Parameters
+    ----------
+    tracks : sequence of xr.Dataset
+        Attribute ``reference_point`` where it is known.
+    """
+    points = [track.attrs.get("reference_point") for track in tracks]
+    far = _SAME_POINT / float(tracks[0].attrs.get("pixels_per_degree", 100))
+    if None not in points and np.ptp(np.array(points, float), axis=0).max() <= far:
+        return
+    shown = [f"{p[0]:.5g} {p[1]:.5g}" if p is not None else "unknown" for p in points]
+    names = [track.attrs.get("track", "track") for track in tracks]
+    _log.warning(
+        "the tracks have different datums (reference points %s), which stay in the result as an offset; give all one "
+        "point by --reference LON LAT (in a template: referencepoint), after a mosaic of those of one direction",
+        ", ".join(f"{name}: {point}" for name, point in zip(names, shown, strict=True)),
+    )
 
 
 def look_azimuth(tracks: Sequence[xr.Dataset]) -> float:

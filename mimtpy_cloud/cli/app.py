@@ -13,6 +13,7 @@ from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.plot import plot
 from mimtpy_cloud.cli.commands.run import demo, run
+from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
 
 __all__ = ["cli", "main"]
@@ -60,12 +61,16 @@ class _Mimtpy(click.Group):
         """
         try:
             return super().invoke(ctx)
+        except click.BadOptionUsage as error:  # too few values: say which
+            params = [p for command in self.commands.values() for p in command.params if error.option_name in p.opts]
+            wanted = next((f": {p.metavar}" for p in params if p.metavar), "")
+            raise click.BadOptionUsage(error.option_name, error.message.rstrip(".") + wanted, error.ctx) from None
         except (MimtpyError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
             if ctx.params.get("verbose"):
                 click.echo(traceback.format_exc(), err=True, nl=False)
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {reason(error)}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("interrupted; what was finished is kept, and the same command may be run again", err=True)

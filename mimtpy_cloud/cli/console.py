@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-__all__ = ["Progress", "progress_bar", "show_table"]
+__all__ = ["Progress", "progress_bar", "reason", "show_table"]
 
 #: ``progress(done, total, unit)``, called from one thread.
 Progress = Callable[[int, int, str], None]
@@ -83,7 +83,25 @@ def _amount(done: int, total: int, unit: str, seconds: float) -> str:
     return f"{done}/{total} {unit}, {rate:.1f} {unit}/s"
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def reason(error: BaseException) -> str:
+    """
+    Write an error in words.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any.
+
+    Returns
+    -------
+    str
+        Its text; that of its cause where GDAL only points to it, since the cause names the file.
+    """
+    text = str(error)
+    return str(error.__cause__) if "previous exception" in text and error.__cause__ else text
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, width: int = 400) -> None:
     """
     Print a table to standard output.
 
@@ -93,16 +111,18 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         Headings; no line for them if all are empty.
     rows : iterable of sequences
         Cells; shown as text.
+    width : int
+        Letters a line where there is no terminal.
     """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if terminal else 400)
+    console = Console(file=sys.stdout, width=None if terminal else width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     if terminal:

@@ -4,15 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mimtpy_cloud.catalog.index import Catalog, Entry
+from mimtpy_cloud.catalog.index import Catalog, Entry, choose_resolution
 from mimtpy_cloud.cli.steps import Bounds
 from mimtpy_cloud.errors import CatalogError, TrackNotFoundError
 from mimtpy_cloud.plan.grid import Window
 
 __all__ = ["Dataset", "all_entries", "describe_entries", "find_dataset", "matching_entries", "resolve_dataset"]
 
-#: Resolution that is meant where a dataset has several and none is named.
-DEFAULT_RESOLUTION = "standard"
 _TRACK = re.compile(
     r"(?:(?P<sensor>[A-Za-z]\w*)/)?(?P<track>[AaDd]\d{1,3})(?:/(?P<band>-?\d{1,2}))?(?:/(?P<resolution>[A-Za-z]\w*))?"
 )
@@ -92,7 +90,7 @@ def resolve_dataset(entries: Sequence[Entry], name: str, *, resolution: str | No
     TrackNotFoundError
         If nothing fits; the message lists what exists.
     CatalogError
-        If several entries fit.
+        If several entries fit, or several resolutions without standard among them.
     """
     found, band, wanted = _match(entries, name)
     wanted = resolution or wanted
@@ -100,7 +98,7 @@ def resolve_dataset(entries: Sequence[Entry], name: str, *, resolution: str | No
         raise TrackNotFoundError(f"no dataset {name!r} in {where or 'the catalog'}; it has {describe_entries(entries)}")
     names = sorted({entry.resolution for entry in found})
     if wanted is None:
-        wanted = names[0] if len(names) == 1 else DEFAULT_RESOLUTION
+        wanted = choose_resolution(name, found)
     fitting = [entry for entry in found if entry.resolution == wanted]
     if not fitting:
         raise TrackNotFoundError(f"{name} has no resolution {wanted!r}; it has {', '.join(names)}")

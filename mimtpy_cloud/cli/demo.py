@@ -61,10 +61,11 @@ mimtpy.concatenation.DataSet = {groups}
 mimtpy.concatenation.outname = velocity_ascending; velocity_descending
 mimtpy.concatenation.outdir  = mosaic
 
-mimtpy.horzvert          = yes
-mimtpy.horzvert.DataSet  = velocity_ascending,velocity_descending
-mimtpy.horzvert.outname  = east,up
-mimtpy.horzvert.outdir   = horzvert
+mimtpy.horzvert                = yes
+mimtpy.horzvert.DataSet        = velocity_ascending,velocity_descending
+mimtpy.horzvert.referencepoint = 38.2,37.5
+mimtpy.horzvert.outname        = east,up
+mimtpy.horzvert.outdir         = horzvert
 
 mimtpy.plot             = yes
 mimtpy.plot.shpdir      = {folder}
@@ -172,7 +173,7 @@ def write_tracks(folder: Path, *, resolution: str = "lowRes", noise: float = 1.0
     list of Path
         Files, two ascending and two descending.
     """
-    from mimtpy_cloud.export.hdfeos5 import hdfeos5_name, write_hdfeos5
+    from mimtpy_cloud.exports.hdfeos5 import hdfeos5_name, write_hdfeos5
     from mimtpy_cloud.ops.simulate import simulate_scene
     from mimtpy_cloud.plan.grid import Window
     from mimtpy_cloud.schema import RESOLUTIONS
@@ -321,7 +322,7 @@ def _write_summary(
     seconds: float,
 ) -> None:
     from mimtpy_cloud.cli import summary
-    from mimtpy_cloud.export.publish import publish_bytes
+    from mimtpy_cloud.exports.publish import publish_bytes
 
     land = (
         "a right-lateral strike-slip fault (24 mm/yr, locked to 12 km) and a volcano that inflates (30 mm/yr at most)"

@@ -1,5 +1,6 @@
 """Open what a command names: tracks of a catalog, or products written before."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,22 +92,35 @@ def open_inputs(
     Raises
     ------
     SchemaError
-        If there are too few.
+        If there are too few, or one is given twice.
     """
     from mimtpy_cloud.ops.select import select_box
 
     if len(names) < least:
         raise SchemaError(f"expected at least {least} tracks or products, got {', '.join(names)}")
     labels, datasets, revisions = [], [], []
+    seen: dict[str, str] = {}
     for name in names:
         if name.lower().rstrip("/").endswith(_SUFFIXES):
+            _refuse_twin(seen, _same_path(name), name)
             ds = open_product(name.rstrip("/"))
             label, bbox = name.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0], choice.get("bbox")
             datasets.append(ds if bbox is None else select_box(ds, bbox))
             revisions += ds.attrs.get("provenance", {}).get("revisions", [])
         else:
             label, ds, provenance = open_observation(open_catalog(root, as_of=as_of), name, type_, **choice)
+            _refuse_twin(seen, f"{label} {provenance['revisions'][0]}", name)
             datasets.append(ds)
             revisions += provenance["revisions"]
         labels.append(label)
     return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}
+
+
+def _same_path(name: str) -> str:
+    return name if "://" in name else os.path.realpath(name)
+
+
+def _refuse_twin(seen: dict[str, str], key: str, name: str) -> None:
+    if key in seen:
+        raise SchemaError(f"{seen[key]} and {name} are the same; give each track or product once")
+    seen[key] = name

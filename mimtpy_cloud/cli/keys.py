@@ -84,8 +84,11 @@ def _coherence(raw: Raw) -> str:
     ]
 
 
-def _number(raw: Raw) -> float:
-    return float(_text(raw))
+def _azimuth(raw: Raw) -> float:
+    degrees = float(_text(raw))
+    if not -360 <= degrees <= 360:
+        raise ValueError
+    return degrees
 
 
 def _bbox(raw: Raw) -> Bounds:
@@ -182,7 +185,7 @@ SNWE = Kind("south,north,west,east in degrees with south < north and west < east
 DATE = Kind("a date YYYYMMDD", _date)
 DATES = Kind("dates YYYYMMDD separated by commas, or a file that lists them", _dates)
 LAT_LON = Kind("latitude,longitude in degrees", _lat_lon)
-DEGREES = Kind("a number of degrees", _number)
+DEGREES = Kind("a number of degrees from -360 to 360", _azimuth)
 PATH = Kind("a folder or URL", _path)
 PATH_OR_NO = Kind("a path or URL, or no", _path_or_no)
 PATHS = Kind("vector files separated by commas", _paths)
@@ -245,8 +248,18 @@ KEYS: tuple[Key, ...] = (
         ("dataset", NAMES, "datasets", "tracks (Sentinel/A124, A124) or project names"),
         ("type", TYPES, "types", "product; default velocity"),
         ("SNWE", SNWE, "bbox", "crop to pixels with centres in the box; default the whole track"),
-        ("startDate", DATE, "start", "first date, nearest acquisition; default the first"),
-        ("endDate", DATE, "end", "last date, nearest acquisition; default the last"),
+        (
+            "startDate",
+            DATE,
+            "start",
+            "first day of a velocity; of a displacement, the nearest acquisition; default the first",
+        ),
+        (
+            "endDate",
+            DATE,
+            "end",
+            "last day of a velocity (included); of a displacement, as startDate; default the last",
+        ),
         ("mask", SWITCH, "mask", "unusable pixels become NaN; default yes"),
         ("exclude", DATES, "exclude", "dates left out of the velocity"),
         ("resolution", NAME, "resolution", "name of the resolution; default the only one, or standard"),

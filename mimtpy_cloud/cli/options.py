@@ -1,14 +1,14 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import click
 
 if TYPE_CHECKING:
     from mimtpy_cloud.catalog.index import Catalog
 
-__all__ = ["bbox", "dates", "mask", "open_root", "out", "resolution", "root"]
+__all__ = ["NUMBERS", "bbox", "dates", "mask", "open_root", "out", "resolution", "root"]
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -35,6 +35,24 @@ def root(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="URL",
         help="Folder or object-store URL of the catalog.",
     )(command)
+
+
+class _Numbers(click.ParamType):
+    """A number; an option in its place means that one was forgotten."""
+
+    name = "number"
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number."""
+        try:
+            return float(value)
+        except ValueError:
+            wanted = f"{param.nargs} numbers {param.metavar}" if param else "numbers"
+            self.fail(f"expected {wanted}, got {value!r} for one of them", param, ctx)
+
+
+NUMBERS = _Numbers()
 
 
 def _checked_box(_ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
@@ -64,7 +82,7 @@ def bbox(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--bbox",
         nargs=4,
-        type=float,
+        type=NUMBERS,
         callback=_checked_box,
         metavar="W S E N",
         help="Only pixels with centres in this box, degrees.",
@@ -84,8 +102,13 @@ def dates(command: Callable[..., Any]) -> Callable[..., Any]:
     -------
     callable
     """
-    end = click.option("--end", metavar="DATE", help="Last date, nearest acquisition; default the last.")
-    start = click.option("--start", metavar="DATE", help="First date, nearest acquisition; default the first.")
+    end = click.option("--end", metavar="DATE", help="Last day, as --start; default the last acquisition.")
+    start = click.option(
+        "--start",
+        metavar="DATE",
+        help="First day: a velocity uses the acquisitions from --start to --end, both included, a displacement "
+        "those nearest to them. Default the first acquisition.",
+    )
     return start(end(command))
 
 

@@ -6,7 +6,7 @@ earlier one wrote. A step that fails takes along only those that need it.
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,12 +16,13 @@ import xarray as xr
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.actions import Product, concatenate, decompose, plot_product, write_product
+from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.cli.datasets import Dataset, all_entries, resolve_dataset
 from mimtpy_cloud.cli.keys import squeeze
-from mimtpy_cloud.cli.products import Progress, compact_dates, exists, join, observe
-from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Template
+from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, observe
+from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
-from mimtpy_cloud.errors import MimtpyError, TemplateError, TrackNotFoundError
+from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
 from mimtpy_cloud.schema import require_variables
 
 __all__ = ["STEP_NAMES", "Step", "StepResult", "plan_steps", "run_template", "select_steps"]
@@ -59,6 +60,8 @@ class Step:
         Does it; None if it cannot be done.
     error : str
         Why it cannot be done, found while planning; empty if it can.
+    note : str
+        Which dates it uses.
     """
 
     key: str
@@ -68,6 +71,7 @@ class Step:
     outputs: tuple[str, ...] = ()
     run: Callable[[], None] | None = None
     error: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class StepResult:
         What it wrote, or would write.
     error : str
         Why it failed or was skipped.
+    note : str
+        Which dates it used.
     """
 
     name: str
@@ -92,6 +98,7 @@ class StepResult:
     status: str
     outputs: tuple[str, ...] = ()
     error: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ class _Plan:
 
     def __post_init__(self) -> None:
         self.entries = all_entries(self.catalog)
+        self.plot_error = _plot_error(self.template.plot)
 
     def resolve(self, name: str) -> Dataset:
         extract = self.template.extract
@@ -149,23 +157,40 @@ class _Plan:
         run: Callable[[], None],
         *,
         needs: Iterable[str] = (),
+        note: str = "",
     ) -> str:
         """Add a step that writes a product, and one that draws its figures."""
         key = f"{name} {project} {type_}"
         if any(step.key == key for step in self.steps):
             return key  # one dataset by two names
         before = tuple(dict.fromkeys(filter(None, needs)))
-        self.steps.append(Step(key, name, project, before, product.files, run))
+        self.steps.append(Step(key, name, project, before, product.files, run, note=note))
         plot = self.template.plot
         if plot is not None and (not plot.types or type_ in plot.types):
-            draw = partial(plot_product, product, plot)
-            self.steps.append(Step(f"plot of {key}", "plot", project, (key,), product.figures, draw))
+            draw = None if self.plot_error else partial(plot_product, product, plot)
+            figures = () if self.plot_error else product.figures
+            self.steps.append(Step(f"plot of {key}", "plot", project, (key,), figures, draw, self.plot_error))
         return key
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(reason(error).split())
     return text if isinstance(error, MimtpyError) else f"{type(error).__name__}: {text}"
+
+
+def _plot_error(plot: Plot | None) -> str:
+    """Why no figure can be drawn: a file that is missing or unreadable, a colour or a style that is none."""
+    if plot is None or not (plot.faults or plot.colours or plot.styles or plot.reference):
+        return ""
+    from mimtpy_cloud.view.decoration import read_decoration
+
+    faults = [join(plot.folder or "", fault) for fault in plot.faults]
+    reference = plot.reference and join(plot.folder or "", plot.reference)
+    try:
+        read_decoration(faults, plot.colours, plot.styles, None, reference, {})
+    except Exception as error:  # noqa: BLE001 - figures must not stop the products
+        return _reason(error)
+    return ""
 
 
 # --- planning -----------------------------------------------------------------------------------------------
@@ -227,7 +252,7 @@ def _plan_extract(plan: _Plan, extract: Extract) -> None:
             product = Product.single(join(folder, base), type_)
             provenance = plan.provenance("extract", [name], [dataset.entry.revision])
             run = partial(write_product, ds, product, provenance)
-            key = plan.add("extract", dataset.label, type_, product, run)
+            key = plan.add("extract", dataset.label, type_, product, run, note=dates_used(ds))
             found = _Source(key, folder, base, (dataset.entry.revision,))
             plan.sources[name, type_] = plan.sources[dataset.label, type_] = found
 
@@ -263,6 +288,7 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
     for type_ in types:
         try:
             sources = [_find(plan, dataset, type_, n) for dataset, n in zip(config.datasets, names, strict=True)]
+            _refuse_twins(config.datasets, sources)
         except Exception as error:  # noqa: BLE001 - one step must not stop the others
             key = plan.fail(name, project, type_, error)
             if isinstance(config, Concatenate) and config.outname:
@@ -300,11 +326,22 @@ def _find(plan: _Plan, dataset: str, type_: str, name: str) -> _Source:
     if source is not None and (not name or not source.name or source.name == name):
         return source
     if name:
+        store = join(source.folder if source else folder, f"{name}.zarr")
+        if not exists(store):
+            raise StorageError(f"no step of this template makes {store}, and no earlier run left it; {beside(store)}")
         return _Source("", source.folder if source else folder, name)
     raise TemplateError(
         f"{dataset} has no {type_} product in this template; add it to mimtpy.velocity_displacement.dataset "
         "or name an earlier product by dataname"
     )
+
+
+def _refuse_twins(datasets: Sequence[str], sources: Sequence[_Source]) -> None:
+    seen: dict[str, str] = {}
+    for dataset, source in zip(datasets, sources, strict=True):
+        if source.name and source.stem in seen:
+            raise TemplateError(f"{seen[source.stem]} and {dataset} are the same product; name each once")
+        seen[source.stem] = dataset
 
 
 # --- running ------------------------------------------------------------------------------------------------
@@ -365,9 +402,9 @@ def run_template(
     steps : sequence of str, optional
         Only these; what others would have written is read from an earlier run.
     dry_run : bool
-        Only plan.
+        Only plan, and check what can be checked without computing.
     progress : callable, optional
-        ``progress(done, total, unit)`` after each step.
+        ``progress(done, total, unit)`` after each step that was run.
 
     Returns
     -------
@@ -377,38 +414,47 @@ def run_template(
     Raises
     ------
     TemplateError
-        If the template or a step name has problems.
+        If the template or a step name has problems, or no step is switched on.
     CatalogError
         If the catalog is empty.
     """
     wanted = select_steps(steps)
     template = load_template(path)
+    on = {name for name in STEP_NAMES if getattr(template, name)}
+    if on <= {"plot"} or not on & set(wanted):
+        raise TemplateError(
+            f"{template.path} has nothing to do: it switches none of the steps {', '.join(wanted)} on; set one to yes, "
+            "such as mimtpy.velocity_displacement = yes"
+        )
     catalog = root if isinstance(root, Catalog) else open_catalog(root)
     plan = plan_steps(template, catalog, out=out)
-    lost = {step.key: step.error for step in plan if step.run is None}
+    lost = {step.key: f"{step.key} ({step.error})" for step in plan if step.run is None}
     planned = [step for step in plan if step.name in wanted]
     results: list[StepResult] = []
     for step in planned:
-        results.append(_result(step, lost, dry_run=dry_run))
-        if results[-1].error:
-            lost[step.key] = results[-1].error
-        if progress is not None:
+        causes = list(dict.fromkeys(lost[key] for key in step.needs if key in lost))
+        results.append(_result(step, causes, dry_run=dry_run))
+        if causes:
+            lost[step.key] = "; ".join(causes)
+        elif results[-1].error:
+            lost[step.key] = f"{step.key} ({results[-1].error})"
+        if progress is not None and not dry_run:
             progress(len(results), len(planned), "steps")
     return results
 
 
-def _result(step: Step, lost: Mapping[str, str], *, dry_run: bool) -> StepResult:
-    """Run a step, unless it cannot be done or one that it needs is lost."""
+def _result(step: Step, causes: Sequence[str], *, dry_run: bool) -> StepResult:
+    """Run a step, unless it cannot be done or what it needs is lost: the steps that failed first, and why."""
+    if causes:
+        return StepResult(step.name, step.project, "skipped", (), f"it needs {'; '.join(causes)}")
     if step.run is None:
         return StepResult(step.name, step.project, "failed", (), step.error)
-    if missing := [f"{key} ({lost[key]})" for key in step.needs if key in lost]:
-        return StepResult(step.name, step.project, "skipped", (), f"it needs {'; '.join(missing)}")
     if dry_run:
-        return StepResult(step.name, step.project, "planned", step.outputs)
+        return StepResult(step.name, step.project, "planned", step.outputs, note=step.note)
     _log.info("%s", step.key)
     try:
         step.run()
     except Exception as error:  # noqa: BLE001 - one project must not stop the others
         _log.info("%s failed", step.key, exc_info=True)
         return StepResult(step.name, step.project, "failed", (), _reason(error))
-    return StepResult(step.name, step.project, "done", step.outputs)
+    return StepResult(step.name, step.project, "done", step.outputs, note=step.note)

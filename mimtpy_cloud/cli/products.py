@@ -8,12 +8,14 @@ from typing import Any
 import xarray as xr
 
 from mimtpy_cloud.cli.steps import Plot
-from mimtpy_cloud.errors import MimtpyError, SchemaError, StorageError
+from mimtpy_cloud.errors import DateError, MimtpyError, SchemaError, StorageError
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = [
+    "beside",
     "compact_dates",
+    "dates_used",
     "draw",
     "exists",
     "join",
@@ -25,8 +27,6 @@ __all__ = [
 
 #: ``progress(done, total, unit)``
 Progress = Callable[[int, int, str], None]
-#: How far an acquisition may be from a date that is asked for.
-MAX_GAP_DAYS = 24
 #: Unit of a product -> unit that its map shows, and the factor between them.
 _SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
 #: Tags of a GeoTIFF that are attributes of the dataset; the others are in the tag PROVENANCE.
@@ -105,7 +105,8 @@ def observe(
     type_ : str
         ``"velocity"`` or ``"displacement"``.
     start, end : str, optional
-        Dates, nearest acquisition; first and last by default.
+        First and last day; by default those of the series. A velocity uses the acquisitions in this closed range, a
+        displacement the two nearest to its ends.
     exclude : sequence of str
         Dates to leave out of the velocity, or one file that lists them.
     mask : bool
@@ -121,11 +122,12 @@ def observe(
     SchemaError
         If the track has no time series and something else than its whole velocity is asked for.
     DateError
-        If no acquisition is near a date.
+        If the start is after the end, too few acquisitions lie between them, or none is near a date of a displacement.
     """
     from mimtpy_cloud.ops.rate import displacement_between, estimate_velocity
     from mimtpy_cloud.ops.select import mask_invalid
 
+    _require_order(start, end)
     if "displacement" not in ds and "velocity" in ds:
         if type_ != "velocity" or start or end or exclude:
             raise SchemaError(
@@ -134,8 +136,7 @@ def observe(
             )
         product = ds
     elif type_ == "velocity":
-        first, last = (_nearest(ds, day) for day in (start, end))
-        product = estimate_velocity(ds, first, last, _exclude_dates(exclude))
+        product = estimate_velocity(ds, start, end, _exclude_dates(exclude))
     else:
         require_dims("displacement", ds["displacement"].dims, "time", "y", "x")
         dates = ds.indexes["time"]
@@ -143,14 +144,11 @@ def observe(
     return mask_invalid(product) if mask and "valid" in product else product
 
 
-def _nearest(ds: xr.Dataset, day: str | None) -> Any:
-    """Acquisition nearest to a day, if there is one."""
-    from mimtpy_cloud.plan.dates import nearest_date
+def _require_order(start: str | None, end: str | None) -> None:
+    from mimtpy_cloud.plan.dates import parse_date
 
-    if day is None or "time" not in ds.indexes:
-        return day
-    dates = ds.indexes["time"].to_numpy()
-    return dates[nearest_date(dates, day, MAX_GAP_DAYS)]
+    if start and end and parse_date(start) > parse_date(end):
+        raise DateError(f"the start {parse_date(start)} is after the end {parse_date(end)}; exchange them")
 
 
 def _exclude_dates(exclude: Sequence[str]) -> Any:
@@ -182,6 +180,31 @@ def compact_dates(ds: xr.Dataset) -> str:
     return "_".join(dates)
 
 
+def dates_used(ds: xr.Dataset) -> str:
+    """
+    Say which acquisitions a product was made from.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        With ``start_date``, ``end_date`` and, of a velocity, ``n_dates``.
+
+    Returns
+    -------
+    str
+        Empty if the product does not know.
+
+    Examples
+    --------
+    >>> dates_used(xr.Dataset(attrs={"start_date": "2020-01-05", "end_date": "2020-10-07", "n_dates": 7}))
+    '2020-01-05 to 2020-10-07, 7 dates'
+    """
+    first, last = ds.attrs.get("start_date"), ds.attrs.get("end_date")
+    if not (first and last):
+        return ""
+    return f"{first} to {last}" + (f", {ds.attrs['n_dates']} dates" if "n_dates" in ds.attrs else "")
+
+
 def open_product(url: str) -> xr.Dataset:
     """
     Open a product that was written before.
@@ -202,18 +225,29 @@ def open_product(url: str) -> xr.Dataset:
         If there is no such product, or it cannot be read.
     """
     if not exists(url):
-        raise StorageError(f"no product {url}; {_beside(url)}")
+        raise StorageError(f"no product {url}; {beside(url)}")
     try:
         is_tiff = url.lower().endswith((".tif", ".tiff"))
         return _open_geotiff(url) if is_tiff else _open_store(url)
-    except MimtpyError:
+    except StorageError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except (MimtpyError, OSError, ValueError, KeyError) as error:
         raise StorageError(f"{url} is no product that can be read: {error}") from error
 
 
-def _beside(url: str) -> str:
-    """Tell which products lie beside a path, for a message."""
+def beside(url: str) -> str:
+    """
+    Tell which products lie beside a path, for a message.
+
+    Parameters
+    ----------
+    url : str
+        Path or URL.
+
+    Returns
+    -------
+    str
+    """
     from fsspec.core import url_to_fs
 
     fs, path = url_to_fs(url)
@@ -222,7 +256,7 @@ def _beside(url: str) -> str:
         return f"nor is there a folder {folder}"
     names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(folder, detail=False))
     found = [name for name in names if name.endswith((".zarr", ".tif", ".tiff"))]
-    return f"{folder} has {', '.join(found[:10]) or 'no .zarr or .tif'}"
+    return f"{folder or '.'} has {', '.join(found[:10]) or 'no .zarr or .tif'}"
 
 
 def _open_store(url: str) -> xr.Dataset:
@@ -265,7 +299,7 @@ def write_store(ds: xr.Dataset, url: str, *, provenance: Mapping[str, Any], prog
     progress : callable, optional
         ``progress(done, total, unit)``.
     """
-    from mimtpy_cloud.export.zarr import write_zarr
+    from mimtpy_cloud.exports.zarr import write_zarr
 
     write_zarr(ds.assign_attrs(provenance=dict(provenance)), url, progress=progress)
 
@@ -281,8 +315,8 @@ def write_geotiffs(store: str, maps: Mapping[str, str]) -> None:
     maps : mapping of str to str
         Path or URL of each file -> name of its variable.
     """
-    from mimtpy_cloud.export.geotiff import write_cog
-    from mimtpy_cloud.export.provenance import labelled
+    from mimtpy_cloud.exports.geotiff import write_cog
+    from mimtpy_cloud.exports.provenance import labelled
 
     ds = open_product(store)
     for url, name in maps.items():

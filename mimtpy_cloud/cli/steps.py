@@ -23,7 +23,7 @@ class Extract:
     bbox : tuple of float, optional
         West, south, east, north.
     start, end : str, optional
-        ISO dates; the nearest acquisition is used.
+        ISO dates. A velocity uses the acquisitions in this closed range, a displacement the nearest to each.
     mask : bool
         Whether unusable pixels become NaN.
     exclude : tuple of str

@@ -17,7 +17,7 @@ def show_entries(entries: Iterable[Entry]) -> None:
     entries : iterable of Entry
         From a catalog.
     """
-    columns = ("track", "product", "project", "resolution", "dates", "bands", "W S E N", "committed")
+    columns = ("track", "product", "project", "resolution", "dates", "bands", "W S E N", "committed, UTC")
     show_table(columns, [_row(entry) for entry in entries])
 
 

@@ -19,7 +19,7 @@ from mimtpy_cloud.errors import TemplateError
 
 __all__ = ["Item", "load_template", "parse_legacy", "parse_template"]
 
-#: Keys of other programs that share a template file; they are skipped.
+#: Keys of other programs that YAML may hold, where ours need no prefix. In text, all without ours are passed over.
 FOREIGN = ("mintpy.", "miaplpy.", "minsar.", "topsstack.", "stripmapstack.", "ssaraopt", "isce.", "subset.")
 #: Older names of a step or a key.
 ALIASES = {"velcumu": "velocity_displacement", "concatenate": "concatenation", "shmdir": "shpdir", "enabled": ""}
@@ -53,10 +53,10 @@ def _unknown(written: str) -> str:
     return f"{written} is not a key; {hint}"
 
 
-def _is_foreign(written: str) -> bool:
+def _is_foreign(written: str, *, yaml: bool) -> bool:
     """Whether a key belongs to another program, and is not one of ours behind a mistyped prefix."""
     lower = written.lower()
-    if not lower.startswith(FOREIGN):
+    if f"{lower}.".startswith(FOREIGN if yaml else PREFIX) != yaml:
         return False
     mistyped = lower.startswith("mintpy.") and lower != "mintpy.plot" and _find_key(PREFIX + lower[7:])
     return not mistyped
@@ -178,7 +178,9 @@ def parse_template(text: str, *, path: str = "template", yaml: bool = False) -> 
     (('A064', 'D128'), ('velocity',), None)
     """
     items, problems = _parse_yaml(text) if yaml else parse_legacy(text)
-    values, lines = _typed(items, problems)
+    values, lines = _typed(
+        [item for item in items if _find_key(item.key) or not _is_foreign(item.key, yaml=yaml)], problems
+    )
     template = _build(path, values, lines, problems)
     if problems or template is None:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -197,8 +199,7 @@ def _typed(items: Iterable[Item], problems: list[str]) -> tuple[dict[Key, Any], 
     for item in items:
         key = _find_key(item.key)
         if key is None:
-            if not _is_foreign(item.key):
-                problems.append(f"line {item.line}: {_unknown(item.key)}")
+            problems.append(f"line {item.line}: {_unknown(item.key)}")
             continue
         lines[key] = item.line
         values.pop(key, None)  # the last of several wins
@@ -280,6 +281,10 @@ def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[s
     names, outnames = getattr(step, "names", ()), getattr(step, "outnames", ("", ""))
     if len(step.datasets) < least:
         yield f"{at('dataset')} expects at least {least}, got {len(step.datasets)}"
+    pairs = list(zip(step.datasets, names, strict=False)) if names else list(step.datasets)
+    if twice := [pair for i, pair in enumerate(pairs) if pair in pairs[:i]]:
+        shown = ", ".join(" ".join(pair) if names else str(pair) for pair in twice)
+        yield f"{at('dataset')} names {shown} twice; name each once"
     if names and len(names) != len(step.datasets):
         yield f"{at('dataname')} expects one name for each of {len(step.datasets)} datasets, got {len(names)}"
     if len({name.partition("_")[0] for name in names}) > 1:

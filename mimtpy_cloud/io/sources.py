@@ -5,13 +5,27 @@ import os
 import fsspec
 import xarray as xr
 
-from mimtpy_cloud.errors import SourceFormatError
+from mimtpy_cloud.errors import GridMismatchError, SourceFormatError
 from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.licsbas import find_layers, open_licsbas
 from mimtpy_cloud.io.mintpy import open_mintpy
 
-__all__ = ["open_source", "resolve_source"]
+__all__ = ["GEOMETRY_FILES", "find_companions", "open_source", "resolve_source"]
+
+#: Files beside a MintPy time series or velocity that may hold its geometry, and its mask.
+GEOMETRY_FILES = (
+    "geo_geometryRadar.h5",
+    "geometryGeo.h5",
+    "geometryRadar.h5",
+    "inputs/geometryGeo.h5",
+    "inputs/geometryRadar.h5",
+)
+_MASK_FILES = ("geo_maskTempCoh.h5", "maskTempCoh.h5")
+#: Subfolders that are looked into for a hint.
+_MOST_PROJECTS = 100
+#: Kinds of MintPy file that have a geometry and a mask.
+_WITH_COMPANIONS = ("timeseries", "velocity")
 
 _EXPECTED = (
     "an HDF-EOS5 product (S1_*.he5), a MintPy HDF5 file (timeseries*.h5, velocity.h5, ...), a MintPy project folder"
@@ -27,7 +41,8 @@ def open_source(url: str | os.PathLike[str]) -> xr.Dataset:
     ----------
     url : str or path
         HDF-EOS5 product, MintPy HDF5 file, MintPy project folder (``X`` or ``X/mintpy``) that holds
-        one ``.he5``, or LiCSBAS frame folder; local or any fsspec URL.
+        one ``.he5``, or LiCSBAS frame folder; local or any fsspec URL. A MintPy time series or velocity
+        takes its geometry and mask from the files beside it, as `find_companions` says.
 
     Returns
     -------
@@ -44,7 +59,53 @@ def open_source(url: str | os.PathLike[str]) -> xr.Dataset:
     mimtpy_cloud.io.hdfeos5.open_hdfeos5, mimtpy_cloud.io.mintpy.open_mintpy, mimtpy_cloud.io.licsbas.open_licsbas
     """
     found, kind = resolve_source(url)
-    return {"hdfeos5": open_hdfeos5, "mintpy": open_mintpy, "licsbas": open_licsbas}[kind](found)
+    if kind == "mintpy":
+        folder = _folder(found)
+        return open_mintpy(found, **{role: f"{folder}{name}" for role, name in find_companions(found).items()})
+    return {"hdfeos5": open_hdfeos5, "licsbas": open_licsbas}[kind](found)
+
+
+def find_companions(url: str) -> dict[str, str]:
+    """
+    Find the geometry and the mask of a MintPy time series or velocity among the usual files beside it.
+
+    Parameters
+    ----------
+    url : str
+        MintPy HDF5 file.
+
+    Returns
+    -------
+    dict
+        ``"geometry"`` and ``"mask"`` to a path relative to the folder of the file, each only if exactly one of the
+        candidates is there and on the same grid. Empty for other kinds of file.
+    """
+    with open_hdf5(SourceFile.locate(url).url) as file:
+        kind = file.attrs.get("FILE_TYPE", "")
+    if (kind.decode() if isinstance(kind, bytes) else str(kind)) not in _WITH_COMPANIONS:
+        return {}
+    fs, path = fsspec.core.url_to_fs(url)
+    folder = _folder(path)
+    found: dict[str, str] = {}
+    for role, names in (("geometry", GEOMETRY_FILES), ("mask", _MASK_FILES)):
+        there = [name for name in names if fs.exists(f"{folder}{name}")]
+        fitting = [name for name in there if _fits(url, found | {role: name})]
+        if len(fitting) == 1:
+            found[role] = fitting[0]
+    return found
+
+
+def _fits(url: str, companions: dict[str, str]) -> bool:
+    try:
+        open_mintpy(url, **{role: f"{_folder(url)}{name}" for role, name in companions.items()})
+    except (GridMismatchError, SourceFormatError):
+        return False
+    return True
+
+
+def _folder(url: str) -> str:
+    """Everything up to the last slash, with it."""
+    return url[: url.rfind("/") + 1]
 
 
 def resolve_source(url: str | os.PathLike[str]) -> tuple[str, str]:
@@ -101,11 +162,25 @@ def _resolve_folder(folder: str) -> tuple[str, str]:
     if products:
         listed = ", ".join(product.rpartition("/")[2] for product in products)
         raise SourceFormatError(f"{folder} holds {len(products)} products, expected one: {listed}; name one of them")
+    if projects := _projects(folder, names):
+        listed = " ".join(f"{folder}/{name}" for name in projects[:8])
+        raise SourceFormatError(f"{folder} holds {len(projects)} projects, expected one; name them: {listed}")
     has = ", ".join(names[:8]) or "nothing"
     raise SourceFormatError(
         f"{folder} is a folder without a source: looked for *.he5, mintpy/*.he5 and vel*.tif, it holds {has};"
         f" expected {_EXPECTED}"
     )
+
+
+def _projects(folder: str, names: list[str]) -> list[str]:
+    """Subfolders that hold a product or a frame."""
+    found = []
+    for name in names[:_MOST_PROJECTS]:
+        inside = _names(f"{folder}/{name}")
+        inside += _names(f"{folder}/{name}/mintpy") if "mintpy" in inside else []
+        if any(file.endswith(".he5") for file in inside) or "velocity" in find_layers(inside):
+            found.append(name)
+    return found
 
 
 def _names(folder: str) -> list[str]:

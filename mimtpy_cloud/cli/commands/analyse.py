@@ -8,8 +8,12 @@ from mimtpy_cloud.cli import options
 
 __all__ = ["decompose", "displacement", "mosaic", "velocity"]
 
-_OUT = "Folder for <project>/<type>/<name>.zarr, .tif and .png, or one file ending in .zarr, .tif or .png."
-_OUT_JOINT = "Folder for <type>/<name>.zarr, .tif and .png, or one file ending in .zarr, .tif or .png."
+_FILE = (
+    ".zarr, .tif and .png, or one file ending in .zarr, .tif or .png. "
+    "The name says what differs from a plain run: _subset (--bbox), _excl (--exclude), _nomask (--no-mask)."
+)
+_OUT = f"Folder for <project>/<type>/<type>_<dates>{_FILE}"
+_OUT_JOINT = f"Folder for <type>/<tracks>_<what>{_FILE}"
 
 
 @click.command()
@@ -57,12 +61,29 @@ def displacement(track: str, root: str, out: str, **choice: Any) -> None:
 
 
 def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None:
+    from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_observation
     from mimtpy_cloud.cli.products import compact_dates, join
 
+    check_out(out)
     label, ds, provenance = open_observation(options.open_root(root, choice.pop("as_of")), track, type_, **choice)
-    name = f"{type_}_{compact_dates(ds)}".rstrip("_")
+    _tell_dates([label], [ds])
+    name = f"{type_}_{compact_dates(ds)}".rstrip("_") + _suffix(choice)
     _save(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
+
+
+def _suffix(choice: dict[str, Any]) -> str:
+    """What of a name tells apart products of the same dates."""
+    marks = {"_subset": choice["bbox"], "_excl": choice.get("exclude"), "_nomask": not choice["mask"]}
+    return "".join(mark for mark, given in marks.items() if given)
+
+
+def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
+    from mimtpy_cloud.cli.products import dates_used
+
+    for label, ds in zip(labels, datasets, strict=True):
+        if text := dates_used(ds):
+            click.echo(f"{label}: {text}", err=True)
 
 
 def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[str, Any]) -> None:
@@ -104,15 +125,18 @@ def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: A
       mimtpy mosaic A064 A137 --root data --out products
       mimtpy mosaic products/A064/velocity/*.zarr products/A137/velocity/*.zarr --out mosaic.zarr
     """
+    from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.mosaic import mosaic as join_tracks
     from mimtpy_cloud.view.map import main_variable
 
+    check_out(out)
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
-    ds = join_tracks(datasets)
+    _tell_dates(labels, datasets)
+    ds = join_tracks(datasets, anchor=0)
     variable = main_variable(ds)
-    name = "_".join((*labels, "mosaic"))
+    name = "_".join((*labels, "mosaic")) + _suffix(choice)
     _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **provenance})
 
 
@@ -121,8 +145,15 @@ def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: A
 @options.root
 @_TYPE
 @options.dates
-@click.option("--azimuth", type=float, metavar="DEG", help="Horizontal direction clockwise from north; default east.")
-@click.option("--reference", nargs=2, type=float, metavar="LON LAT", help="Point that becomes zero in every track.")
+@click.option(
+    "--azimuth",
+    type=click.FloatRange(-360, 360),
+    metavar="DEG",
+    help="Horizontal direction clockwise from north, -360 to 360; default east.",
+)
+@click.option(
+    "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
+)
 @options.bbox
 @options.resolution
 @options.mask
@@ -145,15 +176,21 @@ def decompose(
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
+    from mimtpy_cloud.cli.actions import check_out, warn_of_datums
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
 
-    _, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
+    check_out(out)
+    labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
+    _tell_dates(labels, datasets)
     if reference is not None:
         datasets = [set_reference(ds, point=reference) for ds in datasets]
+    warn_of_datums(datasets)
     ds = invert_enu(datasets, "eu" if azimuth is None else azimuth)
-    horizontal = "east" if azimuth is None else "horizontal"
-    maps = {name: name for name in (horizontal, "up")}
-    _save(ds, out, join(type_, "_".join(maps)), maps, {"step": "decompose", **provenance})
+    names = {"east": "east"} if azimuth is None else {f"horizontal{azimuth:g}": "horizontal"}
+    names["up"] = "up"
+    who, suffix = ds.attrs["track"], _suffix(choice)
+    maps = {f"{who}_{name}{suffix}": variable for name, variable in names.items()}
+    _save(ds, out, join(type_, f"{who}_{'_'.join(names)}{suffix}"), maps, {"step": "decompose", **provenance})

@@ -1,5 +1,6 @@
 """``mimtpy run`` and ``mimtpy demo``."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -9,13 +10,18 @@ from mimtpy_cloud.cli import options
 __all__ = ["demo", "run"]
 
 
+#: Columns of the list of keys where there is no terminal.
+_KEYS_WIDTH = 120
+
+
 def _show_keys(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
     if not value or ctx.resilient_parsing:
         return
     from mimtpy_cloud.cli.console import show_table
     from mimtpy_cloud.cli.keys import KEYS
 
-    show_table(("key", "value", "meaning"), [(key.full, key.kind.expects, key.help) for key in KEYS])
+    rows = [(key.full, key.kind.expects, key.help) for key in KEYS]
+    show_table(("key", "value", "meaning"), rows, width=_KEYS_WIDTH)
     ctx.exit()
 
 
@@ -35,7 +41,8 @@ def run(ctx: click.Context, template: str, steps: str | None, *, dry_run: bool, 
     """
     Run a mimtpyApp template, or the same as YAML.
 
-    A project that fails does not stop the others; the exit code is then 1.
+    A project that fails does not stop the others; the exit code is then 1. It is 2 if nothing could be run at all: the
+    template, an option or the catalog is wrong.
 
     Example:
 
@@ -47,9 +54,9 @@ def run(ctx: click.Context, template: str, steps: str | None, *, dry_run: bool, 
     from mimtpy_cloud.cli.pipeline import run_template
 
     names = [name.strip() for name in steps.split(",") if name.strip()] if steps else None
-    with progress_bar("run") as progress:
+    with nullcontext() if dry_run else progress_bar("run") as progress:
         results = run_template(template, root=root, out=out, steps=names, dry_run=dry_run, progress=progress)
-    rows = [(r.name, r.project, r.status, "\n".join(r.outputs) or r.error) for r in results]
+    rows = [(r.name, r.project, r.status, "\n".join(filter(None, (*r.outputs, r.note))) or r.error) for r in results]
     show_table(("step", "project", "status", "outputs or reason"), rows)
     ctx.exit(1 if any(result.error for result in results) else 0)
 
