@@ -88,6 +88,9 @@ def velocity_mintpy(source: str, target: str) -> Worker:
 
 def velocity_ours(root: str, track: str, target: str, time_convention: str = "elapsed") -> Worker:
     """Open a track, estimate its velocity and write what was fitted, as MintPy does, through the library."""
+    import pyproj  # noqa: F401 - what write_zarr would import
+    import zarr  # noqa: F401
+
     from mimtpy_cloud.catalog.tracks import open_track
     from mimtpy_cloud.exports.zarr import write_zarr
     from mimtpy_cloud.ops.rate import estimate_velocity
