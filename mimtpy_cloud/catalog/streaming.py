@@ -7,11 +7,13 @@ and its pixels are copied straight into the tiles. Everything else gathers from 
 source. Both make the same strips in the same order, so the stores are equal to the last bit.
 """
 
+import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -35,6 +37,8 @@ Resampling = Literal["nearest", "bilinear", "average"]
 MEMORY_OF_TILES = 256 << 20
 #: Bytes of source pixels that one gather holds.
 _MEMORY_OF_WINDOW = 48 << 20
+#: HDF5 chunks that a job decodes; a job each would cost as much as decoding a small one.
+_CHUNKS_PER_JOB = 16
 #: Most rows of tiles that the ring of the short way may hold.
 _LARGEST_RING = 3
 
@@ -221,7 +225,9 @@ class _DirectStrips:
     first_row: int
     cols: np.ndarray
     first_col: int
+    spans: dict[int, tuple[int, int]]  # those of `cols` that the chunk at a source column feeds
     ring: int
+    memory: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
     @classmethod
     def plan(
@@ -230,20 +236,24 @@ class _DirectStrips:
         """Find which chunks feed which tiles; None if one row of chunks feeds too many rows of tiles."""
         rows, first_row = _nearest(placement.row_positions(window), reader.shape[1])
         cols, first_col = _nearest(placement.column_positions(window), reader.shape[2])
-        height, side = reader.chunks[1], spec.chunk[-1]
+        _, height, width = reader.chunks
+        side = spec.chunk[-1]
+        edges = np.searchsorted(cols, np.arange(0, reader.shape[2] + width, width)).tolist()
+        spans = {i * width: span for i, span in enumerate(itertools.pairwise(edges))}
         starts = np.searchsorted(rows, np.arange(0, reader.shape[1], height)) + first_row
         stops = np.append(starts[1:], first_row + rows.size)
         ring = int(np.max((stops - 1) // side - starts // side)) + 1 if rows.size else 1
         ring = max(2, ring)
         return (
-            cls(reader, spec, window, pool, rows, first_row, cols, first_col, ring) if ring <= _LARGEST_RING else None
+            cls(reader, spec, window, pool, rows, first_row, cols, first_col, spans, ring)
+            if ring <= _LARGEST_RING
+            else None
         )
 
     def make(self, first: int, last: int, dates: slice) -> Iterator[tuple[int, np.ndarray | None]]:
         """Strips ``first`` to ``last`` of some dates."""
         side, height = self.spec.chunk[-1], self.reader.chunks[1]
-        shape = (self.ring, self.window.nx // side, dates.stop - dates.start, side, side)
-        tiles = np.full(shape, np.nan, np.float32)
+        tiles = self._tiles(dates.stop - dates.start)
         touched, strip = set[int](), first
         local = threading.local()
         for y in range(0, self.reader.shape[1], height):
@@ -259,12 +269,27 @@ class _DirectStrips:
                 for key in self.reader.offsets(y)
                 if key[0] < dates.stop and key[0] + self.reader.chunks[0] > dates.start
             ]
-            _all(self.pool, lambda key, a=a, b=b: self._copy(key, (a, b), dates, tiles, local), keys)  # type: ignore[misc]
+
+            def copy(batch: tuple[tuple[int, int, int], ...], rows: tuple[int, int] = (int(a), int(b))) -> None:
+                for key in batch:
+                    self._copy(key, rows, dates, tiles, local)
+
+            _all(self.pool, copy, list(itertools.batched(keys, _CHUNKS_PER_JOB)))
             while (strip + 1) * side <= b:
                 yield from self._hand_over(strip, tiles, touched)
                 strip += 1
         for rest in range(strip, last):
             yield from self._hand_over(rest, tiles, touched)
+
+    def _tiles(self, dates: int) -> np.ndarray:
+        """The ring, without data; its memory is kept, since the first touch of new memory costs more than the copies."""
+        side = self.spec.chunk[-1]
+        shape = (self.ring, self.window.nx // side, dates, side, side)
+        if self.memory.size < math.prod(shape):
+            self.memory = np.empty(math.prod(shape), np.float32)
+        tiles = self.memory[: math.prod(shape)].reshape(shape)
+        tiles.fill(np.nan)
+        return tiles
 
     def _hand_over(self, strip: int, tiles: np.ndarray, touched: set[int]) -> Iterator[tuple[int, np.ndarray | None]]:
         if strip not in touched:
@@ -289,9 +314,9 @@ class _DirectStrips:
         if not hasattr(local, "buffers"):
             local.buffers = self.reader.buffers()
         t, y, x = key
-        depth, _, width = self.reader.chunks
+        depth = self.reader.chunks[0]
         start, stop = max(t, dates.start), min(t + depth, dates.stop, self.reader.shape[0])
-        c, d = np.searchsorted(self.cols, [x, x + width])
+        c, d = self.spans[x]
         a, b = rows
         resample.scatter_chunk(
             self.reader.read(key, local.buffers),
