@@ -101,6 +101,11 @@ def _rows(runs: dict[str, list[Sample]], slow: dict[str, list[Sample]], frozen: 
         ratio("tuned xarray / ours, wall of the process", of(tuned, "process_wall"), of(ours, "process_wall")),
         ratio("max(disk read, disk write) / ours, cold", slower, of(cold, "wall"), least=0.7, limit=True),
         value("peak memory of ours, GiB", of(ours + cold, "memory"), most=PEAK),
+        ratio(
+            "max(disk read, disk write, CPU limit) / ours, cold",
+            [max(pair) for pair in zip(slower, cpu_limit, strict=True)],
+            of(cold, "wall"),
+        ),
         ratio("CPU limit (h5py decode + encode on 2 cores) / ours, wall", cpu_limit, of(ours, "wall")),
         ratio("h5py decode only / ours, wall", of(runs["decode"], "wall"), of(ours, "wall")),
         value("ours, GB/s decoded", [decoded / s.wall / 1e9 for s in ours], best=max),

@@ -195,13 +195,14 @@ def test_failing_graph_leaves_an_object_store_product_alone() -> None:
     fs.rm("/test_export_zarr", recursive=True)
 
 
-def test_progress_counts_up_to_the_total_in_the_calling_thread(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [2, -1])
+def test_progress_counts_up_to_the_total_in_the_calling_thread(tmp_path: Path, rows: int) -> None:
     import threading
 
     calls: list[tuple[int, int, str, int]] = []
     with dask.config.set(scheduler="threads", num_workers=2):
         write_zarr(
-            product().chunk(y=2),
+            product().chunk(y=rows),
             tmp_path / "v.zarr",
             progress=lambda done, total, unit: calls.append((done, total, unit, threading.get_ident())),
         )

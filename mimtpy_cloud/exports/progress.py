@@ -47,10 +47,15 @@ class TaskProgress(Callback):
     def _posttask(self, key: Any, *_: Any) -> None:
         if self._chunks is None:
             self._report(self._total, "tasks")
-        elif str(key[0] if isinstance(key, tuple) else key).startswith(WRITING):  # once a chunk, however fused
+        elif _writes(str(key[0] if isinstance(key, tuple) else key)):
             self._report(self._chunks, "chunks")
 
     def _report(self, total: int, unit: str) -> None:
         self._done += 1
         if self._progress is not None:
             self._progress(self._done, total, unit)
+
+
+def _writes(name: str) -> bool:
+    """Whether a task wrote a chunk, once for each; that of an array of one chunk is fused with what gathers them."""
+    return name.startswith(WRITING) or f"-{WRITING}finalize" in name
