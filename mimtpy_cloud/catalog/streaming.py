@@ -282,7 +282,7 @@ class _DirectStrips:
             yield from self._hand_over(rest, tiles, touched)
 
     def _tiles(self, dates: int) -> np.ndarray:
-        """The ring, without data; its memory is kept, since the first touch of new memory costs more than the copies."""
+        """The ring, without data; its memory is kept, since the first touch of new memory is dear."""
         side = self.spec.chunk[-1]
         shape = (self.ring, self.window.nx // side, dates, side, side)
         if self.memory.size < math.prod(shape):

@@ -2,11 +2,14 @@
 
 import itertools
 import os
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
+import dask
 import dask.array as da
+import dask.threaded
 import numpy as np
 import xarray as xr
 from dask.base import compute, is_dask_collection
@@ -78,7 +81,14 @@ def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progres
         ]
         with TaskProgress(progress, chunks=sum(array.size for array in writing)):
             for group in _groups(writing):
-                compute(*group)  # type: ignore[no-untyped-call]
+                compute(*group, scheduler=_scheduler())  # type: ignore[no-untyped-call]
+
+
+def _scheduler() -> Any:
+    """dask's threads, if nothing else was asked for: only to look for a client dask would import distributed."""
+    if "distributed" in sys.modules or dask.config.get("scheduler", None) is not None:
+        return None
+    return dask.threaded.get
 
 
 def _groups(arrays: Iterable[da.Array]) -> list[list[da.Array]]:
