@@ -4,9 +4,9 @@ from .catalog.ingest import ingest as ingest
 from .catalog.tracks import open_track as open_track
 from .exports.dispatch import export as export
 from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5
+from .ops.adjustment import apply_adjustment as apply_adjustment
+from .ops.adjustment import estimate_adjustment as estimate_adjustment
 from .ops.enu import invert_enu as invert_enu
-from .ops.mosaic import apply_adjustment as apply_adjustment
-from .ops.mosaic import estimate_adjustment as estimate_adjustment
 from .ops.mosaic import mosaic as mosaic
 from .ops.rate import displacement_between as displacement_between
 from .ops.rate import estimate_velocity as estimate_velocity

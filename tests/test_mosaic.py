@@ -13,8 +13,9 @@ from strategies import chunkings
 from synthetic import lattice_dataset, look_vector
 
 from mimtpy_cloud.errors import DisconnectedTracksError, GridMismatchError, SchemaError
+from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
 from mimtpy_cloud.ops.enu import invert_enu
-from mimtpy_cloud.ops.mosaic import apply_adjustment, estimate_adjustment, mosaic
+from mimtpy_cloud.ops.mosaic import mosaic
 from mimtpy_cloud.plan.grid import Window
 
 TRUTH = np.add.outer(np.sin(np.arange(12)), np.cos(np.arange(20)))

@@ -1,4 +1,4 @@
-"""Overlap graph: pairs, components, and the least-squares offsets."""
+"""Overlap graph: pairs, components, loops, and the least-squares adjustment of offsets and ramps."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,21 @@ from hypothesis import strategies as st
 
 from mimtpy_cloud.errors import DisconnectedTracksError
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.plan.network import connected_components, overlapping_pairs, require_connected, solve_offsets
+from mimtpy_cloud.plan.network import (
+    Ties,
+    connected_components,
+    fundamental_loops,
+    overlapping_pairs,
+    require_connected,
+    solve_network,
+)
+
+
+def solve_offsets(pairs, differences, weights, n, anchor=None, **options):
+    """Offsets alone, of scalar observations."""
+    information = np.asarray(weights, float).reshape(-1, 1, 1)
+    m = np.asarray(differences, float).reshape(-1, 1)
+    return solve_network(pairs, m, information, n, anchor=anchor, **options).coefficients[:, 0]
 
 
 def test_network_offsets_equal_the_oracle(oracles):
@@ -19,6 +33,9 @@ def test_network_offsets_equal_the_oracle(oracles):
     np.testing.assert_allclose(
         solve_offsets(pairs, differences, np.ones(3), 3, anchor=0), case["x_unweighted"], rtol=1e-9, atol=1e-12
     )
+    ((first, *_),) = [fundamental_loops(pairs, 3)]
+    around = sum(sign * differences[p] for p, sign in first)
+    assert abs(around) == pytest.approx(abs(case["misclosure"]))
 
 
 def test_without_an_anchor_offsets_have_zero_mean_and_the_same_differences():
@@ -29,26 +46,103 @@ def test_without_an_anchor_offsets_have_zero_mean_and_the_same_differences():
     np.testing.assert_allclose(free - free[2], fixed, atol=1e-12)
 
 
-@given(
-    offsets=st.lists(st.floats(-1, 1), min_size=2, max_size=7),
-    extra=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=6),
-    weights=st.lists(st.floats(1, 1e6), min_size=12, max_size=12),
-    data=st.data(),
-)
-def test_consistent_differences_give_the_offsets_back(offsets, extra, weights, data):
-    x, n = np.array(offsets), len(offsets)
-    chain = [(data.draw(st.integers(0, k - 1)), k) for k in range(1, n)]
-    pairs = chain + [(i, j) for i, j in extra if i != j and max(i, j) < n]
-    differences = np.array([x[j] - x[i] for i, j in pairs])  # track_i + x_i = track_j + x_j
-    found = solve_offsets(pairs, differences, np.array(weights[: len(pairs)]), n, anchor=0)
-    np.testing.assert_allclose(found, x - x[0], atol=1e-8)
+@st.composite
+def graphs(draw):
+    """A connected graph, which may have pairs twice."""
+    n = draw(st.integers(2, 7))
+    chain = [(draw(st.integers(0, k - 1)), k) for k in range(1, n)]
+    extra = draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=6))
+    return n, chain + [(i, j) for i, j in extra if i != j]
+
+
+@given(graph=graphs(), terms=st.sampled_from([1, 3, 6]), seed=st.integers(0, 2**32 - 1), anchored=st.booleans())
+def test_consistent_differences_give_the_corrections_back(graph, terms, seed, anchored):
+    n, pairs = graph
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, terms))
+    m = np.array([x[j] - x[i] for i, j in pairs])  # track_i + x_i = track_j + x_j
+    roots = rng.normal(size=(len(pairs), terms + 2, terms))
+    found = solve_network(pairs, m, np.einsum("pia,pib->pab", roots, roots), n, anchor=0 if anchored else None)
+    np.testing.assert_allclose(found.coefficients, x - (x[0] if anchored else x.mean(axis=0)), atol=1e-6)
+    np.testing.assert_allclose(found.residuals, 0, atol=1e-6)
+
+
+@given(graph=graphs(), seed=st.integers(0, 2**32 - 1))
+def test_loops_are_independent_and_close(graph, seed):
+    n, pairs = graph
+    x = np.random.default_rng(seed).normal(size=n)
+    loops = fundamental_loops(pairs, n)
+    assert len(loops) == len(pairs) - n + 1
+    rows = np.zeros((len(loops), len(pairs)))
+    for row, loop in zip(rows, loops, strict=True):
+        for p, sign in loop:
+            row[p] += sign
+        ends = [pairs[p][::sign] for p, sign in loop]
+        assert all(a[1] == b[0] for a, b in zip(ends, [*ends[1:], ends[0]], strict=True))
+    np.testing.assert_allclose(rows @ np.array([x[j] - x[i] for i, j in pairs]), 0, atol=1e-9)
+    assert np.linalg.matrix_rank(rows) == len(loops)
+
+
+def test_ties_fix_the_datum_and_join_what_no_overlap_joins():
+    ties = Ties(np.array([0, 2]), np.ones((2, 1)), np.array([5.0, -1.0]), np.array([0.01, 0.01]))
+    found = solve_network([(0, 1)], np.array([[2.0]]), np.ones((1, 1, 1)), 3, ties=ties)
+    np.testing.assert_allclose(found.coefficients[:, 0], [5, 7, -1])
+    np.testing.assert_allclose(np.diag(found.covariance), [0.01, 1.01, 0.01])
+    assert (found.dof, found.chi2) == (0, pytest.approx(0))
+
+
+def test_a_misfit_of_a_tie_is_reported():
+    ties = Ties(np.array([0, 0]), np.ones((2, 1)), np.array([5.0, 7.0]), np.ones(2))
+    found = solve_network([], np.empty((0, 1)), np.empty((0, 1, 1)), 1, ties=ties)
+    assert found.coefficients.item() == 6
+    np.testing.assert_allclose(found.tie_residuals, [-1, 1])
+    assert (found.chi2, found.dof) == (2, 1)
+
+
+@pytest.mark.parametrize("terms", [1, 3])
+def test_uncertainties_cover_the_truth_and_chi_squared_is_right(terms):
+    """500 networks of five tracks in a ring with a chord; the noise is what the information says."""
+    rng = np.random.default_rng(7)
+    pairs, n = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4), (1, 3)], 5
+    roots = rng.normal(size=(len(pairs), terms + 3, terms))
+    information = np.einsum("pia,pib->pab", roots, roots)
+    spread = np.linalg.cholesky(np.linalg.inv(information))
+    scores, chi2, normalised = [], [], []
+    for _ in range(500):
+        x = rng.normal(size=(n, terms))
+        x -= x[0]
+        noise = np.einsum("pab,pb->pa", spread, rng.normal(size=(len(pairs), terms)))
+        m = np.array([x[j] - x[i] for i, j in pairs]) + noise
+        found = solve_network(pairs, m, information, n, anchor=0)
+        sigma = np.sqrt(np.diag(found.covariance).reshape(n, terms)[1:])
+        scores.append((found.coefficients - x)[1:] / sigma)
+        chi2.append(found.chi2)
+        normalised.append(found.normalised)
+    inside = np.abs(np.array(scores))
+    assert 0.66 < (inside < 1).mean() < 0.705
+    assert 0.94 < (inside < 1.96).mean() < 0.96
+    assert found.dof == 2 * terms
+    assert np.mean(chi2) / found.dof == pytest.approx(1, abs=4 * np.sqrt(2 / found.dof / 500))
+    assert np.sqrt(np.mean(np.square(normalised), axis=0)) == pytest.approx(np.ones(len(pairs)), abs=0.12)
 
 
 def test_disconnected_tracks_are_named():
     with pytest.raises(DisconnectedTracksError, match=r"2 separate groups: A, C; B\b"):
-        solve_offsets([(0, 2)], np.array([1.0]), np.array([1.0]), 3, names=["A", "B", "C"])
+        solve_offsets([(0, 2)], [1.0], [1.0], 3, names=["A", "B", "C"])
+    ties = Ties(np.array([0]), np.ones((1, 1)), np.array([5.0]), np.ones(1))
+    with pytest.raises(DisconnectedTracksError, match=r"B hang on nothing; .* give ties in each"):
+        solve_offsets([(0, 2)], [1.0], [1.0], 3, names=["A", "B", "C"], ties=ties)
     with pytest.raises(DisconnectedTracksError, match="add a track that bridges them"):
         require_connected([], ["A", "B"])
+
+
+def test_a_ramp_that_nothing_determines_names_its_track():
+    information = np.diag([1.0, 1.0, 0.0])[np.newaxis]
+    with pytest.raises(DisconnectedTracksError, match="no overlap or tie determines B; use a lower order"):
+        solve_network([(0, 1)], np.ones((1, 3)), information, 2, anchor=0, names=["A", "B"])
+    flat = np.array([[1.0, 1, 1], [1, 1, 1], [1, 1, 1]])[np.newaxis]
+    with pytest.raises(DisconnectedTracksError, match="do not determine the ramps of B; use a lower order"):
+        solve_network([(0, 1)], np.ones((1, 3)), flat, 2, anchor=0, names=["A", "B"])
 
 
 def test_components_of_a_graph_without_edges_are_its_nodes():
@@ -56,7 +150,7 @@ def test_components_of_a_graph_without_edges_are_its_nodes():
 
 
 def test_one_track_needs_no_overlap():
-    assert solve_offsets([], np.empty(0), np.empty(0), 1).tolist() == [0.0]
+    assert solve_offsets([], [], [], 1).tolist() == [0.0]
 
 
 _WINDOWS = st.builds(Window, st.just(10), *[st.integers(0, 9)] * 2, *[st.integers(1, 6)] * 2)

@@ -238,7 +238,8 @@ def concatenate(
     DisconnectedTracksError
         If a dataset overlaps no other.
     """
-    from mimtpy_cloud.ops.mosaic import apply_adjustment, estimate_adjustment, mosaic
+    from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
+    from mimtpy_cloud.ops.mosaic import mosaic
 
     tracks = [open_product(f"{stem}.zarr") for stem in stems]
     adjustment = estimate_adjustment(tracks, anchor=0).compute()

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-__all__ = ["Patch", "blend_any", "blend_max", "blend_mean", "blend_std", "blend_unit", "count_finite"]
+__all__ = [
+    "Patch",
+    "blend_any",
+    "blend_first",
+    "blend_max",
+    "blend_mean",
+    "blend_stack",
+    "blend_std",
+    "blend_unit",
+    "blend_weighted",
+    "count_finite",
+    "edge_weight",
+]
 
 #: block, first row, first column
 Patch = tuple[np.ndarray, int, int]
@@ -91,9 +103,14 @@ def blend_mean(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] 
     return out
 
 
-def blend_std(shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray]) -> np.ndarray:
+def blend_std(
+    shape: Shape,
+    patches: Sequence[Patch],
+    used: Sequence[np.ndarray],
+    weights: Sequence[np.ndarray] | None = None,
+) -> np.ndarray:
     """
-    Propagate independent standard deviations to the mean of each pixel.
+    Propagate independent standard deviations to the weighted mean of each pixel.
 
     Parameters
     ----------
@@ -103,12 +120,14 @@ def blend_std(shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray]
         Block of standard deviations, first row, first column; NaN is unknown.
     used : sequence of np.ndarray
         For each block, booleans of its shape: where its value takes part in the mean.
+    weights : sequence of np.ndarray, optional
+        Weight of each value, 0 or more; 1 if not given.
 
     Returns
     -------
     np.ndarray
-        ``sqrt(sum s^2) / n`` of the n used blocks, in the unit of the input, float32 of `shape`; NaN where no block is
-        used, or a used one is unknown.
+        ``sqrt(sum w^2 s^2) / sum w`` of the used blocks, in the unit of the input, float32 of `shape`; NaN where no
+        block is used, or a used one is unknown.
 
     Examples
     --------
@@ -116,11 +135,150 @@ def blend_std(shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray]
     >>> blend_std((1, 2), patches, [np.array([[True, True]]), np.array([[True, False]])]).tolist()
     [[2.5, 3.0]]
     """
-    squared = [(np.square(block, dtype=np.float64), row, col) for block, row, col in patches]
+    weighed = [1.0] * len(patches) if weights is None else [np.nan_to_num(w, nan=0.0) for w in weights]
+    squared = [
+        (np.square(block * w, dtype=np.float64), row, col)
+        for (block, row, col), w in zip(patches, weighed, strict=True)
+    ]
     total, count = _sum_used(shape, squared, used)
+    if weights is not None:
+        share = [(w, row, col) for w, (_, row, col) in zip(weighed, patches, strict=True)]
+        count = _sum_used(shape, share, used)[0]  # type: ignore[arg-type]
     out = np.empty(shape, np.float32)
     _divide(np.sqrt(total).reshape(-1), count.reshape(-1), out.reshape(-1))
     return out
+
+
+def blend_weighted(
+    shape: Shape, patches: Sequence[Patch], weights: Sequence[np.ndarray], offsets: Sequence[float] | None = None
+) -> np.ndarray:
+    """
+    Average the known values of each pixel with weights.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of floats, first row, first column; NaN is no data.
+    weights : sequence of np.ndarray
+        Weight of each value, 0 or more; NaN counts as 0.
+    offsets : sequence of float, optional
+        Constant added to each block, in its unit.
+
+    Returns
+    -------
+    np.ndarray
+        ``sum w (v + offset) / sum w``, float32 of `shape`; where all weights are 0, the plain mean; NaN where no block
+        has data.
+
+    Examples
+    --------
+    >>> patches = [(np.array([[1.0, 1.0]]), 0, 0), (np.array([[5.0, np.nan]]), 0, 0)]
+    >>> blend_weighted((1, 2), patches, [np.array([[3.0, 3.0]]), np.array([[1.0, 1.0]])]).tolist()
+    [[2.0, 1.0]]
+    """
+    total, whole = np.zeros(shape), np.zeros(shape)
+    for k, ((block, row, col), weight) in enumerate(zip(patches, weights, strict=True)):
+        part = np.s_[row : row + block.shape[0], col : col + block.shape[1]]
+        w = np.where(np.isnan(block), 0.0, np.nan_to_num(weight, nan=0.0))
+        total[part] += w * (np.nan_to_num(block) + (0.0 if offsets is None else offsets[k]))
+        whole[part] += w
+    with np.errstate(invalid="ignore"):
+        out = (total / whole).astype(np.float32)
+    lacking = whole == 0
+    return np.where(lacking, blend_mean(shape, patches, offsets), out) if lacking.any() else out
+
+
+def blend_first(shape: Shape, patches: Sequence[Patch], first: int, offsets: Sequence[float]) -> np.ndarray:
+    """
+    Keep the values of one track, and fill its gaps with the mean of the others.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of floats, first row, first column; NaN is no data.
+    first : int
+        Index of the block that is kept; -1 if it is not here.
+    offsets : sequence of float
+        Constant added to each block, in its unit.
+
+    Returns
+    -------
+    np.ndarray
+        Float32 of `shape`; NaN where no block has data.
+
+    Examples
+    --------
+    >>> patches = [(np.array([[1.0, np.nan, np.nan]]), 0, 0), (np.array([[5.0, 5.0, np.nan]]), 0, 0)]
+    >>> blend_first((1, 3), patches, 0, [0.0, 1.0]).tolist()
+    [[1.0, 6.0, nan]]
+    """
+    others = [k for k in range(len(patches)) if k != first]
+    rest = blend_mean(shape, [patches[k] for k in others], [offsets[k] for k in others])
+    if first < 0:
+        return rest
+    own = blend_mean(shape, [patches[first]], [offsets[first]])
+    return np.where(np.isnan(own), rest, own)
+
+
+def blend_stack(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float]) -> np.ndarray:
+    """
+    Lay the blocks over one another without blending them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the output.
+    patches : sequence of (np.ndarray, int, int)
+        Block of floats, first row, first column; NaN is no data.
+    offsets : sequence of float
+        Constant added to each block, in its unit.
+
+    Returns
+    -------
+    np.ndarray
+        Float64 of shape ``(patch, *shape)``; NaN outside a block.
+
+    Examples
+    --------
+    >>> blend_stack((1, 2), [(np.array([[1.0]]), 0, 1)], [0.5]).tolist()
+    [[[nan, 1.5]]]
+    """
+    out = np.full((len(patches), *shape), np.nan)
+    for k, (block, row, col) in enumerate(patches):
+        out[k, row : row + block.shape[0], col : col + block.shape[1]] = block.astype(np.float64) + offsets[k]
+    return out
+
+
+def edge_weight(usable: np.ndarray, width: int) -> np.ndarray:
+    """
+    Weigh pixels by their distance from the edge of the data.
+
+    Parameters
+    ----------
+    usable : np.ndarray
+        Booleans, shape ``(y, x)``; what lies outside the array is not usable.
+    width : int
+        Distance in pixels from which on the weight is 1.
+
+    Returns
+    -------
+    np.ndarray
+        Distance to the nearest pixel that is not usable over `width`, at most 1, float32; 0 where not usable. Depends
+        on pixels within `width` alone.
+
+    Examples
+    --------
+    >>> edge_weight(np.ones((5, 5), bool), 2)[2].tolist()
+    [0.5, 1.0, 1.0, 1.0, 0.5]
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    distance = distance_transform_edt(np.pad(usable, 1))[1:-1, 1:-1]
+    return np.minimum(distance / width, 1.0).astype(np.float32)
 
 
 def blend_max(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:

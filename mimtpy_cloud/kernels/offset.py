@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["summarise_differences", "valid_differences"]
+__all__ = ["difference", "half_sample_mode", "summarise_differences", "valid_differences", "vertical_difference"]
 
 #: Standard deviation of a normal distribution over its median absolute deviation, 1 / Phi^-1(3/4).
 _SIGMA_OVER_MAD = 1.482602218505602
@@ -70,3 +70,98 @@ def summarise_differences(parts: Sequence[np.ndarray]) -> np.ndarray:
     values -= median
     mad = np.median(np.abs(values, out=values), overwrite_input=True)
     return np.array([median, _SIGMA_OVER_MAD * float(mad), values.size], np.float64)
+
+
+def difference(first: np.ndarray, second: np.ndarray, *predicted: np.ndarray) -> np.ndarray:
+    """
+    Subtract overlapping blocks, and what a known motion makes of their different looks.
+
+    Parameters
+    ----------
+    first, second : np.ndarray
+        Values of one unit, of equal shape; NaN is no data.
+    *predicted : np.ndarray
+        For each component of the known motion: the component, and its look of the first and of the second block; all
+        of the same shape. A component that is NaN makes the difference NaN.
+
+    Returns
+    -------
+    np.ndarray
+        ``first - second - sum component (look_first - look_second)``, float32; NaN where either lacks data.
+
+    Examples
+    --------
+    A rise of 8 is seen as 6 by the first and as 4 by the second look:
+
+    >>> difference(np.array([6.0]), np.array([4.0]), np.array([8.0]), np.array([0.75]), np.array([0.5])).tolist()
+    [0.0]
+    """
+    out = first.astype(np.float64) - second
+    for component, look_first, look_second in zip(*[iter(predicted)] * 3, strict=True):
+        out -= component * (look_first.astype(np.float64) - look_second)
+    return out.astype(np.float32)
+
+
+def vertical_difference(
+    first: np.ndarray, second: np.ndarray, up_first: np.ndarray, up_second: np.ndarray
+) -> np.ndarray:
+    """
+    Subtract overlapping blocks as if all motion were vertical.
+
+    Parameters
+    ----------
+    first, second : np.ndarray
+        LOS values of one unit, of equal shape; NaN is no data.
+    up_first, up_second : np.ndarray
+        Up component of the look of each.
+
+    Returns
+    -------
+    np.ndarray
+        Difference of the vertical motions that the two see, seen along the mean look:
+        ``(first / up_first - second / up_second) * harmonic mean of up``, float32.
+
+    Examples
+    --------
+    >>> vertical_difference(np.array([6.0]), np.array([4.0]), np.array([0.75]), np.array([0.5])).tolist()
+    [0.0]
+    """
+    scaled = first.astype(np.float64) * up_second - second.astype(np.float64) * up_first
+    return (2 * scaled / (up_first.astype(np.float64) + up_second)).astype(np.float32)
+
+
+def half_sample_mode(values: np.ndarray) -> float:
+    """
+    Find the densest place of a sample.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        One-dimensional, without NaN, at least one.
+
+    Returns
+    -------
+    float
+        Half-sample mode [1]_, in the unit of the input: robust where up to half of the values, all on one side, belong
+        to something else.
+
+    References
+    ----------
+    .. [1] D. R. Bickel and R. Fruehwirth, 2006, On a fast, robust estimator of the mode, Computational Statistics &
+       Data Analysis, 50, 3500-3530, DOI 10.1016/j.csda.2005.07.011.
+
+    Examples
+    --------
+    >>> half_sample_mode(np.array([1.0, 2.0, 2.1, 2.2, 9.0, 30.0]))
+    2.1
+    """
+    ordered = np.sort(np.asarray(values, np.float64))
+    while ordered.size > 3:
+        half = -(-ordered.size // 2)
+        width = ordered[half - 1 :] - ordered[: ordered.size - half + 1]
+        start = int(np.flatnonzero(width == width.min()).mean())
+        ordered = ordered[start : start + half]
+    if ordered.size == 3:
+        low, high = ordered[1] - ordered[0], ordered[2] - ordered[1]
+        return float(ordered[1] if low == high else ordered[:2].mean() if low < high else ordered[1:].mean())
+    return float(ordered.mean())

@@ -18,7 +18,7 @@ from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.overlay import Layout, Place
 
-__all__ = ["Patch", "Sheet", "block_tasks", "lay", "lazy_array"]
+__all__ = ["Patch", "Sheet", "lay", "lazy_array", "window_task"]
 
 Key = tuple[Any, ...]
 Graph = Mapping[Any, Any]
@@ -126,8 +126,8 @@ def lay(
     Parameters
     ----------
     function : callable
-        Top-level function ``(shape, patches, *extra) -> array`` of that shape, or ``(depth, *shape)``; `patches` is a
-        list of `Patch` in the order of the sheets.
+        Top-level function, or an instance of a frozen dataclass, ``(shape, patches, *extra) -> array`` of that shape,
+        or ``(depth, *shape)``; `patches` is a list of `Patch` in the order of the sheets.
     window : Window
         Window of the output; sheets may lie anywhere.
     sheets : sequence of Sheet
@@ -147,7 +147,8 @@ def lay(
         Shape `window.shape`, after the leading axis if any.
     """
     content = [(s.window, [a.name for a in s.arrays]) for s in sheets]
-    name = f"{function.__name__.strip('_')}-{tokenize(function, window, content, extra, depth, at_least)}"
+    called = getattr(function, "__name__", type(function).__name__)
+    name = f"{called.strip('_').lower()}-{tokenize(function, window, content, extra, depth, at_least)}"
     tasks = _Tasks(function, window, sheets, extra, at_least)
     chunks: tuple[tuple[int, ...], ...] = tasks.layout.chunks
     if depth is not None:
@@ -181,31 +182,32 @@ def lazy_array(name: str, graph: Graph, chunks: tuple, dtype: Any, inputs: Seque
     return da.Array(layers, name, chunks, meta=np.empty((0,) * len(chunks), dtype))  # type: ignore[no-untyped-call]
 
 
-def block_tasks(
-    function: Callable[..., Any], window: Window, sheets: Sequence[Sheet]
-) -> Iterator[tuple[tuple[int, int], tuple]]:
+def window_task(function: Callable[..., np.ndarray], window: Window, sheets: Sequence[Sheet]) -> tuple:
     """
-    Plan one task for each block of a window, for results that are not blocks themselves.
+    Plan one task that computes a small window whole, whatever the chunks of the sheets.
 
     Parameters
     ----------
     function : callable
-        Top-level function ``(shape, patches) -> object``.
+        Top-level function ``(shape, patches) -> array`` of that shape.
     window : Window
-        Window that is cut into blocks.
+        Inside the windows of the sheets.
     sheets : sequence of Sheet
         Arrays on one lattice.
 
-    Yields
-    ------
-    index : tuple of int
-        Row and column of the block.
-    task : tuple
-        Dask task.
+    Returns
+    -------
+    tuple
+        Dask task; its result is an array of the shape of the window.
     """
     tasks = _Tasks(function, window, sheets, (), 0)
-    for iy, ix in product(*map(range, map(len, tasks.layout.chunks))):
-        yield (iy, ix), tasks.make(iy, ix)[0]
+    rows, cols = tasks.layout.chunks
+    parts = [tasks.make(iy, ix)[0] for iy, ix in product(range(len(rows)), range(len(cols)))]
+    return parts[0] if len(parts) == 1 else (_join, rows, cols, parts)
+
+
+def _join(rows: tuple[int, ...], cols: tuple[int, ...], parts: list[np.ndarray]) -> np.ndarray:
+    return np.block([parts[k * len(cols) : (k + 1) * len(cols)] for k in range(len(rows))])
 
 
 def _run(function: Callable[..., Any], block: _Block, inputs: list[list[np.ndarray]], *extra: Any) -> Any:

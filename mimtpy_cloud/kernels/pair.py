@@ -1,0 +1,161 @@
+"""What the difference of two overlapping tracks says of their datum: terms of an offset or ramp, and how well."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mimtpy_cloud.kernels.correlation import correlation_of, mean_variance
+from mimtpy_cloud.kernels.offset import half_sample_mode
+from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, normal_equations, ramp_terms
+
+__all__ = ["STATISTICS", "PairSummary", "Robust", "summarise_pair"]
+
+Robust = bool | Literal["mode"]
+
+#: Standard deviation of a normal distribution over its median absolute deviation, 1 / Phi^-1(3/4).
+_SIGMA_OVER_MAD = 1.482602218505602
+#: Variance of a median over that of a mean, for normal noise.
+_MEDIAN_VARIANCE = math.pi / 2
+#: Huber's constant (95 % efficient for normal noise), and passes of reweighting.
+_HUBER, _PASSES = 1.345, 6
+#: Standard deviations below this (m, or m/yr) count as this: two noise-free tracks have no infinite weight.
+_SMALLEST = 1e-9
+
+#: Numbers that describe a difference, in the order of `PairSummary.statistics`.
+STATISTICS = ("median", "sigma", "count", "rms", "length_km", "effective")
+
+
+@dataclass(frozen=True)
+class PairSummary:
+    """
+    Summary of one difference image.
+
+    Parameters
+    ----------
+    statistics : np.ndarray
+        As `STATISTICS` names them: median, robust standard deviation about the fit, number of pixels, rms, correlation
+        length in km, and effective number of independent pixels.
+    terms : np.ndarray
+        Offset or ramp terms, shape ``(term,)``.
+    information : np.ndarray
+        Inverse covariance of the terms, shape ``(term, term)``; zeros where nothing is known.
+    moments, products : np.ndarray
+        Means over the pixels of terms times difference, shape ``(term,)``, and of terms times terms, ``(term, term)``.
+    """
+
+    statistics: np.ndarray
+    terms: np.ndarray
+    information: np.ndarray
+    moments: np.ndarray
+    products: np.ndarray
+
+
+def summarise_pair(
+    image: np.ndarray,
+    x_km: np.ndarray,
+    y_km: np.ndarray,
+    kind: str = "constant",
+    *,
+    scale_km: float = 1.0,
+    robust: Robust = True,
+    length_km: float | None = None,
+) -> PairSummary:
+    """
+    Fit an offset or a ramp to a difference image, with an uncertainty that knows of correlated noise.
+
+    Parameters
+    ----------
+    image : np.ndarray
+        Track i minus track j in m or m/yr, shape ``(y, x)``; NaN is no data.
+    x_km, y_km : np.ndarray
+        Position of the columns and rows in km from the common origin.
+    kind : {"constant", "linear", "quadratic"}
+        What is fitted.
+    scale_km : float
+        Distance that is about 1 in the scaled coordinates of a ramp.
+    robust : bool or {"mode"}
+        For a constant: median, mean, or half-sample mode. For a ramp: Huber's weights, or plain least squares.
+    length_km : float, optional
+        Correlation length of the noise; estimated from the residual if not given.
+
+    Returns
+    -------
+    PairSummary
+
+    Notes
+    -----
+    The covariance is that of independent pixels times the variance of their mean over that of uncorrelated ones
+    (`mean_variance`): exact for a constant; for a ramp it takes the noise as white on the scale of the correlation.
+    Huber's weights are found by six reweightings that start at the residuals from the plain fit.
+
+    References
+    ----------
+    .. [1] P. J. Huber, 1964, Robust estimation of a location parameter, Annals of Mathematical Statistics, 35, 73-101,
+       DOI 10.1214/aoms/1177703732.
+
+    Examples
+    --------
+    >>> image = np.array([[1.0, 2.0, 6.0], [np.nan, 2.0, 2.0]])
+    >>> found = summarise_pair(image, np.arange(3.0), np.arange(2.0))
+    >>> found.terms.tolist(), found.statistics[2]
+    ([2.0], 5.0)
+    """
+    values = image[np.isfinite(image)].astype(np.float64)
+    k = len(ramp_terms(kind))
+    if values.size == 0:
+        statistics = np.full(len(STATISTICS), np.nan)
+        statistics[2] = 0.0
+        return PairSummary(statistics, np.zeros(k), np.zeros((k, k)), np.zeros(k), np.zeros((k, k)))
+    normal, rhs, rms = _normal(image, x_km, y_km, kind, scale_km)
+    moments, products = rhs / values.size, normal / values.size
+    median = float(np.median(values))
+    if kind == "constant":
+        terms = np.array([_centre(values, median, robust)])
+    else:
+        terms, normal = _fit(image, x_km, y_km, kind, scale_km, robust)
+    residual = (image - evaluate_ramp(terms, x_km, y_km, kind)).astype(np.float32)
+    off = residual[np.isfinite(residual)].astype(np.float64)
+    sigma = _SIGMA_OVER_MAD * float(np.median(np.abs(off - np.median(off)))) if robust else float(off.std())
+    size_km = tuple(float(np.ptp(v)) + _step(v) for v in (y_km, x_km))
+    length, share = correlation_of(residual, (_step(y_km), _step(x_km))) if length_km is None else (length_km, 1.0)
+    factor = mean_variance(values.size, size_km, length, share) * values.size  # type: ignore[arg-type]
+    variance = max(sigma, _SMALLEST) ** 2 * factor * (_MEDIAN_VARIANCE if robust and kind == "constant" else 1.0)
+    statistics = np.array([median, sigma, values.size, rms, length, values.size / factor])
+    return PairSummary(statistics, terms, normal / variance, moments, products)
+
+
+def _step(positions: np.ndarray) -> float:
+    return float(abs(positions[1] - positions[0])) if positions.size > 1 else 0.0
+
+
+def _centre(values: np.ndarray, median: float, robust: Robust) -> float:
+    if robust == "mode":
+        return half_sample_mode(values)
+    return median if robust else float(values.mean())
+
+
+def _normal(
+    image: np.ndarray, x_km: np.ndarray, y_km: np.ndarray, kind: str, scale: float, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Normal matrix and right side in the units of the terms, and the root mean square."""
+    vector = accumulate_ramp(image, x_km, y_km, kind, scale, weights)
+    return normal_equations(vector, kind, scale)
+
+
+def _fit(
+    image: np.ndarray, x_km: np.ndarray, y_km: np.ndarray, kind: str, scale: float, robust: Robust
+) -> tuple[np.ndarray, np.ndarray]:
+    """Terms, and the normal matrix of the last pass; a direction that the pixels do not determine is left at 0."""
+    weights: np.ndarray | None = None
+    for _ in range(1 + (_PASSES if robust else 0)):
+        normal, rhs, _rms = _normal(image, x_km, y_km, kind, scale, weights)
+        powers = np.sqrt(np.diag(normal))
+        powers[powers == 0] = 1.0
+        terms = np.linalg.pinv(normal / np.outer(powers, powers), rcond=1e-9, hermitian=True) @ (rhs / powers) / powers
+        if robust:
+            off = np.abs(image - evaluate_ramp(terms, x_km, y_km, kind))
+            sigma = max(_SIGMA_OVER_MAD * float(np.nanmedian(off)), _SMALLEST)
+            weights = np.minimum(1.0, _HUBER * sigma / np.maximum(off, _SMALLEST)).astype(np.float32)
+    return terms, normal
