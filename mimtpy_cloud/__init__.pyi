@@ -3,6 +3,7 @@ from .catalog.index import open_catalog as open_catalog
 from .catalog.ingest import ingest as ingest
 from .catalog.tracks import open_track as open_track
 from .exports.dispatch import export as export
+from .io.gnss import read_stations as read_stations
 from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5
 from .ops.adjustment import apply_adjustment as apply_adjustment
 from .ops.adjustment import estimate_adjustment as estimate_adjustment

@@ -16,6 +16,7 @@ __all__ = [
     "los_unit_vector",
     "mean_azimuth",
     "project_enu",
+    "project_enu_std",
 ]
 
 
@@ -175,6 +176,34 @@ def project_enu(east: Any, north: Any, up: Any, look: tuple[Any, Any, Any]) -> A
     0.007771
     """
     return east * look[0] + north * look[1] + up * look[2]
+
+
+def project_enu_std(east: Any, north: Any, up: Any, look: tuple[Any, Any, Any]) -> Any:
+    """
+    Propagate standard deviations onto the line of sight.
+
+    Parameters
+    ----------
+    east, north, up : array_like
+        Standard deviations of the components, in one unit; the components count as uncorrelated.
+    look : tuple of array_like
+        East, north and up of the unit vector from ground to satellite; shapes that broadcast.
+
+    Returns
+    -------
+    array_like
+        Standard deviation of the motion along the line of sight, in the unit of the input.
+
+    See Also
+    --------
+    project_enu : The motion itself.
+
+    Examples
+    --------
+    >>> float(project_enu_std(0.003, 0.0, 0.004, (-0.6, 0.0, 0.8)).round(6))
+    0.003672
+    """
+    return np.sqrt((east * look[0]) ** 2 + (north * look[1]) ** 2 + (up * look[2]) ** 2)
 
 
 def _wrap(degrees: np.ndarray) -> np.ndarray:

@@ -1,0 +1,92 @@
+"""Which pixel of a grid holds a place given in longitude and latitude."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mimtpy_cloud.ops.select import grid_of
+from mimtpy_cloud.schema import SPATIAL_REF
+
+__all__ = ["map_projection", "near_longitude", "pixels_at"]
+
+#: A point within this fraction of a pixel of a pixel edge lies on it, and belongs to the pixel east or south.
+_ON_EDGE = 1e-6
+
+
+def map_projection(ds: xr.Dataset) -> Any:
+    """
+    Find the map projection of a grid.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Canonical dataset.
+
+    Returns
+    -------
+    pyproj.Proj or None
+        Callable ``(lon, lat) -> (x, y)``; None if the coordinates are longitude and latitude.
+    """
+    wkt = ds[SPATIAL_REF].attrs.get("crs_wkt") if SPATIAL_REF in ds.variables else None
+    if wkt is None or not wkt.startswith(("PROJCS", "PROJCRS")):
+        return None
+    from pyproj import Proj
+
+    return Proj(wkt)
+
+
+def near_longitude(lon: Any, centre: float) -> np.ndarray:
+    """
+    Add whole turns to longitudes, so that they lie nearest to that of a grid.
+
+    Parameters
+    ----------
+    lon : array_like
+        Degrees.
+    centre : float
+        Longitude in the middle of the grid, degrees; it may be beyond 180.
+
+    Returns
+    -------
+    np.ndarray
+        Degrees within half a turn of the centre; those that were so already are unchanged.
+
+    Examples
+    --------
+    >>> near_longitude([-179.5, 200.0, 100.0], 179.0).tolist()
+    [180.5, 200.0, 100.0]
+    """
+    degrees = np.asarray(lon, np.float64)
+    return np.asarray(degrees - 360.0 * np.round((degrees - centre) / 360.0))
+
+
+def pixels_at(ds: xr.Dataset, lon: Any, lat: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Find the pixels that hold places.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Canonical dataset on any grid.
+    lon, lat : array_like
+        Degrees, of one shape.
+
+    Returns
+    -------
+    rows, cols : np.ndarray
+        Integers; meaningless where the place lies outside the grid. A place on an edge between two pixels belongs to
+        the one east or south of it.
+    inside : np.ndarray
+        Whether the place lies in the grid.
+    """
+    grid = grid_of(ds)
+    projection = map_projection(ds)
+    if projection is None:
+        x, y = near_longitude(lon, grid.west + grid.dx * grid.nx / 2), np.asarray(lat, np.float64)
+    else:
+        x, y = (np.asarray(v, np.float64) for v in projection(lon, lat))
+    row, col = (grid.north - y) / grid.dy + _ON_EDGE, (x - grid.west) / grid.dx + _ON_EDGE
+    inside = (row >= 0) & (row < grid.ny) & (col >= 0) & (col < grid.nx)
+    rows, cols = (np.floor(np.where(inside, v, 0)).astype(np.int64) for v in (row, col))
+    return rows, cols, inside
