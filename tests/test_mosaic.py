@@ -365,9 +365,9 @@ def test_unfit_input_has_a_clear_error():
             mosaic([a, b], anchor=anchor)
     with pytest.raises(SchemaError, match="has its anchor already, A001; got anchor 'A002'"):
         mosaic([a, b], estimate_adjustment([a, b], anchor="A001"), anchor="A002")
-    with pytest.raises(SchemaError, match="order must be 0"):
-        estimate_adjustment([a, b], order=1)
-    with pytest.raises(SchemaError, match="blend must be 'mean'"):
+    with pytest.raises(SchemaError, match="order must be one of 0, 1, 2"):
+        estimate_adjustment([a, b], order=3)
+    with pytest.raises(SchemaError, match="blend must be one of mean"):
         mosaic([a, b], blend="median")
     b.velocity.attrs["units"] = "mm/yr"
     with pytest.raises(SchemaError, match="one unit"):
@@ -431,3 +431,85 @@ def test_ten_tracks_of_fifty_bands_build_within_a_second():
         seconds = time.process_time() - start
     assert joined.velocity.data.numblocks == (100, 42)
     assert seconds < 1
+
+
+# --- blends ---------------------------------------------------------------------------------------------------
+
+
+def level(found):
+    """An adjustment that moves nothing."""
+    zero = estimate_adjustment(found, anchor=0, min_overlap=1).compute()
+    return zero.assign(offset=zero.offset * 0)
+
+
+def test_weights_are_inverse_variances_or_coherence():
+    a, b = row_track([1.0, 1, 1], 0, track="A001"), row_track([5.0, 5, np.nan], 0, track="A002")
+    a["velocity_std"][0], b["velocity_std"][0] = [1, 1, 1], [2, 1, 1]
+    joined = mosaic([a, b], level([a, b]), "weighted").compute()
+    np.testing.assert_allclose(joined.velocity[0], [(4 * 1 + 5) / 5, 3, 1])
+    np.testing.assert_allclose(joined.velocity_std[0], [np.sqrt(4 / 5), np.sqrt(0.5), 1], rtol=1e-6)
+    assert joined.attrs["blend"] == "weighted"
+    a, b = (ds.drop_vars("velocity_std") for ds in (a, b))
+    a["temporal_coherence"][0], b["temporal_coherence"][0] = [0.9, 0.0, 0.5], [0.3, 0.0, 0.5]
+    joined = mosaic([a, b], level([a, b]), "weighted").compute()
+    np.testing.assert_allclose(joined.velocity[0], [2, 3, 1])  # no weight at all: the plain mean
+    with pytest.raises(SchemaError, match="needs velocity_std, or temporal_coherence, in every track"):
+        mosaic([a.drop_vars("temporal_coherence"), b], blend="weighted", min_overlap=1)
+
+
+def test_the_anchor_is_kept_where_it_has_data(oracles):
+    case = oracles["O12"]
+    a, b = row_track(case["dominant"], 0, track="A001"), row_track(case["affiliate"], 2, track="A002")
+    a["velocity_std"][0], b["velocity_std"][0] = [1] * 5, [2] * 5
+    joined = mosaic([b, a], estimate_adjustment([a, b], anchor="A001", min_overlap=1), "anchor").compute()
+    np.testing.assert_array_equal(joined.velocity[0], case["mosaic_dominant_rule"])
+    np.testing.assert_array_equal(joined.velocity_std[0], [1, 1, 1, 1, 1, 2, 2])
+    with pytest.raises(SchemaError, match="needs an anchor among A001, A002; the datum is zero mean"):
+        mosaic([a, b], blend="anchor", min_overlap=1)
+
+
+def test_a_feathered_seam_has_no_step():
+    size, width = 40, 10
+    a = lattice_dataset(Window(100, 0, 0, size, 60), velocity=0.0, track="A001")
+    b = lattice_dataset(Window(100, 0, 30, size, 60), velocity=1.0, track="A002")
+    zero = level([a, b])
+    hard, soft = (
+        mosaic([a, b], zero, blend, feather_pixels=width).velocity.values[size // 2] for blend in ("mean", "feather")
+    )
+    assert np.abs(np.diff(hard)).max() == 0.5
+    assert np.abs(np.diff(soft)).max() < 0.1
+    assert (np.diff(soft) >= 0).all()
+    assert soft[44] == pytest.approx(0.5, abs=0.05)
+
+
+@settings(max_examples=6)
+@given(blend=st.sampled_from(["weighted", "feather", "anchor"]), order=st.permutations(range(3)), data=st.data())
+def test_blends_are_bit_equal_for_any_order_and_chunks(blend, order, data):
+    found = tracks()
+    found[1]["valid"][3:6, 2:5] = False
+    chunked = [ds.chunk(data.draw(chunkings(y=10, x=8))) for ds in found]
+    zero = level(found).assign_attrs(anchor="A002")
+    with no_compute():
+        lazy = mosaic([chunked[k] for k in order], zero, blend, feather_pixels=4)
+    plain = mosaic(found, zero, blend, feather_pixels=4)
+    xr.testing.assert_identical(lazy.compute(scheduler="sync"), plain.compute(scheduler="sync"))
+
+
+def test_a_function_gets_the_tracks_in_their_order():
+    found = tracks()
+    joined = mosaic(found[::-1], level(found), lambda stack: np.nanmax(np.nan_to_num(stack, nan=-9), axis=0)).compute()
+    stack = np.full((3, 12, 20), -9.0)
+    for k, (row, col, _) in enumerate(TRACKS.values()):
+        stack[k, row : row + 10, col : col + 8] = np.nan_to_num(found[k].velocity.values, nan=-9)
+    np.testing.assert_array_equal(joined.velocity, stack.max(axis=0).astype("f4"))
+    assert "velocity_std" not in joined
+    with pytest.raises(SchemaError, match="must return shape"):
+        mosaic(found, level(found), lambda stack: stack.mean()).velocity.compute()
+
+
+def test_unknown_blends_are_refused():
+    found = tracks()
+    with pytest.raises(SchemaError, match="blend must be one of mean, weighted, feather, anchor, or a function"):
+        mosaic(found, blend="median")
+    with pytest.raises(SchemaError, match="feather_pixels must be at least 1, got 0"):
+        mosaic(found, blend="feather", feather_pixels=0)

@@ -278,7 +278,8 @@ def edge_weight(usable: np.ndarray, width: int) -> np.ndarray:
     from scipy.ndimage import distance_transform_edt
 
     distance = distance_transform_edt(np.pad(usable, 1))[1:-1, 1:-1]
-    return np.minimum(distance / width, 1.0).astype(np.float32)
+    weight: np.ndarray = np.minimum(distance / width, 1.0).astype(np.float32)
+    return weight
 
 
 def blend_max(shape: Shape, patches: Sequence[Patch]) -> np.ndarray:

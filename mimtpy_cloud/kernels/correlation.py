@@ -54,8 +54,8 @@ def correlation_of(image: np.ndarray, step_km: tuple[float, float]) -> tuple[flo
         return 0.0, 0.0
     clean = np.where(np.abs(image) <= _CLIPPED * spread, image, np.nan)
     variance = float(np.nanmean(np.square(clean, dtype=np.float64)))
-    found = [_decay(_correlogram(a, variance), step) for a, step in ((clean, step_km[1]), (clean.T, step_km[0]))]
-    found = [pair for pair in found if pair is not None]
+    axes = [_decay(_correlogram(a, variance), step) for a, step in ((clean, step_km[1]), (clean.T, step_km[0]))]
+    found = [pair for pair in axes if pair is not None]
     if not found:
         return 0.0, 0.0
     length, share = np.mean(found, axis=0)
@@ -66,9 +66,10 @@ def _correlogram(image: np.ndarray, variance: float) -> tuple[np.ndarray, np.nda
     """Lags in pixels along the rows, and the correlation at each."""
     rows = image[:: -(-image.shape[0] // _LINES)]
     most = image.shape[1] // 4
-    lags = np.unique(np.geomspace(1, most, max(2, int(2 * np.log(most)) + 2)).round().astype(int)) if most >= 2 else []
+    if most < 2:
+        return np.empty(0), np.empty(0)
     kept, rho = [], []
-    for lag in lags:
+    for lag in np.unique(np.geomspace(1, most, max(2, int(2 * np.log(most)) + 2)).round().astype(int)).tolist():
         square = np.square(rows[:, lag:] - rows[:, :-lag], dtype=np.float64)
         if np.isfinite(square).sum() >= 30:
             kept.append(lag)

@@ -99,7 +99,8 @@ def difference(first: np.ndarray, second: np.ndarray, *predicted: np.ndarray) ->
     out = first.astype(np.float64) - second
     for component, look_first, look_second in zip(*[iter(predicted)] * 3, strict=True):
         out -= component * (look_first.astype(np.float64) - look_second)
-    return out.astype(np.float32)
+    result: np.ndarray = out.astype(np.float32)
+    return result
 
 
 def vertical_difference(
@@ -127,7 +128,8 @@ def vertical_difference(
     [0.0]
     """
     scaled = first.astype(np.float64) * up_second - second.astype(np.float64) * up_first
-    return (2 * scaled / (up_first.astype(np.float64) + up_second)).astype(np.float32)
+    result: np.ndarray = (2 * scaled / (up_first.astype(np.float64) + up_second)).astype(np.float32)
+    return result
 
 
 def half_sample_mode(values: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mimtpy_cloud.kernels.correlation import correlation_of, mean_variance
 from mimtpy_cloud.kernels.offset import half_sample_mode
-from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, normal_equations, ramp_terms
+from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, ramp_terms
 
 __all__ = ["STATISTICS", "PairSummary", "Robust", "summarise_pair"]
 
@@ -18,10 +18,12 @@ Robust = bool | Literal["mode"]
 _SIGMA_OVER_MAD = 1.482602218505602
 #: Variance of a median over that of a mean, for normal noise.
 _MEDIAN_VARIANCE = math.pi / 2
+#: Degree of the terms of a ramp; 2 for the others.
+_DEGREE = {"1": 0, "x": 1, "y": 1}
 #: Huber's constant (95 % efficient for normal noise), and passes of reweighting.
 _HUBER, _PASSES = 1.345, 6
-#: Standard deviations below this (m, or m/yr) count as this: two noise-free tracks have no infinite weight.
-_SMALLEST = 1e-9
+#: Standard deviations below 0.01 mm (or mm/yr) count as this: two noise-free tracks have no infinite weight.
+_SMALLEST = 1e-5
 
 #: Numbers that describe a difference, in the order of `PairSummary.statistics`.
 STATISTICS = ("median", "sigma", "count", "rms", "length_km", "effective")
@@ -99,7 +101,7 @@ def summarise_pair(
     --------
     >>> image = np.array([[1.0, 2.0, 6.0], [np.nan, 2.0, 2.0]])
     >>> found = summarise_pair(image, np.arange(3.0), np.arange(2.0))
-    >>> found.terms.tolist(), found.statistics[2]
+    >>> found.terms.tolist(), float(found.statistics[2])
     ([2.0], 5.0)
     """
     values = image[np.isfinite(image)].astype(np.float64)
@@ -140,8 +142,14 @@ def _normal(
     image: np.ndarray, x_km: np.ndarray, y_km: np.ndarray, kind: str, scale: float, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Normal matrix and right side in the units of the terms, and the root mean square."""
-    vector = accumulate_ramp(image, x_km, y_km, kind, scale, weights)
-    return normal_equations(vector, kind, scale)
+    vector = accumulate_ramp(image, x_km, y_km, kind, weights, scale=scale)
+    terms = ramp_terms(kind)
+    k = len(terms)
+    units = scale ** np.array([_DEGREE.get(term, 2) for term in terms], np.float64)
+    normal = np.zeros((k, k))
+    normal[np.triu_indices(k)] = vector[3 + k :]
+    normal += np.triu(normal, 1).T
+    return normal * np.outer(units, units), vector[3 : 3 + k] * units, math.sqrt(vector[2] / vector[1])
 
 
 def _fit(

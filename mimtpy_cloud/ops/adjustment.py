@@ -1,7 +1,6 @@
 """One datum for many tracks: an offset or a ramp for each, from all overlaps and outside ties at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import dask.array as da
@@ -10,46 +9,23 @@ import xarray as xr
 from dask.base import tokenize
 
 from mimtpy_cloud.errors import SchemaError
-from mimtpy_cloud.kernels.offset import difference, vertical_difference
-from mimtpy_cloud.kernels.pair import STATISTICS, PairSummary, Robust, summarise_pair
-from mimtpy_cloud.kernels.ramp import evaluate_ramp, ramp_terms
+from mimtpy_cloud.kernels.pair import Robust
+from mimtpy_cloud.kernels.ramp import evaluate_ramp
 from mimtpy_cloud.ops.combination import Track, data_variable, lattice_tracks, require_one_period
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
-from mimtpy_cloud.ops.stations import project_stations
-from mimtpy_cloud.plan.chunks import tile_sides
+from mimtpy_cloud.ops.network import KINDS, Plan, labelled
+from mimtpy_cloud.ops.overlay import lazy_array
+from mimtpy_cloud.ops.pairs import Look, pair_rows, tie_rows
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
-from mimtpy_cloud.plan.grid import Window, union
-from mimtpy_cloud.plan.network import (
-    Ties,
-    fundamental_loops,
-    overlapping_pairs,
-    require_connected,
-    solve_network,
-)
+from mimtpy_cloud.plan.grid import union
+from mimtpy_cloud.plan.network import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.plane import plane_km
-from mimtpy_cloud.schema import LOS, VARIABLES, require_variables
+from mimtpy_cloud.schema import require_variables
 
-__all__ = ["MIN_OVERLAP", "apply_adjustment", "estimate_adjustment", "joinable", "masked", "ramped"]
+__all__ = ["MIN_OVERLAP", "apply_adjustment", "estimate_adjustment", "joinable", "ramped"]
 
 #: Overlaps with fewer common pixels tie no tracks together unless asked otherwise.
 MIN_OVERLAP = 10
-_KINDS = ("constant", "linear", "quadratic")
 _WEIGHTS = ("variance", "count", "equal")
-#: Name and unit of what describes a pair before and after; the unit of the data if empty.
-_STATISTIC_NAMES = {
-    "median": ("median difference, first minus second", ""),
-    "sigma": ("robust standard deviation of the difference about the fit", ""),
-    "count": ("common pixels", "1"),
-    "rms": ("root mean square of the difference", ""),
-    "length_km": ("correlation length of the difference", "km"),
-    "effective": ("effective number of independent pixels", "1"),
-}
-_RESULT_NAMES = {
-    "pair_residual": ("constant term of the difference that the adjustment leaves", ""),
-    "pair_normalised": ("residual over its expected size", "1"),
-    "pair_rms_after": ("root mean square of the difference after the adjustment", ""),
-}
-Look = Literal["vertical"] | xr.Dataset | None
 
 
 def estimate_adjustment(
@@ -79,8 +55,9 @@ def estimate_adjustment(
         Label, or index in `tracks`, of the track that keeps its datum.
     ties : xr.Dataset, optional
         Stations as `mimtpy_cloud.io.gnss.read_stations` gives them (m/yr): their velocities, projected into the line of
-        sight of each track, fix the datum. A place that is known to be at rest is a station with velocity 0. Without
-        `anchor` and `ties` the corrections have zero mean. With both, the anchor is one more tie of its datum.
+        sight of each track, fix the datum. A place that is known to be at rest is a station with velocity 0. The
+        variance of a tie is that of the station, plus `velocity_std` of the pixel where the track has one. Without
+        `anchor` and `ties` the corrections have zero mean.
     weights : {"variance", "count", "equal"}
         Weight of a pair: the inverse variance of what its overlap says, its number of pixels, or 1.
     robust : bool or {"mode"}
@@ -100,11 +77,11 @@ def estimate_adjustment(
     -------
     xr.Dataset
         Lazy. `coefficient (track, term)`: what to add, in the unit of the data per km^degree, with x km east and y km
-        north of the attribute `origin` (lon, lat); `offset (track)` its constant term;
-        `covariance (track, term, track_, term_)`. For each overlap, before: `pair_median`, `pair_sigma` (robust), `pair_count`, `pair_rms`,
-        `pair_length_km`, `pair_effective` (independent pixels), and `pair_median_plain` if `look` was given; after:
-        `pair_residual` (constant term, what the network leaves), `pair_normalised` (over its expected size) and
-        `pair_rms_after`. `misclosure (loop)` of the medians (order 0), `chi2`, `dof`; with ties
+        north of the attribute `origin` (lon, lat); `offset (track)` its constant term; and
+        `covariance (track, term, track_, term_)`. For each overlap, before: `pair_median`, `pair_sigma` (robust),
+        `pair_count`, `pair_rms`, `pair_length_km`, `pair_effective` (independent pixels), and `pair_median_plain` if
+        `look` was given; after: `pair_residual` (constant term, what the network leaves), `pair_normalised` (over its
+        expected size) and `pair_rms_after`. `misclosure (loop)` of the medians (order 0), `chi2`, `dof`; with ties
         `tie_residual (track, station)` in m/yr. Computing it raises `DisconnectedTracksError` if the usable overlaps
         and ties do not determine all.
 
@@ -138,29 +115,41 @@ def estimate_adjustment(
     pairs = overlapping_pairs(windows)
     if ties is None:
         require_connected(pairs, labels)
-    elif variable != "velocity":
-        raise SchemaError(f"ties are velocities in m/yr; the tracks hold {variable}: take estimate_velocity first")
-    whole = union(windows)
-    plan = _Plan(
+    else:
+        _require_ties(ties, variable, anchor)
+    west, south, east, north = union(windows).bounds
+    origin = (round((west + east) / 2, 6), round((south + north) / 2, 6))
+    plan = Plan(
         pairs=tuple(pairs),
         labels=tuple(labels),
         anchor=_anchor_index(placed, tracks, anchor),
-        kind=_KINDS[order],
-        origin=_centre(whole),
-        scale=max(1.0, float(np.ptp(_plane(whole, _centre(whole))[1])) / 2),
+        kind=KINDS[order],
+        origin=origin,
+        scale=max(1.0, (north - south) * 55),  # half the height in km
         weights=weights,
         robust=robust,
         length_km=correlation_km,
         min_overlap=min_overlap,
         n_stations=0 if ties is None else ties.sizes["station"],
     )
-    rows = _pair_rows(placed, variable, plan, look)
-    plain = None if look is None else _pair_rows(placed, variable, plan, None)
-    tied = [] if ties is None else [_tie_rows(t, ties) for t in placed]
+    rows = pair_rows(placed, variable, plan, look)
+    plain = None if look is None else pair_rows(placed, variable, plan, None)
+    tied = [] if ties is None else [tie_rows(t, ties) for t in placed]
     name = "adjustment-" + tokenize([a.name for a in (rows, *tied)], plan)
     graph = {(name, 0): (plan.solve, (rows.name, 0, 0), [(t.name, 0, 0) for t in tied])}
     solved = lazy_array(name, graph, ((plan.sizes.total,),), float, [rows, *tied])
-    return _labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
+    return labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
+
+
+def _require_ties(ties: xr.Dataset, variable: str, anchor: Any) -> None:
+    if variable != "velocity":
+        raise SchemaError(f"ties are velocities in m/yr; the tracks hold {variable}: take estimate_velocity first")
+    if anchor is not None:
+        raise SchemaError(f"the datum is either that of the anchor, {anchor!r}, or that of the ties; give one of them")
+    names = [f"{name}_std" for name in ("east", "north", "up")]
+    require_variables("the ties", ties.variables, *names)
+    if not np.isfinite(ties[names[0]]).any():
+        raise SchemaError("the ties need standard deviations (east_std, north_std, up_std in m/yr), all are NaN")
 
 
 def _require_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
@@ -212,15 +201,6 @@ def _anchor_index(placed: list[Track], tracks: Sequence[xr.Dataset], anchor: str
     if isinstance(anchor, int | np.integer) and not isinstance(anchor, bool) and -len(tracks) <= anchor < len(tracks):
         return next(i for i, t in enumerate(placed) if t.ds is tracks[anchor])
     raise SchemaError(f"anchor must be one of {', '.join(labels)} or an index below {len(labels)}, got {anchor!r}")
-
-
-def _centre(window: Window) -> tuple[float, float]:
-    west, south, east, north = window.bounds
-    return round((west + east) / 2, 6), round((south + north) / 2, 6)
-
-
-def _plane(window: Window, origin: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    return plane_km(window.x, window.y, origin)
 
 
 def apply_adjustment(ds: xr.Dataset, adjustment: xr.Dataset) -> xr.Dataset:
@@ -284,12 +264,10 @@ def ramped(track: Track, variable: str, adjustment: xr.Dataset) -> da.Array:
     if adjustment.attrs["order"] == 0:
         return data
     index = adjustment["track"].values.tolist().index(track.label)
-    coefficient = da.asarray(adjustment["coefficient"].data)[index].rechunk(-1)
-    x, y = (
-        da.from_array(v, chunks=(c,))
-        for v, c in zip(_plane(track.window, tuple(adjustment.attrs["origin"])), data.chunks[::-1], strict=True)
-    )  # type: ignore[no-untyped-call, arg-type]
-    kind = _KINDS[adjustment.attrs["order"]]
+    coefficient = da.asarray(adjustment["coefficient"].data)[index].rechunk(-1)  # type: ignore[no-untyped-call]
+    plane = plane_km(track.window.x, track.window.y, tuple(adjustment.attrs["origin"]))
+    x, y = (da.from_array(v, chunks=(c,)) for v, c in zip(plane, data.chunks[::-1], strict=True))  # type: ignore[no-untyped-call]
+    kind = KINDS[adjustment.attrs["order"]]
     added: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
         _add_ramp,
         "yx",
@@ -312,7 +290,8 @@ def ramped(track: Track, variable: str, adjustment: xr.Dataset) -> da.Array:
 def _add_ramp(data: np.ndarray, x: np.ndarray, y: np.ndarray, coefficient: np.ndarray, *, kind: str) -> np.ndarray:
     without = np.array(coefficient, np.float64)
     without[0] = 0.0
-    return (data + evaluate_ramp(without, x, y, kind)).astype(np.float32)
+    added: np.ndarray = (data + evaluate_ramp(without, x, y, kind)).astype(np.float32)
+    return added
 
 
 def _known_label(ds: xr.Dataset, adjustment: xr.Dataset) -> str:
@@ -328,328 +307,3 @@ def _known_label(ds: xr.Dataset, adjustment: xr.Dataset) -> str:
             "give each a product of its own before estimate_adjustment, or call mosaic with all of them"
         )
     raise SchemaError(f"the adjustment knows tracks {', '.join(known)}; got {track}; estimate it with this track")
-
-
-# ---- what each overlap says
-
-
-def _pair_rows(placed: list[Track], variable: str, plan: "_Plan", look: Look) -> da.Array:
-    """Summary of each pair as a row of numbers, in one graph layer."""
-    if look is not None:
-        for track in placed:
-            require_variables(f"track {track.label}", track.ds, "los_up" if isinstance(look, str) else LOS[0], LOS[-1])
-    if isinstance(look, str) and look != "vertical":
-        raise SchemaError(f"look must be None, 'vertical' or a dataset with east, north or up, got {look!r}")
-    extra = () if look is None else ("los_up",) if isinstance(look, str) else LOS
-    sheets = [t.sheet(*extra, variable, *(["valid"] if "valid" in t.ds else [])) for t in placed]
-    field = _field_sheet(look) if isinstance(look, xr.Dataset) else None
-    used = [*sheets, *([field] if field else [])]
-    arrays = [a for s in used for a in s.arrays]
-    name = "pairs-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in used], plan)
-    side = tile_sides(placed[0].window.n)[1]
-    graph: dict[tuple, tuple] = {}
-    for p, (i, j) in enumerate(plan.pairs):
-        overlap = placed[i].window & placed[j].window
-        sources = [sheets[i], sheets[j], *([field] if field else [])]
-        tiles = list(overlap.tiles(side))
-        parts = {
-            (f"{name}-difference", p, t): window_task(_Differences(len(extra)), tile, sources)
-            for t, tile in enumerate(tiles)
-        }
-        graph |= parts
-        graph[(f"{name}-one", p)] = (_PairJob(plan, overlap, tuple(tiles)), list(parts))
-    graph[(name, 0, 0)] = (_stack, [(f"{name}-one", p) for p in range(len(plan.pairs))], plan.sizes.row)
-    return lazy_array(name, graph, ((len(plan.pairs),), (plan.sizes.row,)), float, arrays)
-
-
-def _field_sheet(look: xr.Dataset) -> Sheet:
-    components = [name for name in ("east", "north", "up") if name in look]
-    if not components:
-        raise SchemaError(f"a look field needs east, north or up, it has {', '.join(map(str, look.data_vars))}")
-    (track,) = lattice_tracks([look])
-    lazy = track.sheet(*components).arrays
-    zero = da.zeros_like(lazy[0])
-    full = [lazy[components.index(c)] if c in components else zero for c in ("east", "north", "up")]
-    return Sheet(track.window, tuple(full))
-
-
-@dataclass(frozen=True)
-class _Differences:
-    """Makes the difference of two sheets on a block; `extra` views of each come before the data."""
-
-    extra: int
-
-    def __call__(self, shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
-        if len(patches) < 2 or (self.extra == len(LOS) and len(patches) < 3):
-            return np.full(shape, np.nan, np.float32)
-        first, second = (masked(p, self.extra) for p in patches[:2])
-        if self.extra == 0:
-            return difference(first, second)
-        if self.extra == 1:
-            return vertical_difference(first, second, patches[0].views[0], patches[1].views[0])
-        looks = zip(patches[2].views, patches[0].views, patches[1].views, strict=False)
-        return difference(first, second, *(block for three in looks for block in three))
-
-
-def masked(patch: Patch, first: int = 0) -> np.ndarray:
-    """
-    Blank the data of a patch where they are not valid.
-
-    Parameters
-    ----------
-    patch : Patch
-        Its views are `first` others, the data, and `valid` if there is one.
-    first : int
-        Number of the others.
-
-    Returns
-    -------
-    np.ndarray
-    """
-    values, *valid = patch.views[first:]
-    return np.where(valid[0], values, np.float32(np.nan)) if valid else values
-
-
-@dataclass(frozen=True)
-class _PairJob:
-    """Joins the tiles of an overlap and summarises it."""
-
-    plan: "_Plan"
-    overlap: Window
-    tiles: tuple[Window, ...]
-
-    def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
-        image = np.full(self.overlap.shape, np.nan, np.float32)
-        for tile, part in zip(self.tiles, parts, strict=True):
-            image[tile.slices_in(self.overlap)] = part
-        x, y = _plane(self.overlap, self.plan.origin)
-        plan = self.plan
-        found = summarise_pair(
-            image, x, y, plan.kind, scale_km=plan.scale, robust=plan.robust, length_km=plan.length_km
-        )
-        return np.concatenate(
-            [found.statistics, found.terms, found.information.ravel(), found.moments, found.products.ravel()]
-        )
-
-
-def _stack(rows: list[np.ndarray], width: int) -> np.ndarray:
-    return np.array(rows, np.float64).reshape(-1, width)
-
-
-def _tie_rows(track: Track, ties: xr.Dataset) -> da.Array:
-    """Per station: what the track lacks, its variance, and the position; NaN where there is no pixel."""
-    require_variables(f"track {track.label}", track.ds, *LOS)
-    projected = project_stations(track.ds, ties).reindex(station=ties["station"].values)
-    lon, lat = ties["lon"].values, ties["lat"].values
-    lacking = projected["los"] - projected["observed"]
-    rows = [lacking, projected["los_std"] ** 2, xr.zeros_like(lacking) + lon, xr.zeros_like(lacking) + lat]
-    joined = da.stack([da.asarray(r.data, dtype=float) for r in rows])  # type: ignore[no-untyped-call]
-    return joined.rechunk(-1)
-
-
-# ---- the adjustment of the network
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """Where what lies in the flat result."""
-
-    nodes: int
-    terms: int
-    pairs: int
-    loops: int
-    ties: int
-
-    @property
-    def row(self) -> int:
-        return len(STATISTICS) + 2 * (self.terms + self.terms**2)
-
-    @property
-    def parts(self) -> dict[str, tuple[int, ...]]:
-        n, k = self.nodes, self.terms
-        return {
-            "coefficient": (n, k),
-            "covariance": (n, k, n, k),
-            "pair_residual": (self.pairs,),
-            "pair_normalised": (self.pairs,),
-            "pair_rms_after": (self.pairs,),
-            "misclosure": (self.loops,),
-            "tie_residual": (n, self.ties),
-            "chi2": (),
-            "dof": (),
-        }
-
-    @property
-    def total(self) -> int:
-        return sum(int(np.prod(shape)) for shape in self.parts.values())
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What the adjustment knows before it sees data."""
-
-    pairs: tuple[tuple[int, int], ...]
-    labels: tuple[str, ...]
-    anchor: int | None
-    kind: str
-    origin: tuple[float, float]
-    scale: float
-    weights: str
-    robust: Robust
-    length_km: float | None
-    min_overlap: int
-    n_stations: int
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return ramp_terms(self.kind)
-
-    @property
-    def loops(self) -> list[list[tuple[int, int]]]:
-        return fundamental_loops(self.pairs, len(self.labels)) if self.kind == "constant" else []
-
-    @property
-    def sizes(self) -> _Sizes:
-        return _Sizes(len(self.labels), len(self.terms), len(self.pairs), len(self.loops), self.n_stations)
-
-    def solve(self, rows: np.ndarray, tied: list[np.ndarray]) -> np.ndarray:
-        """Adjust, and report."""
-        k = len(self.terms)
-        cuts = np.cumsum([len(STATISTICS), k, k * k, k])
-        found = [_summary(*np.split(row, cuts), k) for row in rows]
-        count = rows[:, 2]
-        used = [p for p in range(len(self.pairs)) if count[p] >= max(self.min_overlap, 1)]
-        information = [self._weighted(found[p]) for p in used]
-        solution = solve_network(
-            [self.pairs[p] for p in used],
-            np.array([found[p].terms for p in used]).reshape(-1, k),
-            np.array(information).reshape(-1, k, k),
-            len(self.labels),
-            anchor=self.anchor,
-            ties=self._ties(tied),
-            names=self.labels,
-        )
-        x = solution.coefficients
-        residual, normalised, after = (np.full(len(self.pairs), np.nan) for _ in range(3))
-        residual[used] = solution.residuals[:, 0]
-        normalised[used] = solution.normalised
-        for p, (i, j) in enumerate(self.pairs):
-            if count[p]:
-                after[p] = _rms_after(found[p], x[j] - x[i])
-        loops = [sum(sign * rows[p, 0] for p, sign in loop) for loop in self.loops]
-        tie_residual = np.full((len(self.labels), self.n_stations), np.nan)
-        tie_residual[self._tied(tied)] = solution.tie_residuals
-        scalars = [solution.chi2, solution.dof]
-        # other weights are no inverse variances, so that only the residuals tell the scale of the covariance
-        scale = 1.0 if self.weights == "variance" else solution.chi2 / solution.dof if solution.dof else np.nan
-        parts = [
-            x,
-            solution.covariance * scale,
-            residual,
-            normalised,
-            after,
-            np.array(loops),
-            tie_residual,
-            np.array(scalars),
-        ]
-        return np.concatenate([np.ravel(p) for p in parts])
-
-    def _weighted(self, pair: PairSummary) -> np.ndarray:
-        """Inverse covariance of a pair, or that with another weight of its constant term."""
-        if self.weights == "variance":
-            return pair.information
-        wanted = pair.statistics[2] if self.weights == "count" else 1.0
-        return pair.information * (wanted / pair.information[0, 0])
-
-    def _tied(self, tied: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        usable = [np.isfinite(rows[:2]).all(axis=0) & (rows[1] > 0) for rows in tied]
-        return np.nonzero(np.array(usable).reshape(-1, self.n_stations) if tied else np.zeros((0, 0)))
-
-    def _ties(self, tied: list[np.ndarray]) -> Ties | None:
-        if not tied:
-            return None
-        node, station = self._tied(tied)
-        value, variance, lon, lat = np.array(tied)[node, :, station].T
-        x, y = plane_km(lon, lat, self.origin)
-        design = np.stack([np.ones_like(x), *(_power(term, x, y) for term in self.terms[1:])], axis=1)
-        return Ties(node, design, value, variance)
-
-
-def _power(term: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return {"x": x, "y": y, "x^2": x**2, "x y": x * y, "y^2": y**2}[term]
-
-
-def _rms_after(pair: PairSummary, correction: np.ndarray) -> float:
-    """Root mean square of the difference less the correction, from its moments."""
-    square = pair.statistics[3] ** 2 - 2 * correction @ pair.moments + correction @ pair.products @ correction
-    return float(np.sqrt(max(square, 0.0)))
-
-
-def _summary(*parts: np.ndarray | int) -> PairSummary:
-    *arrays, k = parts
-    statistics, terms, information, moments, products = arrays
-    return PairSummary(statistics, terms, information.reshape(k, k), moments, products.reshape(k, k))
-
-
-def _labelled(
-    plan: _Plan, variable: str, rows: da.Array, plain: da.Array | None, solved: da.Array, stations: np.ndarray | None
-) -> xr.Dataset:
-    """Name what the flat result holds."""
-    unit = VARIABLES[variable].units
-    sizes, start, parts = plan.sizes, 0, dict[str, da.Array]()
-    for name, shape in sizes.parts.items():
-        size = int(np.prod(shape))
-        parts[name] = solved[start : start + size].reshape(shape)
-        start += size
-    pair, track = ("pair",), ("track",)
-    data: dict[str, tuple] = {
-        "coefficient": ((*track, "term"), parts["coefficient"], {"long_name": "added to the track", "units": unit}),
-        "offset": (track, parts["coefficient"][:, 0], {"long_name": f"offset added to the {variable}", "units": unit}),
-        "covariance": (("track", "term", "track_", "term_"), parts["covariance"], {"long_name": "of the coefficients"}),
-    }
-    for k, name in enumerate(STATISTICS):
-        long_name, own = _STATISTIC_NAMES[name]
-        data[f"pair_{name}"] = (pair, rows[:, k], {"long_name": long_name, "units": own or unit})
-    data["pair_count"] = (pair, rows[:, 2].astype(np.int64), data["pair_count"][2])
-    if plain is not None:
-        data["pair_median_plain"] = (pair, plain[:, 0], {"long_name": "median of the plain difference", "units": unit})
-    for name, (long_name, own) in _RESULT_NAMES.items():
-        data[name] = (pair, parts[name], {"long_name": long_name, "units": own or unit})
-    if plan.loops:
-        data["misclosure"] = (("loop",), parts["misclosure"], {"long_name": "sum of medians around", "units": unit})
-    data["chi2"] = ((), parts["chi2"], {"long_name": "weighted sum of squared residuals", "units": "1"})
-    data["dof"] = ((), parts["dof"].astype(np.int64), {"long_name": "observations less unknowns", "units": "1"})
-    labels = np.array(plan.labels, dtype=object)
-    coords: dict[str, Any] = {
-        "track": ("track", labels),
-        "track_": ("track_", labels),
-        "term": ("term", np.array(plan.terms, dtype=object)),
-        "term_": ("term_", np.array(plan.terms, dtype=object)),
-        "pair": ("pair", np.array([f"{labels[i]}-{labels[j]}" for i, j in plan.pairs], dtype=object)),
-    }
-    if plan.loops:
-        names = ["-".join(_around(loop, plan)) for loop in plan.loops]
-        coords["loop"] = ("loop", np.array(names, dtype=object))
-    if stations is not None:
-        data["tie_residual"] = (
-            ("track", "station"),
-            parts["tie_residual"],
-            {"long_name": "station less adjusted track", "units": unit},
-        )
-        coords["station"] = ("station", stations)
-    datum = plan.labels[plan.anchor] if plan.anchor is not None else "zero mean" if stations is None else "ties"
-    attrs = {
-        "anchor": datum,
-        "variable": variable,
-        "order": _KINDS.index(plan.kind),
-        "origin": list(plan.origin),
-        "weights": plan.weights,
-        "min_overlap": plan.min_overlap,
-    }
-    return xr.Dataset(data, coords, attrs)
-
-
-def _around(loop: list[tuple[int, int]], plan: _Plan) -> list[str]:
-    """Labels of the tracks of a loop, from the first back to it."""
-    ends = [plan.pairs[p][::sign] for p, sign in loop]
-    return [*(plan.labels[i] for i, _ in ends), plan.labels[ends[-1][1]]]

@@ -11,9 +11,10 @@ import xarray as xr
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels import blend as kernel
 from mimtpy_cloud.kernels.look import mean_azimuth
-from mimtpy_cloud.ops.adjustment import MIN_OVERLAP, estimate_adjustment, joinable, masked, ramped
+from mimtpy_cloud.ops.adjustment import MIN_OVERLAP, estimate_adjustment, joinable, ramped
 from mimtpy_cloud.ops.combination import Track, common_attrs, on_window
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
+from mimtpy_cloud.ops.pairs import masked
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window, union
 from mimtpy_cloud.schema import LOS, VARIABLES
@@ -56,8 +57,9 @@ def mosaic(
         How the tracks that have a valid pixel are joined. ``"mean"``: equal weights. ``"weighted"``: by the inverse
         variance if every track has a standard deviation, else by `temporal_coherence`. ``"feather"``: by the distance
         from the edge of the data of each track, so that no seam is left. ``"anchor"``: the anchor where it has data,
-        the mean of the others elsewhere. A callable gets the values of the tracks on a block, in the order of the attribute
-        `tracks`, as float64 of shape ``(track, y, x)`` with NaN where a track lacks data, and returns ``(y, x)``.
+        the mean of the others elsewhere. A callable gets the values of the tracks on a block, in the order of the
+        attribute `tracks`, as float64 of shape ``(track, y, x)`` with NaN where a track lacks data, and returns
+        ``(y, x)``.
     anchor : str or int, optional
         As for `estimate_adjustment`; only if no adjustment is given.
     min_overlap : int
@@ -151,7 +153,8 @@ def _rule(placed: list[Track], variable: str, blend: Blend, anchor: str, feather
 
 
 def _inverse_variance(std: da.Array) -> da.Array:
-    return (1 / da.maximum(std, np.float32(1e-9)) ** 2).astype(np.float32)
+    weight: da.Array = (1 / da.maximum(std, np.float32(1e-9)) ** 2).astype(np.float32)
+    return weight
 
 
 def _feather(track: Track, variable: str, width: int) -> da.Array:
@@ -204,7 +207,7 @@ def _blend_data(
     valid = [t.sheet("valid").arrays if "valid" in t.ds else () for t in placed]
     sheets = [Sheet(t.window, (d, *v)) for t, d, v in zip(placed, level, valid, strict=True)]
     count = lay(_count, window, sheets, dtype=np.int16)
-    weights = [(w,) for w in rule.weights] or [()] * len(placed)
+    weights: list[tuple[da.Array, ...]] = [(w,) for w in rule.weights] or [()] * len(placed)
     weighed = [Sheet(s.window, (*w, *s.arrays)) for s, w in zip(sheets, weights, strict=True)]
     mean = lay(_Mix(rule.blend, rule.first, bool(rule.weights)), window, weighed, offsets, dtype=np.float32)
     data = {

@@ -21,7 +21,7 @@ __all__ = [
 Pair = tuple[int, int]
 
 #: Smallest over largest eigenvalue of a normal matrix, scaled to a unit diagonal, that still determines all unknowns.
-_SINGULAR = 1e-10
+_SINGULAR = 1e-12
 #: A difference whose redundancy is below this share is not controlled by others, and has no normalised residual.
 _CONTROLLED = 1e-6
 _LESS = "use a lower order, give ties, or leave the track out"

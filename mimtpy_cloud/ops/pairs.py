@@ -1,0 +1,196 @@
+"""What overlaps and stations say of the datum of tracks, lazily."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+
+from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.kernels.offset import difference, vertical_difference
+from mimtpy_cloud.kernels.pair import summarise_pair
+from mimtpy_cloud.ops.combination import Track, lattice_tracks
+from mimtpy_cloud.ops.network import Plan
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
+from mimtpy_cloud.ops.stations import project_stations
+from mimtpy_cloud.plan.chunks import tile_sides
+from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.schema import LOS, require_variables
+
+__all__ = ["Look", "masked", "pair_rows", "tie_rows"]
+
+Look = Literal["vertical"] | xr.Dataset | None
+
+
+def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.Array:
+    """
+    Summarise the difference of each pair, in one graph layer.
+
+    Parameters
+    ----------
+    placed : list of Track
+        All tracks.
+    variable : str
+        What is compared.
+    plan : Plan
+        Pairs, and how they are fitted.
+    look : {"vertical"}, xr.Dataset or None
+        As for `mimtpy_cloud.ops.adjustment.estimate_adjustment`.
+
+    Returns
+    -------
+    da.Array
+        One row of numbers a pair, in one chunk.
+
+    Raises
+    ------
+    SchemaError
+        If a track lacks its look, or `look` is unknown.
+    """
+    if look is not None:
+        for track in placed:
+            require_variables(f"track {track.label}", track.ds, "los_up" if isinstance(look, str) else LOS[0], LOS[-1])
+    if isinstance(look, str) and look != "vertical":
+        raise SchemaError(f"look must be None, 'vertical' or a dataset with east, north or up, got {look!r}")
+    extra = () if look is None else ("los_up",) if isinstance(look, str) else LOS
+    sheets = [t.sheet(*extra, variable, *(["valid"] if "valid" in t.ds else [])) for t in placed]
+    field = _field_sheet(look) if isinstance(look, xr.Dataset) else None
+    used = [*sheets, *([field] if field else [])]
+    arrays = [a for s in used for a in s.arrays]
+    name = "pairs-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in used], plan)
+    side = tile_sides(placed[0].window.n)[1]
+    graph: dict[tuple, tuple] = {}
+    for p, (i, j) in enumerate(plan.pairs):
+        overlap = placed[i].window & placed[j].window
+        sources = [sheets[i], sheets[j], *([field] if field else [])]
+        tiles = list(overlap.tiles(side))
+        parts = {
+            (f"{name}-difference", p, t): window_task(_Differences(len(extra)), tile, sources)
+            for t, tile in enumerate(tiles)
+        }
+        graph |= parts
+        graph[(f"{name}-one", p)] = (_PairJob(plan, overlap, tuple(tiles)), list(parts))
+    graph[(name, 0, 0)] = (_stack, [(f"{name}-one", p) for p in range(len(plan.pairs))], plan.sizes.row)
+    return lazy_array(name, graph, ((len(plan.pairs),), (plan.sizes.row,)), float, arrays)
+
+
+def _field_sheet(look: xr.Dataset) -> Sheet:
+    components = [name for name in ("east", "north", "up") if name in look]
+    if not components:
+        raise SchemaError(f"a look field needs east, north or up, it has {', '.join(map(str, look.data_vars))}")
+    (track,) = lattice_tracks([look])
+    lazy = track.sheet(*components).arrays
+    zero = da.zeros_like(lazy[0])  # type: ignore[no-untyped-call]
+    full = [lazy[components.index(c)] if c in components else zero for c in ("east", "north", "up")]
+    return Sheet(track.window, tuple(full))
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Makes the difference of two sheets on a block; `extra` views of each come before the data."""
+
+    extra: int
+
+    def __call__(self, shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
+        if len(patches) < 2 or (self.extra == len(LOS) and len(patches) < 3):
+            return np.full(shape, np.nan, np.float32)
+        first, second = (masked(p, self.extra) for p in patches[:2])
+        if self.extra == 0:
+            return difference(first, second)
+        if self.extra == 1:
+            return vertical_difference(first, second, patches[0].views[0], patches[1].views[0])
+        known = [_placed(view, patches[2], shape) for view in patches[2].views]
+        looks = zip(known, patches[0].views, patches[1].views, strict=False)
+        return difference(first, second, *(block for three in looks for block in three))
+
+
+def _placed(view: np.ndarray, patch: Patch, shape: tuple[int, int]) -> np.ndarray:
+    """A view of a sheet that covers only a part of the block."""
+    out = np.full(shape, np.nan)
+    out[patch.row : patch.row + view.shape[0], patch.col : patch.col + view.shape[1]] = view
+    return out
+
+
+def masked(patch: Patch, first: int = 0) -> np.ndarray:
+    """
+    Blank the data of a patch where they are not valid.
+
+    Parameters
+    ----------
+    patch : Patch
+        Its views are `first` others, the data, and `valid` if there is one.
+    first : int
+        Number of the others.
+
+    Returns
+    -------
+    np.ndarray
+    """
+    values, *valid = patch.views[first:]
+    return np.where(valid[0], values, np.float32(np.nan)) if valid else values
+
+
+@dataclass(frozen=True)
+class _PairJob:
+    """Joins the tiles of an overlap and summarises it."""
+
+    plan: Plan
+    overlap: Window
+    tiles: tuple[Window, ...]
+
+    def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
+        image = np.full(self.overlap.shape, np.nan, np.float32)
+        for tile, part in zip(self.tiles, parts, strict=True):
+            image[tile.slices_in(self.overlap)] = part
+        x, y = self.plan.plane(self.overlap)
+        plan = self.plan
+        found = summarise_pair(
+            image, x, y, plan.kind, scale_km=plan.scale, robust=plan.robust, length_km=plan.length_km
+        )
+        return np.concatenate(
+            [found.statistics, found.terms, found.information.ravel(), found.moments, found.products.ravel()]
+        )
+
+
+def _stack(rows: list[np.ndarray], width: int) -> np.ndarray:
+    return np.array(rows, np.float64).reshape(-1, width)
+
+
+def tie_rows(track: Track, ties: xr.Dataset) -> da.Array:
+    """
+    Compare a track with stations.
+
+    Parameters
+    ----------
+    track : Track
+        With velocity and look vectors.
+    ties : xr.Dataset
+        Stations.
+
+    Returns
+    -------
+    da.Array
+        Of each station: what the track lacks in m/yr, its variance, longitude and latitude; shape ``(4, station)``, one
+        chunk, NaN where there is no pixel.
+    """
+    found = project_stations(track.ds, ties)
+    variance = found["los_std"] ** 2
+    if "velocity_std" in track.ds:
+        at = {"y": found["row"], "x": found["col"]}
+        variance = variance + track.ds["velocity_std"].isel(at).drop_vars(("y", "x")) ** 2
+    index = ties.get_index("station").get_indexer(found["station"].values)
+    places = [ties[name].values[index] for name in ("lon", "lat")]
+    parts = [(found["los"] - found["observed"]).data, variance.data, *places]
+    name = "ties-" + tokenize(*parts, index, ties.sizes["station"])
+    lazy = [da.asarray(p, dtype=float).rechunk(-1) for p in parts]  # type: ignore[no-untyped-call]
+    task = (_spread, [(a.name, 0) for a in lazy], index, ties.sizes["station"])
+    return lazy_array(name, {(name, 0, 0): task}, ((4,), (ties.sizes["station"],)), float, lazy)
+
+
+def _spread(parts: list[np.ndarray], index: np.ndarray, size: int) -> np.ndarray:
+    """Put what is known of some stations where it belongs among all."""
+    out = np.full((4, size), np.nan)
+    out[:, index] = parts
+    return out
