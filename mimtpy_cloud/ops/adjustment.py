@@ -21,7 +21,15 @@ from mimtpy_cloud.plan.network import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.plane import plane_km
 from mimtpy_cloud.schema import require_variables
 
-__all__ = ["MIN_OVERLAP", "apply_adjustment", "estimate_adjustment", "joinable", "ramped"]
+__all__ = [
+    "MIN_OVERLAP",
+    "anchor_index",
+    "apply_adjustment",
+    "estimate_adjustment",
+    "joinable",
+    "ramped",
+    "require_one_geometry",
+]
 
 #: Overlaps with fewer common pixels tie no tracks together unless asked otherwise.
 MIN_OVERLAP = 10
@@ -122,7 +130,7 @@ def estimate_adjustment(
     plan = Plan(
         pairs=tuple(pairs),
         labels=tuple(labels),
-        anchor=_anchor_index(placed, tracks, anchor),
+        anchor=anchor_index(placed, tracks, anchor),
         kind=KINDS[order],
         origin=origin,
         scale=max(1.0, (north - south) * 55),  # half the height in km
@@ -182,17 +190,54 @@ def joinable(tracks: Sequence[xr.Dataset], max_gap_days: float) -> tuple[list[Tr
     """
     placed = lattice_tracks(tracks)
     variable = data_variable(placed)
-    for key in ("orbit_direction", "look_side"):  # a difference between viewing directions holds motion
-        seen = {t.label: str(t.ds.attrs.get(key, "")) for t in placed}
-        if len(set(seen.values())) > 1:
-            shown = ", ".join(f"{label} {value or 'unknown'}" for label, value in seen.items())
-            raise SchemaError(f"a mosaic needs one {key}, got {shown}; join each by itself, then use invert_enu")
+    require_one_geometry(placed)
     require_one_period(placed, variable, max_gap_days)
     return placed, variable
 
 
-def _anchor_index(placed: list[Track], tracks: Sequence[xr.Dataset], anchor: str | int | None) -> int | None:
-    """Index of the anchor among the sorted tracks."""
+def require_one_geometry(placed: Sequence[Track]) -> None:
+    """
+    Check that all tracks look from one side; a difference between viewing directions holds motion.
+
+    Parameters
+    ----------
+    placed : sequence of Track
+        All tracks.
+
+    Raises
+    ------
+    SchemaError
+        If orbit direction or look side differ.
+    """
+    for key in ("orbit_direction", "look_side"):
+        seen = {t.label: str(t.ds.attrs.get(key, "")) for t in placed}
+        if len(set(seen.values())) > 1:
+            shown = ", ".join(f"{label} {value or 'unknown'}" for label, value in seen.items())
+            raise SchemaError(f"a mosaic needs one {key}, got {shown}; join each by itself, then use invert_enu")
+
+
+def anchor_index(placed: list[Track], tracks: Sequence[xr.Dataset], anchor: str | int | None) -> int | None:
+    """
+    Find the anchor among the sorted tracks.
+
+    Parameters
+    ----------
+    placed : list of Track
+        Sorted tracks.
+    tracks : sequence of xr.Dataset
+        As the user gave them.
+    anchor : str, int or None
+        Label, or index in `tracks`.
+
+    Returns
+    -------
+    int or None
+
+    Raises
+    ------
+    SchemaError
+        If there is no such track.
+    """
     if anchor is None:
         return None
     labels = [t.label for t in placed]

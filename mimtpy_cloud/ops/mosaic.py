@@ -11,10 +11,18 @@ import xarray as xr
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels import blend as kernel
 from mimtpy_cloud.kernels.look import mean_azimuth
-from mimtpy_cloud.ops.adjustment import MIN_OVERLAP, estimate_adjustment, joinable, ramped
-from mimtpy_cloud.ops.combination import Track, common_attrs, on_window
+from mimtpy_cloud.ops.adjustment import (
+    MIN_OVERLAP,
+    anchor_index,
+    estimate_adjustment,
+    joinable,
+    ramped,
+    require_one_geometry,
+)
+from mimtpy_cloud.ops.combination import Track, common_attrs, lattice_tracks, on_window
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.ops.pairs import masked
+from mimtpy_cloud.ops.series import common_dates, date_offsets, is_series, require_series, series_sheets
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window, union
 from mimtpy_cloud.schema import LOS, VARIABLES
@@ -40,6 +48,7 @@ def mosaic(
     anchor: str | int | None = None,
     min_overlap: int = MIN_OVERLAP,
     feather_pixels: int = FEATHER_PIXELS,
+    per_date: bool = True,
     coherence: Literal["mean", "max"] = "mean",
     max_gap_days: float = MAX_GAP_DAYS,
 ) -> xr.Dataset:
@@ -49,8 +58,9 @@ def mosaic(
     Parameters
     ----------
     tracks : sequence of xr.Dataset
-        Two-dimensional velocity (m/yr) or displacement (m) products of one orbit direction and look side, on one
-        lattice, in any chunks.
+        Velocity (m/yr) or displacement (m) products, or displacement series, of one orbit direction and look side, on
+        one lattice, in any chunks. Series are taken on the dates that all have, matched one to one, and refer to the
+        first of them; the dates are those of the anchor, or of the track with most dates.
     adjustment : xr.Dataset, optional
         Result of `estimate_adjustment`, with its anchor; estimated from the tracks if not given.
     blend : {"mean", "weighted", "feather", "anchor"} or callable
@@ -66,10 +76,13 @@ def mosaic(
         As for `estimate_adjustment`; not used if an adjustment is given.
     feather_pixels : int
         Distance from the edge, in pixels, from which on a feathered track has its full weight.
+    per_date : bool
+        Series: whether each date has offsets of its own, or all dates those of their mean.
     coherence : {"mean", "max"}
         How coherence is joined.
     max_gap_days : float
-        Largest difference between the first dates of displacements, and between their last. Velocities may differ.
+        Largest difference between the first dates of displacements, and between their last, or between dates of series
+        that count as one. Velocities may differ.
 
     Returns
     -------
@@ -84,8 +97,10 @@ def mosaic(
     Raises
     ------
     SchemaError
-        If the tracks differ in kind, direction or look side, hold a time series or displacements of different periods,
-        or an argument is unknown or of no use.
+        If the tracks differ in kind, direction or look side, hold displacements of different periods, or an argument is
+        unknown or of no use.
+    DateError
+        If series have fewer than two common dates.
     GridMismatchError
         If the tracks are not on one lattice.
     DisconnectedTracksError
@@ -104,6 +119,14 @@ def mosaic(
         raise SchemaError(f"blend must be one of {', '.join(_BLENDS)}, or a function of (track, y, x), got {blend!r}")
     if feather_pixels < 1:
         raise SchemaError(f"feather_pixels must be at least 1, got {feather_pixels}")
+    if any(is_series(ds) for ds in tracks):
+        if adjustment is not None:
+            raise SchemaError(
+                "series get offsets of their own for each date; an adjustment is for products without time"
+            )
+        placed = lattice_tracks(tracks)
+        options = {"min_overlap": min_overlap, "per_date": per_date, "max_gap_days": max_gap_days}
+        return _mosaic_series(placed, anchor_index(placed, tracks, anchor), blend, feather_pixels, coherence, **options)
     placed, variable = joinable(tracks, max_gap_days)
     if adjustment is None:
         adjustment = estimate_adjustment(tracks, anchor=anchor, min_overlap=min_overlap, max_gap_days=max_gap_days)
@@ -171,6 +194,68 @@ def _feather(track: Track, variable: str, width: int) -> da.Array:
         meta=np.empty((0, 0), "f4"),
     )
     return weight
+
+
+def _mosaic_series(
+    placed: list[Track],
+    anchor: int | None,
+    blend: Blend,
+    feather_pixels: int,
+    coherence: str,
+    *,
+    min_overlap: int,
+    per_date: bool,
+    max_gap_days: float,
+) -> xr.Dataset:
+    """Blend series date by date, in one graph layer."""
+    require_series(placed)
+    require_one_geometry(placed)
+    matched = common_dates(placed, anchor, max_gap_days)
+    adjustment = date_offsets(matched, anchor=anchor, min_overlap=min_overlap, per_date=per_date)
+    last = [t.ds.assign(displacement=t.ds["displacement"].isel(time=-1, drop=True)) for t in matched]
+    flat = [Track(t.label, t.window, ds) for t, ds in zip(matched, last, strict=True)]
+    rule = _rule(flat, "displacement", blend, adjustment.attrs["anchor"], feather_pixels)
+    window = union([t.window for t in matched])
+    weights: list[tuple[da.Array, ...]] = [(w,) for w in rule.weights] or [()] * len(matched)
+    sheets = [Sheet(s.window, (*w, *s.arrays)) for s, w in zip(series_sheets(matched), weights, strict=True)]
+    offsets: da.Array = adjustment["offset"].data.rechunk(-1)
+    mix = _MixSeries(rule.blend, rule.first, bool(rule.weights))
+    dates = matched[0].ds.sizes["time"]
+    series = lay(mix, window, sheets, offsets, dtype=np.float32, depth=dates)
+    count = lay(_count, window, _valid_sheets(flat), dtype=np.int16)
+    attrs = VARIABLES["displacement"].attrs
+    data: dict[str, tuple] = {
+        "displacement": (("time", "y", "x"), series, attrs),
+        "n_tracks": (("y", "x"), count, {"units": "1", "long_name": "tracks that contribute to the last date"}),
+        "valid": (("y", "x"), count > 0, VARIABLES["valid"].attrs),
+    }
+    data |= _blend_quality(flat, window, coherence) | _blend_look(flat, "displacement", window)
+    name = blend if isinstance(blend, str) else getattr(blend, "__name__", "callable")
+    made = _mosaic_attrs(flat, adjustment.attrs["anchor"]) | {"blend": name}
+    joined = on_window(window, data, flat, made).assign_coords(time=matched[0].ds["time"])
+    return joined.assign(adjustment.variables)
+
+
+def _valid_sheets(placed: list[Track]) -> list[Sheet]:
+    return [t.sheet("displacement", *(["valid"] if "valid" in t.ds else [])) for t in placed]
+
+
+@dataclass(frozen=True)
+class _MixSeries:
+    """Blends the data of a block date by date."""
+
+    blend: Blend
+    first: int
+    weighted: bool
+
+    def __call__(self, shape: Shape, patches: list[Patch], offsets: np.ndarray) -> np.ndarray:
+        mix, at = _Mix(self.blend, self.first, self.weighted), int(self.weighted)
+        out = np.full((len(offsets), *shape), np.nan, np.float32)
+        for date, own in enumerate(offsets if patches else ()):
+            views = [(*p.views[:at], p.views[at][date], *p.views[at + 1 :]) for p in patches]
+            here = [Patch(p.sheet, p.row, p.col, v) for p, v in zip(patches, views, strict=True)]
+            out[date] = mix(shape, here, own)
+        return out
 
 
 def _mosaic_attrs(placed: list[Track], anchor: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ Graph = Mapping[Any, Any]
 
 @dataclass(frozen=True)
 class Sheet:
-    """Arrays of shape ``(y, x)`` that cover one window."""
+    """Arrays of shape ``(y, x)``, or ``(time, y, x)`` with one chunk of time, that cover one window."""
 
     window: Window
     arrays: tuple[da.Array, ...]
@@ -56,9 +56,9 @@ class _Tasks:
     def __init__(
         self, function: Callable[..., Any], window: Window, sheets: Sequence[Sheet], extra: Sequence[Any], at_least: int
     ) -> None:
-        self.layout = Layout(window, tuple((s.window, tuple(a.chunks for a in s.arrays)) for s in sheets))
+        self.layout = Layout(window, tuple((s.window, tuple(a.chunks[-2:] for a in s.arrays)) for s in sheets))
         self.function, self.at_least = function, at_least
-        self.names = [[a.name for a in s.arrays] for s in sheets]
+        self.names = [[(a.name, *(0,) * (a.ndim - 2)) for a in s.arrays] for s in sheets]
         self.arguments = [(e.name, *(0,) * e.ndim) if isinstance(e, da.Array) else e for e in extra]
         self.shared = {a for e, a in zip(extra, self.arguments, strict=True) if isinstance(e, da.Array)}
 
@@ -67,7 +67,7 @@ class _Tasks:
         places = self.layout.places(iy, ix)
         if len(places) < self.at_least:
             places = ()
-        keys = [[(n, *b) for n, b in zip(self.names[p.sheet], p.blocks, strict=True)] for p in places]
+        keys = [[(*n, *b) for n, b in zip(self.names[p.sheet], p.blocks, strict=True)] for p in places]
         task = (_run, self.function, _Block(self.layout.shape(iy, ix), places), keys, *self.arguments)
         return task, {key for group in keys for key in group} | self.shared
 
@@ -212,7 +212,7 @@ def _join(rows: tuple[int, ...], cols: tuple[int, ...], parts: list[np.ndarray])
 
 def _run(function: Callable[..., Any], block: _Block, inputs: list[list[np.ndarray]], *extra: Any) -> Any:
     patches = [
-        Patch(p.sheet, p.row, p.col, tuple(array[inner] for array, inner in zip(arrays, p.inner, strict=True)))
+        Patch(p.sheet, p.row, p.col, tuple(array[..., *inner] for array, inner in zip(arrays, p.inner, strict=True)))
         for p, arrays in zip(block.places, inputs, strict=True)
     ]
     return function(block.shape, patches, *extra)

@@ -1,0 +1,279 @@
+"""Time series of several tracks on common dates, with an offset for each date."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+
+from mimtpy_cloud.errors import DateError, SchemaError
+from mimtpy_cloud.kernels.offset import difference
+from mimtpy_cloud.kernels.pair import summarise_pair
+from mimtpy_cloud.ops.combination import Track
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
+from mimtpy_cloud.plan.chunks import tile_sides
+from mimtpy_cloud.plan.dates import match_dates, parse_dates
+from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.plan.network import overlapping_pairs, require_connected, solve_network
+from mimtpy_cloud.schema import VARIABLES
+
+__all__ = ["common_dates", "date_offsets", "is_series", "require_series", "series_sheets"]
+
+_MEASURES = ("pair_median", "pair_sigma", "pair_count")
+
+
+def is_series(ds: xr.Dataset) -> bool:
+    """
+    Tell whether a dataset holds a displacement series.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Canonical dataset.
+
+    Returns
+    -------
+    bool
+    """
+    return "displacement" in ds and "time" in ds["displacement"].dims
+
+
+def common_dates(placed: Sequence[Track], anchor: int | None, max_gap_days: float) -> list[Track]:
+    """
+    Match the dates of all tracks one to one, and rebase every series to the first common date.
+
+    Parameters
+    ----------
+    placed : sequence of Track
+        With displacement series.
+    anchor : int, optional
+        Track whose dates the result has; else the one with most dates.
+    max_gap_days : float
+        Largest distance of two dates that count as one.
+
+    Returns
+    -------
+    list of Track
+        Each with one `displacement` of equal dates; zero on the first.
+
+    Raises
+    ------
+    DateError
+        If there are fewer than two common dates.
+
+    Notes
+    -----
+    Each track is matched with the dates of the first by an optimal assignment (`match_dates`); dates that one of them
+    lacks are left out of all.
+    """
+    dates = [parse_dates(t.ds.indexes["time"].to_numpy()) for t in placed]
+    lead = max(range(len(placed)), key=lambda k: (dates[k].size, -k)) if anchor is None else anchor
+    found = [match_dates(dates[lead], d, max_gap_days) for d in dates]
+    kept = sorted(set.intersection(*(set(pairs[:, 0].tolist()) for pairs in found)))
+    if len(kept) < 2:
+        shown = "; ".join(
+            f"{t.label} {d.size} dates from {d[0]} to {d[-1]}" for t, d in zip(placed, dates, strict=True) if d.size
+        )
+        raise DateError(
+            f"the tracks need at least two common dates, within {max_gap_days:g} days, got {len(kept)}: {shown}; "
+            "raise max_gap_days, or take estimate_velocity first"
+        )
+    time = placed[lead].ds["time"].isel(time=kept)
+    out = []
+    for track, pairs in zip(placed, found, strict=True):
+        partner = dict(pairs.tolist())
+        index = [partner[k] for k in kept]
+        series = track.ds["displacement"].isel(time=index)
+        if series.chunks is None:
+            series = series.chunk()
+        series = series.chunk(time=-1)
+        rebased = (series - series.isel(time=0, drop=True)).assign_coords(time=time)
+        timed = [name for name, v in track.ds.variables.items() if "time" in v.dims]
+        ds = track.ds.drop_vars(timed).assign(displacement=rebased.assign_attrs(track.ds["displacement"].attrs))
+        out.append(replace(track, ds=ds.assign_attrs(reference_date=str(dates[lead][kept[0]]))))
+    return out
+
+
+def series_sheets(placed: Sequence[Track]) -> list[Sheet]:
+    """
+    Take the displacement of each track, and its `valid` if it has one.
+
+    Parameters
+    ----------
+    placed : sequence of Track
+        From `common_dates`.
+
+    Returns
+    -------
+    list of Sheet
+    """
+    valid = [t.sheet("valid").arrays if "valid" in t.ds else () for t in placed]
+    return [Sheet(t.window, (t.ds["displacement"].data, *v)) for t, v in zip(placed, valid, strict=True)]
+
+
+def date_offsets(
+    placed: Sequence[Track], *, anchor: int | None, min_overlap: int, per_date: bool, robust: bool = True
+) -> xr.Dataset:
+    """
+    Estimate an offset of each track on each date.
+
+    Parameters
+    ----------
+    placed : sequence of Track
+        From `common_dates`.
+    anchor : int, optional
+        Track that keeps its datum; else the offsets of a date have zero mean.
+    min_overlap : int
+        Overlaps with fewer common pixels are listed but not used.
+    per_date : bool
+        Whether each date has offsets of its own; else those of the mean over the dates.
+    robust : bool
+        Median, or mean.
+
+    Returns
+    -------
+    xr.Dataset
+        Lazy: `offset (time, track)` in m, to be added; `pair_median`, `pair_sigma`, `pair_count (time, pair)`.
+
+    Raises
+    ------
+    DisconnectedTracksError
+        If the windows of the tracks do not tie all together; when computed, if usable pixels do not.
+
+    Notes
+    -----
+    The differences of a pair are held in memory on all dates: 4 bytes a pixel of the overlap and date.
+    """
+    labels = [t.label for t in placed]
+    pairs = overlapping_pairs([t.window for t in placed])
+    require_connected(pairs, labels)
+    sheets = series_sheets(placed)
+    arrays = [a for s in sheets for a in s.arrays]
+    plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, placed[0].ds.sizes["time"])
+    name = "dates-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in sheets], plan)
+    side = tile_sides(placed[0].window.n)[1]
+    graph: dict[tuple, tuple] = {}
+    for p, (i, j) in enumerate(pairs):
+        overlap = placed[i].window & placed[j].window
+        tiles = list(overlap.tiles(side))
+        parts = {
+            (f"{name}-difference", p, t): window_task(_series_difference, tile, [sheets[i], sheets[j]])
+            for t, tile in enumerate(tiles)
+        }
+        graph |= parts
+        graph[(f"{name}-one", p)] = (_PairDates(plan, overlap, tuple(tiles)), list(parts))
+    graph[(name, 0)] = (plan.solve, [(f"{name}-one", p) for p in range(len(pairs))])
+    n, size = plan.dates, plan.dates * (len(labels) + 3 * len(pairs))
+    flat = lazy_array(name, graph, ((size,),), float, arrays)
+    start = n * len(labels)
+    units = {"units": VARIABLES["displacement"].units}
+    data: dict[str, tuple] = {
+        "offset": (("time", "track"), flat[:start].reshape(n, -1), {**units, "long_name": "offset added to the date"})
+    }
+    measures = flat[start:].reshape(3, n, len(pairs))
+    names = ("median difference, first minus second", "robust standard deviation of the difference", "common pixels")
+    for k, long_name in enumerate(names):
+        data[_MEASURES[k]] = (("time", "pair"), measures[k], {**units, "long_name": long_name})
+    data["pair_count"] = (("time", "pair"), measures[2].astype(np.int64), {"units": "1", "long_name": names[2]})
+    coords: dict[str, Any] = {
+        "track": ("track", np.array(labels, dtype=object)),
+        "pair": ("pair", np.array([f"{labels[i]}-{labels[j]}" for i, j in pairs], dtype=object)),
+    }
+    named = "zero mean" if anchor is None else labels[anchor]
+    return xr.Dataset(data, coords, {"anchor": named, "variable": "displacement", "order": 0})
+
+
+def _series_difference(_shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
+    first, second = patches
+    made = difference(first.views[0], second.views[0])
+    for patch in patches:
+        if len(patch.views) > 1:
+            made[..., ~patch.views[1]] = np.nan
+    return made
+
+
+@dataclass(frozen=True)
+class _Dates:
+    """What the adjustment knows before it sees data."""
+
+    pairs: tuple[tuple[int, int], ...]
+    labels: tuple[str, ...]
+    anchor: int | None
+    min_overlap: int
+    per_date: bool
+    robust: bool
+    dates: int
+
+    def solve(self, rows: list[np.ndarray]) -> np.ndarray:
+        """Offsets of each date, and what each pair says on it, flat."""
+        table = np.array(rows).reshape(-1, self.dates, 5).transpose(1, 0, 2)  # date, pair
+        offsets = [self._solve_date(pairs) for pairs in table]
+        return np.concatenate([np.ravel(offsets), *(table[..., k].ravel() for k in range(3))])
+
+    def _solve_date(self, rows: np.ndarray) -> np.ndarray:
+        used = np.flatnonzero(rows[:, 2] >= max(self.min_overlap, 1))
+        found = solve_network(
+            [self.pairs[p] for p in used],
+            rows[used, 3:4],
+            rows[used, 4].reshape(-1, 1, 1),
+            len(self.labels),
+            anchor=self.anchor,
+            names=self.labels,
+        )
+        return found.coefficients[:, 0]
+
+
+@dataclass(frozen=True)
+class _PairDates:
+    """Joins the tiles of an overlap, and summarises each date."""
+
+    plan: _Dates
+    overlap: Window
+    tiles: tuple[Window, ...]
+
+    def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
+        images = (self._image(parts, date) for date in range(self.plan.dates))
+        if self.plan.per_date:
+            return np.array([self._row(image) for image in images])
+        total = np.zeros(self.overlap.shape)
+        for image in images:
+            total += image  # NaN where one date has none
+        return np.tile(self._row((total / self.plan.dates).astype(np.float32)), (self.plan.dates, 1))
+
+    def _image(self, parts: list[np.ndarray], date: int) -> np.ndarray:
+        image = np.full(self.overlap.shape, np.nan, np.float32)
+        for tile, part in zip(self.tiles, parts, strict=True):
+            image[tile.slices_in(self.overlap)] = part[date]
+        return image
+
+    def _row(self, image: np.ndarray) -> np.ndarray:
+        y, x = (np.arange(size, dtype=float) for size in image.shape)
+        found = summarise_pair(image, x, y, robust=self.plan.robust, length_km=0.0)
+        return np.array([*found.statistics[:3], found.terms[0], found.information[0, 0]])
+
+
+def require_series(placed: Sequence[Track]) -> None:
+    """
+    Check that all tracks hold displacement series of one unit.
+
+    Parameters
+    ----------
+    placed : sequence of Track
+        All tracks.
+
+    Raises
+    ------
+    SchemaError
+        If one does not.
+    """
+    other = [t.label for t in placed if not is_series(t.ds)]
+    if other:
+        raise SchemaError(
+            f"{', '.join(other)} hold no displacement series, others do; take estimate_velocity or "
+            "displacement_between of the series first"
+        )
+    units = {t.label: str(t.ds["displacement"].attrs.get("units")) for t in placed}
+    if len(set(units.values())) > 1:
+        raise SchemaError(f"tracks need one unit of displacement, got {units}; convert them first")
