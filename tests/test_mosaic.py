@@ -349,7 +349,7 @@ def test_unfit_input_has_a_clear_error():
     a, b, _ = tracks()
     series = lattice_dataset(Window(100, 0, 0, 3, 3), dates=["2020-01-01", "2020-01-13"], velocity=0.01)
     with pytest.raises(SchemaError, match="estimate_velocity or displacement_between first"):
-        mosaic([series, series])
+        estimate_adjustment([series, series])
     with pytest.raises(SchemaError, match="at least one track"):
         mosaic([])
     with pytest.raises(SchemaError, match="all a two-dimensional velocity"):

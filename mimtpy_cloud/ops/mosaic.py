@@ -121,12 +121,12 @@ def mosaic(
         raise SchemaError(f"feather_pixels must be at least 1, got {feather_pixels}")
     if any(is_series(ds) for ds in tracks):
         if adjustment is not None:
-            raise SchemaError(
-                "series get offsets of their own for each date; an adjustment is for products without time"
-            )
+            raise SchemaError("series get offsets of their own for each date; an adjustment is for maps without time")
         placed = lattice_tracks(tracks)
-        options = {"min_overlap": min_overlap, "per_date": per_date, "max_gap_days": max_gap_days}
-        return _mosaic_series(placed, anchor_index(placed, tracks, anchor), blend, feather_pixels, coherence, **options)
+        first = anchor_index(placed, tracks, anchor)
+        matched = _matched(placed, first, max_gap_days)
+        adjustment = date_offsets(matched, anchor=first, min_overlap=min_overlap, per_date=per_date)
+        return _mosaic_series(matched, adjustment, blend, feather_pixels, coherence)
     placed, variable = joinable(tracks, max_gap_days)
     if adjustment is None:
         adjustment = estimate_adjustment(tracks, anchor=anchor, min_overlap=min_overlap, max_gap_days=max_gap_days)
@@ -196,22 +196,16 @@ def _feather(track: Track, variable: str, width: int) -> da.Array:
     return weight
 
 
-def _mosaic_series(
-    placed: list[Track],
-    anchor: int | None,
-    blend: Blend,
-    feather_pixels: int,
-    coherence: str,
-    *,
-    min_overlap: int,
-    per_date: bool,
-    max_gap_days: float,
-) -> xr.Dataset:
-    """Blend series date by date, in one graph layer."""
+def _matched(placed: list[Track], anchor: int | None, max_gap_days: float) -> list[Track]:
     require_series(placed)
     require_one_geometry(placed)
-    matched = common_dates(placed, anchor, max_gap_days)
-    adjustment = date_offsets(matched, anchor=anchor, min_overlap=min_overlap, per_date=per_date)
+    return common_dates(placed, anchor, max_gap_days)
+
+
+def _mosaic_series(
+    matched: list[Track], adjustment: xr.Dataset, blend: Blend, feather_pixels: int, coherence: str
+) -> xr.Dataset:
+    """Blend series date by date, in one graph layer."""
     last = [t.ds.assign(displacement=t.ds["displacement"].isel(time=-1, drop=True)) for t in matched]
     flat = [Track(t.label, t.window, ds) for t, ds in zip(matched, last, strict=True)]
     rule = _rule(flat, "displacement", blend, adjustment.attrs["anchor"], feather_pixels)
