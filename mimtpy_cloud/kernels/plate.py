@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike
 
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["PLATES", "Plate", "plate_velocity", "project_plate_velocity", "rotation_of", "rotation_vector"]
+__all__ = [
+    "PLATES",
+    "Plate",
+    "plate_name",
+    "plate_velocity",
+    "project_plate_velocity",
+    "rotation_of",
+    "rotation_vector",
+]
 
 #: Semi-major axis in m, and square of the first eccentricity, of WGS84.
 _A, _E2 = 6378137.0, 0.00669437999014
@@ -72,6 +80,38 @@ def rotation_vector(lat: float, lon: float, rate: float) -> np.ndarray:
     return np.asarray(_DEG_MYR * rate * axis)
 
 
+def plate_name(plate: str) -> str:
+    """
+    Find the full name of a plate.
+
+    Parameters
+    ----------
+    plate : str
+        Name or code in any case, such as ``"Eurasia"`` or ``"EURA"``.
+
+    Returns
+    -------
+    str
+        Key of `PLATES`.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such plate; the message lists those that there are.
+
+    Examples
+    --------
+    >>> plate_name("noam"), plate_name("north_america")
+    ('North America', 'North America')
+    """
+    wanted = plate.strip().lower().replace("_", " ")
+    for name, (code, *_) in PLATES.items():
+        if wanted in (name.lower(), code.lower()):
+            return name
+    names = ", ".join(PLATES)
+    raise SchemaError(f"unknown plate {plate!r}; choose {names}, or give a pole: latitude, longitude, degrees a Myr")
+
+
 def rotation_of(plate: str) -> np.ndarray:
     """
     Look up the rotation vector of a plate in the ITRF2014 plate motion model.
@@ -101,12 +141,7 @@ def rotation_of(plate: str) -> np.ndarray:
     >>> (rotation_of("eurasia") / np.deg2rad(1e-3 / 3600)).round(6).tolist()
     [-0.085, -0.531, 0.77]
     """
-    wanted = plate.strip().lower().replace("_", " ")
-    for name, (code, x, y, z) in PLATES.items():
-        if wanted in (name.lower(), code.lower()):
-            return np.asarray(_MAS * np.array([x, y, z]))
-    names = ", ".join(PLATES)
-    raise SchemaError(f"unknown plate {plate!r}; choose {names}, or give a pole: latitude, longitude, degrees a Myr")
+    return np.asarray(_MAS * np.array(PLATES[plate_name(plate)][1:]))
 
 
 def plate_velocity(lat: ArrayLike, lon: ArrayLike, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

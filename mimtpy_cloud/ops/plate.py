@@ -99,7 +99,7 @@ def remove_plate_motion(ds: xr.Dataset, pole: Pole, *, keep_reference: bool = Tr
 def _rotation(pole: Any) -> tuple[str, np.ndarray]:
     """Name and rotation vector of what was asked for."""
     if isinstance(pole, str):
-        return pole, kernel.rotation_of(pole)
+        return kernel.plate_name(pole), kernel.rotation_of(pole)
     try:
         lat, lon, rate = (float(v) for v in pole)
     except (TypeError, ValueError) as error:
