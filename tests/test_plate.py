@@ -271,6 +271,8 @@ def test_wrong_requests_fail_at_once():
             remove_plate_motion(ds.drop_vars("los_up"), "Eurasia")
         with pytest.raises(SchemaError, match="the motion of Eurasia has been removed already"):
             remove_plate_motion(remove_plate_motion(ds, "Eurasia"), "Nubia")
+        with pytest.raises(SchemaError, match="in the frame NA12, which moves with a plate already"):
+            remove_plate_motion(ds.assign_attrs(reference_frame="NA12"), "North America")
         outside = ds.assign_attrs(reference_point=[0.0, 0.0])
         with pytest.raises(ReferencePointError, match=r"\(0.0, 0.0\) lies outside the grid.*keep_reference=False"):
             remove_plate_motion(outside, "Eurasia")

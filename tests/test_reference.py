@@ -448,6 +448,10 @@ def test_stations_that_cannot_serve_are_an_error():
             set_reference(ds.chunk(y=2), stations=far)
         with pytest.raises(SchemaError, match="take estimate_velocity first"):
             set_reference(noisy_series().chunk(y=2), stations=stations)
+        fixed = ds.assign_attrs(plate_motion={"plate": "Eurasia"})
+        with pytest.raises(SchemaError, match="moves with Eurasia, the stations are in IGS14: tie it first"):
+            set_reference(fixed, stations=stations)
+        set_reference(fixed.chunk(y=2), stations=stations.assign_attrs(frame="EU"))
         lazy = set_reference(ds.assign(valid=ds["valid"] & False).chunk(y=2), stations=stations)
     with pytest.raises(
         ReferencePointError, match="none of the 12 stations in the grid has a usable pixel in its window of 1"

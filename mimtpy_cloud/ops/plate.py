@@ -10,6 +10,7 @@ from mimtpy_cloud.kernels import plate as kernel
 from mimtpy_cloud.ops.pixels import map_projection, pixels_at
 from mimtpy_cloud.ops.reference import set_reference
 from mimtpy_cloud.plan.dates import parse_date, parse_dates
+from mimtpy_cloud.plan.frames import is_plate_frame
 from mimtpy_cloud.schema import DAYS_PER_YEAR, LOS, require_variables
 
 __all__ = ["remove_plate_motion"]
@@ -49,7 +50,7 @@ def remove_plate_motion(ds: xr.Dataset, pole: Pole, *, keep_reference: bool = Tr
     ------
     SchemaError
         If the plate is unknown, there is nothing to correct, no look vector or no dates, the grid is not in longitude
-        and latitude, or a plate has been removed already.
+        and latitude, a plate has been removed already, or the data are in a frame that moves with one.
     ReferencePointError
         If the reference point lies outside the grid, so that its motion is not known.
 
@@ -76,6 +77,10 @@ def remove_plate_motion(ds: xr.Dataset, pole: Pole, *, keep_reference: bool = Tr
         raise SchemaError(f"the dataset needs one of {', '.join((*_ALONG_LOS, *_COMPONENTS))}; it has {has}")
     if before := ds.attrs.get("plate_motion"):
         raise SchemaError(f"the motion of {before['plate']} has been removed already; start from the data before that")
+    if is_plate_frame(frame := str(ds.attrs.get("reference_frame", ""))):
+        raise SchemaError(
+            f"the track is in the frame {frame}, which moves with a plate already; tie it to ITRF stations"
+        )
     if map_projection(ds) is not None:
         raise SchemaError(
             "plate motion needs a grid of longitude and latitude; ingest the track onto the lattice first"

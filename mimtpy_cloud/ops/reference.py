@@ -12,6 +12,7 @@ from mimtpy_cloud.ops.pixels import map_projection, pixels_at, pixels_in_polygon
 from mimtpy_cloud.ops.select import grid_of
 from mimtpy_cloud.ops.stations import project_stations, require_odd_window
 from mimtpy_cloud.plan.dates import nearest_date, parse_dates
+from mimtpy_cloud.plan.frames import is_global_frame
 from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = ["set_reference"]
@@ -83,7 +84,8 @@ def set_reference(
     DateError
         If the date is no acquisition.
     SchemaError
-        If there is nothing to refer, no series for a date, or no velocity and look vectors for stations.
+        If there is nothing to refer, no series for a date, no velocity and look vectors for stations, or the motion of
+        a plate has been removed from the track and the stations are in a global frame.
 
     See Also
     --------
@@ -214,6 +216,12 @@ def _mean_or_refuse(total: np.ndarray, count: np.ndarray, *, pixels: int) -> np.
 
 def _refer_to_stations(ds: xr.Dataset, stations: xr.Dataset, window: int, up: str) -> xr.Dataset:
     """Subtract the constant by which the track exceeds the stations."""
+    frame = str(stations.attrs.get("frame", ""))
+    if "plate_motion" in ds.attrs and is_global_frame(frame):
+        plate = ds.attrs["plate_motion"]["plate"]
+        raise SchemaError(
+            f"the track moves with {plate}, the stations are in {frame}: tie it first, then remove the plate"
+        )
     ties = project_stations(ds, stations, window=window, up=up)
     if not ties.sizes["station"]:
         left = ", ".join(f"{ties.attrs[name]} {name.replace('_', ' ')}" for name in ("outside", "without_velocity"))
@@ -235,7 +243,6 @@ def _refer_to_stations(ds: xr.Dataset, stations: xr.Dataset, window: int, up: st
     )
     values = {name: fitted.isel(quantity=k) for k, name in enumerate(_FITTED)}
     names = ties["station"].to_numpy().tolist()
-    frame = str(ties.attrs["frame"])
     result = _referred(ds, {"velocity": values["reference_velocity"]}, reference_frame=frame, reference_stations=names)
     return result.assign(
         {name: values[name].assign_attrs(units=units, long_name=text) for name, (units, text) in _FITTED.items()}
