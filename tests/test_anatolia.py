@@ -9,10 +9,13 @@ import xarray as xr
 
 from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.catalog.tracks import open_track
+from mimtpy_cloud.io.gnss import read_stations
 from mimtpy_cloud.io.vectors import read_lines
 from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.mosaic import mosaic
+from mimtpy_cloud.ops.plate import remove_plate_motion
 from mimtpy_cloud.ops.reference import set_reference
+from mimtpy_cloud.ops.stations import project_stations
 
 FRAMES = ("014A_04939_131313", "087A_04904_121313", "094D_04913_101213", "167D_04884_131212")
 
@@ -57,3 +60,18 @@ def test_the_north_anatolian_fault_is_a_sharp_east_step(shared, tracks):
     assert 8 < north - south < 25  # mm/yr, right-lateral
     assert abs(mean(30, 50) - north) < 5
     assert abs(mean(-50, -30) - south) < 5
+
+
+def test_stations_of_an_independent_network_take_away_the_offsets_of_frames(shared, tracks):
+    stations = read_stations(shared / "data/real/gnss_midas/midas.IGS08.turkey.txt")
+    tied = {name: set_reference(ds, stations=stations, window=5) for name, ds in tracks.items()}
+    fixed = {name: remove_plate_motion(ds, "Eurasia") for name, ds in tied.items()}
+    for a, b in (("A014", "A087"), ("D094", "D167")):
+        before, after = (1e3 * abs(float(mosaic([s[a], s[b]], anchor=a).pair_median[0])) for s in (tracks, fixed))
+        assert before > 3.4
+        assert after < 1.5  # mm/yr: no station lies in both, the tie of a frame is good to 0.5 to 2
+    for name, ds in tied.items():
+        assert ds.attrs["reference_frame"] == "IGS08"
+        assert len(ds.attrs["reference_stations"]) > 10
+        seen = project_stations(ds, stations, window=5).compute()
+        assert abs(float((seen["observed"] - seen["los"]).median())) < 2e-3, name

@@ -101,6 +101,15 @@ def test_any_dask_chunks_give_the_same_values_on_regular_chunks(
         assert back["velocity"].encoding["chunks"][1] == max(chunks["y"])
 
 
+def test_lazy_values_without_dimension_are_written(tmp_path: Path) -> None:
+    blocks = da.ones((4, 6), chunks=(2, 3))
+    ds = xr.Dataset({"offset": blocks.sum(), "count": blocks.sum().astype(np.int32), "map": (("y", "x"), blocks)})
+    write_zarr(ds, tmp_path / "scalar.zarr")
+    result = xr.open_zarr(tmp_path / "scalar.zarr")
+    assert (float(result["offset"]), int(result["count"])) == (24.0, 24)
+    assert (result["map"] == 1).all()
+
+
 def test_building_the_encoding_computes_nothing(tmp_path: Path) -> None:
     from mimtpy_cloud.exports.zarr import _encoded
 

@@ -123,6 +123,15 @@ def test_named_columns_are_read_in_any_order_separator_and_spelling(tmp_path, te
     assert ds.attrs["frame"] == ("IGS14" if "IGS14" in text else "")
 
 
+def test_table_of_gmt_is_read_in_the_unit_that_is_said(tmp_path):
+    path = write(tmp_path, "# Frame: EU\n190.0 -5.0 12.0 -3.0 0.5 0.6 0.01 AB\n20 50 1 2 .5 .5 0 C\n")
+    ds = read_stations(path, units="mm/yr")
+    np.testing.assert_allclose(values(ds, "AB"), [0.012, -0.003, np.nan, 0.0005, 0.0006, np.nan], rtol=1e-12)
+    assert (float(ds.lon.sel(station="AB")), ds.attrs["frame"]) == (-170.0, "EU")
+    with pytest.raises(SourceFormatError, match="does not say the unit of its velocities"):
+        read_stations(path)
+
+
 @pytest.mark.parametrize(
     ("name", "frame"),
     [("gnss_itrf2014.csv", "ITRF2014"), ("x-igb14.csv", "IGb14"), ("pbo.final_nam08.csv", "NAM08"), ("digs08.csv", "")],
@@ -172,6 +181,7 @@ def test_a_table_is_read_from_any_url():
         (f"{MIDAS_OLD}\n{MIDAS_OLD[:50]}\n", "line 2: expected 24 or 27 columns of MIDAS"),
         (f"{MIDAS_OLD}\n", "is a MIDAS table without coordinates; give coordinates="),
         ("A 1 2 3 4 5 6 7 8\nB 1 2 3 4 5\n", "line 2: expected name lon lat ve vn vu se sn su; got 'B 1 2"),
+        ("1 2 3 4 5 6 7 A\n1 2 3 4\n", "line 2: expected lon lat ve vn se sn correlation name; got '1 2 3 4'"),
         (PBO.replace("Ref_Elong", "Longitude"), "line 7: expected a heading that names Ref_Elong"),
         (PBO + "P160 x 1 2 3\n", "line 9: expected the 30 columns of the heading"),
     ],

@@ -233,3 +233,227 @@ def test_wrong_requests_fail_at_once():
             set_reference(ds.isel(time=0), date="20200101")
         with pytest.raises(SchemaError, match="needs displacement"):
             set_reference(lattice_dataset(WINDOW, velocity=1.0), date="20200101")
+
+
+def corners(rows, cols):
+    """Outline halfway between the pixel centres of a block."""
+    x, y, half = WINDOW.x, WINDOW.y, 0.5 / WINDOW.n
+    west, east, south, north = x[cols[0]] - half, x[cols[1]] + half, y[rows[1]] - half, y[rows[0]] + half
+    return np.array([[west, south], [east, south], [east, north], [west, north]])
+
+
+def test_mean_of_a_polygon_becomes_zero_on_every_date():
+    ds = noisy_series()
+    ds["displacement"][1, 1, 2] = np.nan
+    ds["valid"][3, 4] = False
+    good = np.zeros(WINDOW.shape, bool)
+    good[1:4, 2:5] = True
+    good[1, 2] = good[3, 4] = False
+    mean = ds["displacement"].values[:, good].mean(axis=1, dtype=float)
+    result = set_reference(ds, polygon=corners((1, 3), (2, 4)))
+    np.testing.assert_allclose(result["displacement"], ds["displacement"] - mean[:, None, None], atol=1e-6)
+    np.testing.assert_allclose(result["reference_displacement"], mean, rtol=1e-6)
+    assert result["reference_displacement"].attrs["units"] == "m"
+    assert result["displacement"].dtype == np.float32
+    assert result.attrs["reference_polygon"] == [corners((1, 3), (2, 4)).tolist()]
+    assert "reference_point" not in result.attrs
+    for name in UNTOUCHED:
+        xr.testing.assert_identical(result[name], ds[name])
+
+
+def test_several_polygons_are_one_area_and_pixels_in_two_count_once():
+    ds = lattice_dataset(WINDOW, velocity=np.arange(35.0).reshape(5, 7))
+    parts = [corners((0, 0), (0, 1)), corners((0, 0), (1, 1)), corners((4, 4), (6, 6)).tolist()]
+    result = set_reference(ds, polygon=parts)
+    assert float(result["reference_velocity"]) == pytest.approx((0 + 1 + 34) / 3)
+
+
+def test_a_polygon_of_a_window_is_the_window():
+    ds = noisy_series()
+    square, polygon = set_reference(ds, point=POINT, window=3), set_reference(ds, polygon=corners((1, 3), (2, 4)))
+    xr.testing.assert_allclose(
+        square[["displacement", "reference_displacement"]], polygon[["displacement", "reference_displacement"]]
+    )
+
+
+def test_polygon_is_found_beyond_the_antimeridian_and_on_projected_grids():
+    beyond = small_window(5, 7, west=179.98)
+    ds = lattice_dataset(beyond, velocity=np.arange(35.0).reshape(5, 7))
+    half = 0.5 / beyond.n
+    lon = np.array([beyond.x[1] - half, beyond.x[5] + half, beyond.x[5] + half, beyond.x[1] - half])
+    lat = np.array([beyond.y[4] - half, beyond.y[4] - half, beyond.y[3] + half, beyond.y[3] + half])
+    polygon = np.column_stack([(lon + 180) % 360 - 180, lat])
+    assert np.ptp(polygon[:, 0]) > 300
+    result = set_reference(ds, polygon=polygon)
+    np.testing.assert_allclose(result["reference_velocity"], np.arange(35.0).reshape(5, 7)[3:, 1:6].mean())
+
+    from pyproj import CRS, Proj
+
+    crs = CRS.from_epsg(32611)
+    grid = Grid(*Proj(crs)(-118.0, 37.0), 100.0, 100.0, 20, 10, "EPSG:32611")
+    velocity = np.arange(200, dtype=np.float32).reshape(10, 20)
+    ds = xr.Dataset({"velocity": (("y", "x"), velocity)}, {"y": grid.y, "x": grid.x})
+    ds = ds.assign_coords(spatial_ref=((), 0, {"crs_wkt": crs.to_wkt()}))
+    metres = np.array([[210.0, -310.0], [590.0, -310.0], [590.0, -590.0], [210.0, -590.0]])
+    lon, lat = Proj(crs)(grid.west + metres[:, 0], grid.north + metres[:, 1], inverse=True)
+    result = set_reference(ds, polygon=np.column_stack([lon, lat]))
+    np.testing.assert_allclose(result["reference_velocity"], velocity[3:6, 2:6].mean())
+
+
+@given(chunkings(time=5, y=5, x=7))
+def test_polygon_of_chunks_equals_numpy(chunks):
+    ds = noisy_series()[["displacement", "valid"]]
+    with no_compute():
+        lazy = set_reference(ds.chunk(chunks), polygon=corners((0, 3), (2, 5)), date="20200125")
+    xr.testing.assert_allclose(lazy.compute(), set_reference(ds, polygon=corners((0, 3), (2, 5)), date="20200125"))
+    assert lazy["displacement"].chunksizes["y"] == chunks["y"]
+
+
+def test_a_bad_polygon_is_refused():
+    ds = lattice_dataset(WINDOW, velocity=np.nan).chunk(y=2)
+    with no_compute():
+        for polygon in ([[0, 0], [1, 1]], np.zeros((4, 3)), [[0, 0], [1, 0], [1, np.nan]], np.zeros(4)):
+            with pytest.raises(ReferencePointError, match=r"three or more corners \(lon, lat\), finite, got an array"):
+                set_reference(ds, polygon=polygon)
+        tiny = corners((2, 2), (3, 3)) + 0.6 / WINDOW.n
+        with pytest.raises(
+            ReferencePointError, match=r"no pixel centre of the grid \[-119, 36.96, .*; choose a larger"
+        ):
+            set_reference(ds, polygon=(tiny - tiny.mean(axis=0)) * 0.1 + tiny.mean(axis=0))
+        with pytest.raises(ReferencePointError, match="holds no pixel centre"):
+            set_reference(ds, polygon=[[0, 0], [1, 0], [1, 1]])
+        lazy = set_reference(ds, polygon=corners((1, 3), (2, 4)))
+        with pytest.raises(ReferencePointError, match="needs one place, got point and polygon; choose one"):
+            set_reference(ds, point=POINT, polygon=corners((1, 3), (2, 4)))
+    with pytest.raises(ReferencePointError, match="none of the 9 pixels in the polygon is valid"):
+        lazy.compute()
+
+
+def test_what_was_subtracted_is_recorded():
+    ds = noisy_series()
+    result = set_reference(ds, point=POINT)
+    np.testing.assert_array_equal(result["reference_displacement"], ds["displacement"][:, 2, 3])
+    np.testing.assert_allclose(result["displacement"] + result["reference_displacement"], ds["displacement"], atol=1e-6)
+    velocity = set_reference(estimate_velocity(ds), point=POINT)
+    assert velocity["reference_velocity"].dims == ()
+    assert velocity["reference_velocity"].attrs["units"] == "m/yr"
+
+
+@pytest.mark.parametrize("track", ["AT064", "DT071"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_masked_velocity_is_referred_as_mintpy_does(shared, track, chunked):
+    import h5py
+
+    folder = shared / "data" / "mintpy_oracles" / "refpoint" / track
+    with h5py.File(folder / "velocity_msk.h5") as file:
+        masked, attrs = file["velocity"][:], dict(file.attrs)
+    with h5py.File(folder / "velocity_ref_msk.h5") as file:
+        wanted = file["velocity"][:]
+    step, (ny, nx) = float(attrs["X_STEP"]), masked.shape
+    grid = Grid(float(attrs["X_FIRST"]), float(attrs["Y_FIRST"]), step, step, nx, ny)
+    ds = xr.Dataset({"velocity": (("y", "x"), masked)}, {"y": grid.y, "x": grid.x})
+    result = set_reference(ds.chunk(y=30, x=41) if chunked else ds, point=(-118.90, 36.70))
+    np.testing.assert_array_equal(result["velocity"], wanted)
+
+
+def test_series_is_referred_as_mintpy_does(shared):
+    import h5py
+
+    source = shared / "data/he5/small/SynthSenAT064/mintpy/geo_timeseries_ERA5_demErr.h5"
+    with h5py.File(source) as file:
+        series, attrs, names = file["timeseries"][:], dict(file.attrs), file["date"][:]
+    with h5py.File(shared / "data/mintpy_oracles/refpoint/AT064/ts_ref.h5") as file:
+        wanted = file["timeseries"][:]
+    step, (_, ny, nx) = float(attrs["X_STEP"]), series.shape
+    grid = Grid(float(attrs["X_FIRST"]), float(attrs["Y_FIRST"]), step, step, nx, ny)
+    time = np.array([f"{d[:4]}-{d[4:6]}-{d[6:]}" for d in names.astype(str)], "datetime64[ns]")
+    ds = xr.Dataset({"displacement": (("time", "y", "x"), series)}, {"time": time, "y": grid.y, "x": grid.x})
+    result = set_reference(ds.chunk(time=3, y=50), point=(-118.90, 36.70))
+    np.testing.assert_allclose(result["displacement"], wanted, atol=1e-7)
+
+
+def some_stations(n=12, seed=0, **values):
+    rng = np.random.default_rng(seed)
+    rows, cols = np.arange(n) % 5, (3 * np.arange(n)) % 7
+    coords = {
+        "station": [f"S{k}" for k in range(n)],
+        "lon": ("station", WINDOW.x[cols]),
+        "lat": ("station", WINDOW.y[rows]),
+    }
+    data = {name: ("station", rng.normal(0, 0.02, n)) for name in ("east", "north", "up")}
+    data |= {f"{name}_std": ("station", np.full(n, 1e-3)) for name in ("east", "north", "up")}
+    return xr.Dataset(data, coords, {"frame": "IGS14"}), rows, cols
+
+
+def track_at_stations(offset, noise=0.0, outlier=0.0):
+    """Track that observes what the stations say, plus a constant."""
+    stations, rows, cols = some_stations()
+    ds = lattice_dataset(WINDOW, velocity=0.0)
+    look = [ds[name].values[0, 0].astype(float) for name in ("los_east", "los_north", "los_up")]
+    los = sum(stations[name].values * part for name, part in zip(("east", "north", "up"), look, strict=True))
+    ds["velocity"][:] = 0.5  # nowhere near, where there is no station
+    errors = noise * np.random.default_rng(1).standard_normal(los.size)
+    errors[3] += outlier
+    ds["velocity"].values[rows, cols] = los + offset + errors
+    return ds, stations, los, (rows, cols)
+
+
+def test_stations_put_a_track_into_their_frame():
+    ds, stations, los, (rows, cols) = track_at_stations(offset=0.013)
+    result = set_reference(ds, stations=stations)
+    np.testing.assert_allclose(result["velocity"].values[rows, cols], los, atol=1e-8)
+    assert float(result["reference_velocity"]) == pytest.approx(0.013, abs=1e-8)
+    assert (int(result["reference_count"]), float(result["reference_noise"])) == (12, 0.0)
+    np.testing.assert_allclose(result["reference_velocity_std"], 1e-3 / np.sqrt(12), rtol=1e-3)
+    assert result.attrs["reference_frame"] == "IGS14"
+    assert result.attrs["reference_stations"] == [f"S{k}" for k in range(12)]
+    assert "reference_point" not in result.attrs
+    for name in (*UNTOUCHED, "velocity_std"):
+        xr.testing.assert_identical(result[name], ds[name])
+    again = set_reference(result, point=POINT)
+    assert not {"reference_frame", "reference_stations", "reference_polygon"} & set(again.attrs)
+
+
+def test_one_bad_station_moves_nothing():
+    ds, stations, *_ = track_at_stations(offset=0.013, noise=1e-3, outlier=0.5)
+    result = set_reference(ds, stations=stations)
+    assert abs(float(result["reference_velocity"]) - 0.013) < 1e-3
+    assert float(result["reference_velocity_std"]) < 1e-3
+
+
+@given(chunkings(y=5, x=7))
+def test_stations_and_chunks_give_what_numpy_gives(chunks):
+    ds, stations, *_ = track_at_stations(offset=0.013, noise=1e-3)
+    with no_compute():
+        lazy = set_reference(ds.chunk(chunks), stations=stations, window=3)
+    assert lazy["reference_velocity"].chunks is not None
+    xr.testing.assert_identical(lazy.compute(), set_reference(ds, stations=stations, window=3))
+
+
+def test_stations_without_vertical_velocity_serve_if_asked():
+    ds, stations, *_ = track_at_stations(offset=0.0)
+    flat = stations.assign(up=stations["up"] * np.nan)
+    with pytest.raises(ReferencePointError, match=r"none of the 12 stations .*12 without up velocity, which up='zero'"):
+        set_reference(ds, stations=flat)
+    assert int(set_reference(ds, stations=flat, up="zero")["reference_count"]) == 12
+
+
+def test_stations_that_cannot_serve_are_an_error():
+    ds, stations, *_ = track_at_stations(offset=0.0)
+    with no_compute():
+        far = stations.assign_coords(lon=stations["lon"] + 10)
+        with pytest.raises(
+            ReferencePointError, match=r"none of the 12 stations can be used in the grid \[-119, .*: 12 outside"
+        ):
+            set_reference(ds.chunk(y=2), stations=far)
+        with pytest.raises(SchemaError, match="take estimate_velocity first"):
+            set_reference(noisy_series().chunk(y=2), stations=stations)
+        fixed = ds.assign_attrs(plate_motion={"plate": "Eurasia"})
+        with pytest.raises(SchemaError, match="moves with Eurasia, the stations are in IGS14: tie it first"):
+            set_reference(fixed, stations=stations)
+        set_reference(fixed.chunk(y=2), stations=stations.assign_attrs(frame="EU"))
+        lazy = set_reference(ds.assign(valid=ds["valid"] & False).chunk(y=2), stations=stations)
+    with pytest.raises(
+        ReferencePointError, match="none of the 12 stations in the grid has a usable pixel in its window of 1"
+    ):
+        lazy.compute()

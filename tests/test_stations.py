@@ -66,6 +66,7 @@ def test_each_station_sees_its_own_pixel():
     assert result["col"].values.tolist() == [3, 0, 3]
     np.testing.assert_allclose(result["observed"], RATES[[2, 0, 4], [3, 0, 3]], rtol=1e-6)
     assert result["observed_count"].values.tolist() == [1, 1, 1]
+    assert set(result.coords) == {"station", "lon", "lat"}
     assert result.attrs == {
         "frame": "IGS14", "source": "memory", "outside": 1, "without_velocity": 0, "without_up": 0
     }  # fmt: skip

@@ -304,13 +304,16 @@ def decompose(
 
 def warn_of_datums(tracks: Sequence[xr.Dataset]) -> None:
     """
-    Warn if tracks that are to be decomposed refer to different points.
+    Warn if tracks that are to be decomposed refer to different points, frames or polygons.
 
     Parameters
     ----------
     tracks : sequence of xr.Dataset
-        Attribute ``reference_point`` where it is known.
+        Attribute ``reference_point``, ``reference_frame`` or ``reference_polygon`` where it is known.
     """
+    areas = [[track.attrs.get(key) for key in ("reference_frame", "reference_polygon")] for track in tracks]
+    if any(areas[0]) and all(area == areas[0] for area in areas):
+        return
     points = [track.attrs.get("reference_point") for track in tracks]
     far = _SAME_POINT / float(tracks[0].attrs.get("pixels_per_degree", 100))
     if None not in points and np.ptp(np.array(points, float), axis=0).max() <= far:

@@ -12,6 +12,7 @@ from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, v
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.plot import plot
+from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
@@ -20,7 +21,7 @@ __all__ = ["cli", "main"]
 
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
-    "Analyse": (velocity, displacement, mosaic, decompose),
+    "Analyse": (velocity, displacement, mosaic, decompose, reference),
     "Look": (plot,),
     "Run": (run, demo),
 }

@@ -106,8 +106,8 @@ def _groups(arrays: Iterable[da.Array]) -> list[list[da.Array]]:
 
 
 def _is_lazy(variable: xr.Variable) -> bool:
-    """Whether the blocks are written by their own tasks; what is small or in memory is left to xarray."""
-    return is_dask_collection(variable.data) and variable.dtype.kind in "biuf" and variable.ndim > 0
+    """Whether the blocks are written by their own tasks; what is in memory is left to xarray."""
+    return is_dask_collection(variable.data) and variable.dtype.kind in "biuf"
 
 
 def _template(ds: xr.Dataset) -> xr.Dataset:
@@ -167,7 +167,7 @@ def _text(variable: xr.Variable) -> xr.Variable:
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
-    if variable.ndim == 0 or variable.dtype.kind not in "biufMm":
+    if variable.dtype.kind not in "biufMm" or (variable.ndim == 0 and not _is_lazy(variable)):
         return {}
     encoding: dict[str, Any] = {"chunks": _chunk(variable), "compressors": (zarr_codec(variable.dtype.itemsize),)}
     if variable.dtype.kind == "f":

@@ -15,7 +15,8 @@ __all__ = ["read_stations"]
 
 _log = logging.getLogger(__name__)
 _FORMATS = (
-    "a UNR MIDAS table, a PBO/GAGE .vel, a CSI .enu (name lon lat ve vn vu se sn su), or a table whose heading names "
+    "a UNR MIDAS table, a PBO/GAGE .vel, a CSI .enu (name lon lat ve vn vu se sn su), a table of GMT's velo "
+    "(lon lat ve vn se sn correlation name), or a table whose heading names "
     "its columns (station, lon, lat, east, north, up, east_std, north_std, up_std, or ve, vn, vu, se, sn, su)"
 )
 _UNITS = {"m/yr": 1.0, "cm/yr": 1e-2, "mm/yr": 1e-3}
@@ -24,12 +25,13 @@ _FRAME_TEXT = re.compile(r"(?<![a-z0-9])(IG[SB]\d\d|[IE]TRF\d{2,4}|NA12|NAM\d\d|
 _FRAME_LINE = re.compile(r"^[#*%\s]*(?:reference\s+)?frame\s*[:=]\s*(\S+)", re.IGNORECASE)
 #: What a table writes for a value that it does not have.
 _MISSING = ("", "-", "--", "*", "nan", "na", "n/a", "none", "null")
-#: Stations within this fraction of a degree (some 10 m) are one.
+#: Stations whose coordinates agree when rounded to this fraction of a degree (some 10 m) are one.
 _SAME_PLACE = 1e-4
 #: Half of the stations moving faster than that, in m/yr, means another unit; slower than the other, in mm/yr, too.
 _TOO_FAST, _TOO_SLOW = 0.5, 0.1
 _MIDAS_COLUMNS = (24, 27)  # without and with latitude, longitude, height
 _ENU_COLUMNS = 9
+_VELO_COLUMNS = 8
 
 
 def _spellings() -> dict[str, str]:
@@ -77,12 +79,12 @@ def read_stations(
     ----------
     url : str or path
         Local path or any fsspec URL of a MIDAS table of the Nevada Geodetic Laboratory (old and new layout), a
-        PBO/GAGE ``.vel``, a CSI ``.enu``, or a table (commas, semicolons or blanks) whose first line names its
-        columns. The content decides.
+        PBO/GAGE ``.vel``, a CSI ``.enu``, a table of GMT's ``velo``, or one (commas, semicolons or blanks) whose first
+        line names its columns. The content decides.
     frame : str, optional
         Reference frame; by default what the file says, else what its name says.
     units : {"m/yr", "cm/yr", "mm/yr"}, optional
-        Unit of a table with named columns that does not say. MIDAS and PBO are in m/yr, CSI in mm/yr.
+        Unit of a table that does not say, as those of GMT. MIDAS and PBO are in m/yr, CSI in mm/yr.
     coordinates : str or path, optional
         Table of station, longitude and latitude for MIDAS of the old layout, which has none; by default
         ``stations.REGION.csv`` beside ``midas.FRAME.REGION.txt``.
@@ -108,8 +110,9 @@ def read_stations(
 
     Notes
     -----
-    Rows of one name, or at one place (within 1e-4 degrees, some 10 m), are one station: the row with the smallest
-    horizontal sigma is kept, of equal ones the last. Two occupations of a mark would else count twice.
+    Rows of one name, or at one place (coordinates that agree to 1e-4 degrees, some 10 m), are one station: the row
+    with the smallest horizontal sigma is kept, of equal ones the last. Else two occupations of a mark would count
+    twice.
     """
     table = _parse(url, _read_text(url))
     factor = _unit_factor(table, units, url)
@@ -170,6 +173,8 @@ def _parse(url: str | os.PathLike[str], lines: list[str]) -> _Table:
         return _read_midas(url, data, frame)
     if len(words) == _ENU_COLUMNS and all(map(_is_number, words[1:])):
         return _read_enu(url, data, frame)
+    if len(words) == _VELO_COLUMNS and all(map(_is_number, words[:-1])):
+        return _read_velo(url, data, frame)
     return _read_named(url, rows, frame)
 
 
@@ -193,6 +198,18 @@ def _read_enu(url: str | os.PathLike[str], rows: Sequence[tuple[int, str]], fram
             raise _bad_line(url, number, "name lon lat ve vn vu se sn su", line)
         numbers = [_number(word, url, number, line) for word in words[3:]]
         _append(table, words[0], _position(words[1], words[2], url, number, line), numbers)
+    return table
+
+
+def _read_velo(url: str | os.PathLike[str], rows: Sequence[tuple[int, str]], frame: str) -> _Table:
+    table = _Table("velo", None, frame)
+    for number, line in rows:
+        words = line.split()
+        if len(words) != _VELO_COLUMNS:
+            raise _bad_line(url, number, "lon lat ve vn se sn correlation name", line)
+        east, north, east_std, north_std = (_number(word, url, number, line) for word in words[2:6])
+        place = _position(words[0], words[1], url, number, line)
+        _append(table, words[7], place, [east, north, np.nan, east_std, north_std, np.nan])
     return table
 
 

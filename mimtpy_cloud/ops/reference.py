@@ -1,28 +1,46 @@
 """Change the spatial and temporal datum of a track."""
 
-import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import ReferencePointError, SchemaError
+from mimtpy_cloud.kernels import tie
+from mimtpy_cloud.ops.pixels import map_projection, pixels_at, pixels_in_polygons
 from mimtpy_cloud.ops.select import grid_of
+from mimtpy_cloud.ops.stations import project_stations, require_odd_window
 from mimtpy_cloud.plan.dates import nearest_date, parse_dates
-from mimtpy_cloud.schema import SPATIAL_REF, require_dims, require_variables
+from mimtpy_cloud.plan.frames import is_global_frame
+from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = ["set_reference"]
 
 #: Variables that are relative to a datum; geometry, quality and standard deviations are not.
 _RELATIVE = ("displacement", "velocity", "intercept", "east", "north", "horizontal", "up")
-#: A point within this fraction of a pixel of a pixel edge lies on it, and belongs to the pixel east or south.
-_ON_EDGE = 1e-6
 #: How far, in pixels, the message about a bad reference looks for a better one.
 _SEARCH = 25
+#: Attributes that say what is zero; a new reference replaces all of them.
+_DATUM = ("reference_point", "reference_polygon", "reference_frame", "reference_stations")
+#: What `mimtpy_cloud.kernels.tie.fit_constant` returns.
+_FITTED = {
+    "reference_velocity": ("m/yr", "velocity that was subtracted"),
+    "reference_velocity_std": ("m/yr", "standard deviation of reference_velocity"),
+    "reference_noise": ("m/yr", "scatter of track less stations beyond their standard deviations"),
+    "reference_count": ("1", "stations used"),
+}
 
 
 def set_reference(
-    ds: xr.Dataset, *, point: tuple[float, float] | None = None, window: int = 1, date: Any = None
+    ds: xr.Dataset,
+    *,
+    point: tuple[float, float] | None = None,
+    window: int = 1,
+    polygon: Any = None,
+    date: Any = None,
+    stations: xr.Dataset | None = None,
+    up: str = "drop",
 ) -> xr.Dataset:
     """
     Refer displacement and velocity, along the line of sight or decomposed, to another place, another date, or both.
@@ -31,38 +49,64 @@ def set_reference(
     ----------
     ds : xr.Dataset
         Canonical dataset with ``displacement`` (with or without time), ``velocity``, or the components that
-        `invert_enu` makes of them.
+        `invert_enu` makes of them. Stations need a ``velocity`` in m/yr and look vectors.
     point : tuple of float, optional
         Longitude and latitude in degrees. The pixel that contains it is the reference.
     window : int
-        Odd side in pixels of a square around that pixel, whose usable pixels are averaged.
+        Odd side in pixels of a square around that pixel, or around each station, whose usable pixels are averaged.
+    polygon : array_like or list of array_like, optional
+        Longitudes and latitudes of the corners, shape ``(n, 2)``, of one polygon or several. The mean of the usable
+        pixels whose centres lie in any of them becomes zero. Holes are not known: an inner ring is one more polygon.
     date : date, optional
         Acquisition that becomes the reference date of a displacement series.
+    stations : xr.Dataset, optional
+        As `mimtpy_cloud.io.gnss.read_stations` gives it. The constant by which the track exceeds the stations,
+        projected into its line of sight, is subtracted: the velocity then is in the frame of the stations.
+    up : {"drop", "zero"}
+        What becomes of stations without vertical velocity, as in `project_stations`.
 
     Returns
     -------
     xr.Dataset
-        ``displacement``, ``velocity``, ``intercept``, ``east``, ``north``, ``horizontal`` and ``up`` less their value
-        at the reference; everything else as it was. Attribute ``reference_point`` is the centre of the pixel,
-        ``reference_date`` the date.
+        ``displacement``, ``velocity``, ``intercept``, ``east``, ``north``, ``horizontal`` and ``up`` (by stations
+        ``velocity`` alone) less their value at the reference; everything else as it was. That value is recorded: lazy
+        ``reference_velocity`` and so on, of no dimension, for a series of ``time``; by stations with
+        ``reference_velocity_std``, ``reference_noise`` and ``reference_count``. Attribute ``reference_point`` is the
+        centre of the pixel, ``reference_polygon`` the corners, ``reference_frame`` and ``reference_stations`` frame and
+        names of the stations, ``reference_date`` the date.
 
     Raises
     ------
     ReferencePointError
-        If the point lies outside the grid, or the window is not odd and positive. When computed: if the
-        reference has no usable data; the message names the dates, if it is not all.
+        If more than one place is given, the point lies outside the grid, the polygon holds no pixel centre, no station
+        with a velocity lies in the grid, or the window is not odd and positive. When computed: if the reference has no
+        usable data; the message names the dates, if it is not all.
     DateError
         If the date is no acquisition.
     SchemaError
-        If there is nothing to refer, or no series for a date.
+        If there is nothing to refer, no series for a date, no velocity and look vectors for stations, or the motion of
+        a plate has been removed from the track and the stations are in a global frame.
+
+    See Also
+    --------
+    project_stations : Line-of-sight velocities of stations, and what the track observes there.
+    mimtpy_cloud.kernels.tie.fit_constant : The robust constant.
+    remove_plate_motion : The ramp that a plate causes.
 
     Notes
     -----
-    A pixel of the window counts if it is ``valid`` (where the dataset says) and has data on every date, so that the
-    same pixels are averaged on all dates. A pixel without data on the reference date has none afterwards.
+    A pixel of the window or polygon counts if it is ``valid`` (where the dataset says) and has data on every date, so
+    that the same pixels are averaged on all dates. A pixel without data on the reference date has none afterwards. A
+    mean is linear, so that it does not matter whether a series is referred before or after a velocity is fitted to it.
     """
-    if point is None and date is None:
-        raise ReferencePointError("set_reference needs a point (lon, lat), a date, or both; got neither")
+    places = {"point": point, "polygon": polygon, "stations": stations}
+    given = [name for name, place in places.items() if place is not None]
+    if len(given) > 1:
+        raise ReferencePointError(f"set_reference needs one place, got {' and '.join(given)}; choose one")
+    if not given and date is None:
+        raise ReferencePointError(
+            "set_reference needs a point (lon, lat), polygon or stations, a date, or both; got neither"
+        )
     names = [name for name in _RELATIVE if name in ds]
     if not names:
         raise SchemaError(
@@ -70,7 +114,24 @@ def set_reference(
         )
     if point is not None:
         ds = _refer_to_point(ds, names, point, window)
+    elif polygon is not None:
+        ds = _refer_to_polygon(ds, names, polygon)
+    elif stations is not None:
+        ds = _refer_to_stations(ds, stations, window, up)
     return ds if date is None else _refer_to_date(ds, date)
+
+
+def _referred(ds: xr.Dataset, references: Mapping[str, xr.DataArray], **datum: Any) -> xr.Dataset:
+    """Subtract references, record them, and say in the attributes what is zero now."""
+    found = {}
+    for name, reference in references.items():
+        attrs = {"units": ds[name].attrs.get("units", "1"), "long_name": f"{name} that was subtracted"}
+        value = reference.astype(ds[name].dtype)
+        found[name] = (ds[name] - value).assign_attrs(ds[name].attrs)
+        found[f"reference_{name}"] = value.assign_attrs(attrs)
+    result = ds.assign(found)
+    result.attrs = {key: value for key, value in ds.attrs.items() if key not in _DATUM} | datum
+    return result
 
 
 def _refer_to_date(ds: xr.Dataset, date: Any) -> xr.Dataset:
@@ -86,17 +147,16 @@ def _refer_to_date(ds: xr.Dataset, date: Any) -> xr.Dataset:
 
 def _refer_to_point(ds: xr.Dataset, names: list[str], point: tuple[float, float], window: int) -> xr.Dataset:
     """Subtract the mean of a window of pixels from all pixels."""
-    if not isinstance(window, int | float | np.integer | np.floating) or window < 1 or window % 2 != 1:
-        raise ReferencePointError(f"window must be an odd number of pixels, got {window!r}")
+    require_odd_window(window)
     row, col, centre = _locate(ds, point)
     near, wide = _around(ds, row, col, int(window) // 2), _around(ds, row, col, _SEARCH)
     usable = [near["valid"] > 0, (wide["valid"] > 0).rename(y="wide_y", x="wide_x")] if "valid" in ds else []
     where: dict[str, Any] = {"centre": centre, "position": (row - max(0, row - _SEARCH), col - max(0, col - _SEARCH))}
     where |= {dim: wide.indexes[dim].to_numpy() for dim in ("time", "y", "x") if dim in wide.indexes}
-    referred = {}
+    references = {}
     for name in names:
         dims = [str(dim) for dim in ds[name].dims]
-        reference = xr.apply_ufunc(
+        references[name] = xr.apply_ufunc(
             _reference_value,
             *(_whole(array) for array in (near[name], *usable)),
             input_core_dims=[dims, ["y", "x"], ["wide_y", "wide_x"]][: 1 + len(usable)],
@@ -106,8 +166,101 @@ def _refer_to_point(ds: xr.Dataset, names: list[str], point: tuple[float, float]
             keep_attrs=True,  # those of the coordinates
             output_dtypes=[ds[name].dtype],
         )
-        referred[name] = (ds[name] - reference).assign_attrs(ds[name].attrs)
-    return ds.assign(referred).assign_attrs(reference_point=list(centre))
+    return _referred(ds, references, reference_point=list(centre))
+
+
+def _refer_to_polygon(ds: xr.Dataset, names: list[str], polygon: Any) -> xr.Dataset:
+    """Subtract the mean of the pixels in polygons from all pixels."""
+    outlines = _outlines(polygon)
+    rows, cols, inside = pixels_in_polygons(ds, outlines)
+    if not inside.any():
+        raise ReferencePointError(f"the polygon holds no pixel centre of the grid [{_bounds(ds)}]; choose a larger one")
+    part, chosen = ds.isel(y=rows, x=cols), xr.DataArray(inside, dims=("y", "x"))
+    if "valid" in ds:
+        chosen = chosen & (part["valid"] > 0)
+    references = {}
+    for name in names:
+        known = abs(part[name]) < np.inf
+        good = chosen & (known.all("time") if "time" in known.dims else known)
+        references[name] = xr.apply_ufunc(
+            _mean_or_refuse,
+            part[name].where(good, 0).sum(("y", "x"), dtype=np.float64, skipna=False),
+            good.sum(("y", "x")),
+            kwargs={"pixels": int(inside.sum())},
+            dask="parallelized",
+            keep_attrs=True,
+            output_dtypes=[np.float64],
+        )
+    return _referred(ds, references, reference_polygon=[outline.tolist() for outline in outlines])
+
+
+def _outlines(polygon: Any) -> list[np.ndarray]:
+    """Corners of each polygon, checked."""
+    several = isinstance(polygon, Sequence) and len(polygon) > 0 and np.ndim(polygon[0]) == 2
+    outlines = [np.asarray(p, np.float64) for p in (polygon if several else [polygon])]
+    for outline in outlines:
+        if outline.ndim != 2 or outline.shape[0] < 3 or outline.shape[1] != 2 or not np.isfinite(outline).all():
+            raise ReferencePointError(
+                f"a polygon needs three or more corners (lon, lat), finite, got an array of shape {outline.shape}"
+            )
+    return outlines
+
+
+def _mean_or_refuse(total: np.ndarray, count: np.ndarray, *, pixels: int) -> np.ndarray:
+    if count.size and not np.all(count):
+        raise ReferencePointError(
+            f"none of the {pixels} pixels in the polygon is valid and has data on all dates; choose another polygon"
+        )
+    return np.asarray(total / count)
+
+
+def _refer_to_stations(ds: xr.Dataset, stations: xr.Dataset, window: int, up: str) -> xr.Dataset:
+    """Subtract the constant by which the track exceeds the stations."""
+    frame = str(stations.attrs.get("frame", ""))
+    if "plate_motion" in ds.attrs and is_global_frame(frame):
+        plate = ds.attrs["plate_motion"]["plate"]
+        raise SchemaError(
+            f"the track moves with {plate}, the stations are in {frame}: tie it first, then remove the plate"
+        )
+    ties = project_stations(ds, stations, window=window, up=up)
+    if not ties.sizes["station"]:
+        left = ", ".join(f"{ties.attrs[name]} {name.replace('_', ' ')}" for name in ("outside", "without_velocity"))
+        lacks = ties.attrs["without_up"]
+        hint = f", {lacks} without up velocity, which up='zero' takes as zero" if lacks else ""
+        raise ReferencePointError(
+            f"none of the {stations.sizes['station']} stations can be used in the grid [{_bounds(ds)}]: {left}{hint}"
+        )
+    fitted = xr.apply_ufunc(
+        _fit_or_refuse,
+        (ties["observed"] - ties["los"]).reset_coords(drop=True),
+        ties["los_std"].reset_coords(drop=True),
+        kwargs={"window": int(window)},
+        input_core_dims=[["station"], ["station"]],
+        output_core_dims=[["quantity"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"quantity": len(_FITTED)}},
+    )
+    values = {name: fitted.isel(quantity=k) for k, name in enumerate(_FITTED)}
+    names = ties["station"].to_numpy().tolist()
+    result = _referred(ds, {"velocity": values["reference_velocity"]}, reference_frame=frame, reference_stations=names)
+    return result.assign(
+        {name: values[name].assign_attrs(units=units, long_name=text) for name, (units, text) in _FITTED.items()}
+    )
+
+
+def _fit_or_refuse(difference: np.ndarray, sigma: np.ndarray, *, window: int) -> np.ndarray:
+    fitted = tie.fit_constant(difference, sigma)
+    if difference.size and not fitted[-1]:
+        raise ReferencePointError(
+            f"none of the {difference.size} stations in the grid has a usable pixel in its window of {window}; "
+            "choose a wider window"
+        )
+    return fitted
+
+
+def _bounds(ds: xr.Dataset) -> str:
+    return ", ".join(f"{v:.6g}" for v in grid_of(ds).bounds)
 
 
 def _reference_value(
@@ -148,26 +301,13 @@ def _missing_dates(has_data: np.ndarray, time: np.ndarray | None) -> str:
 
 def _locate(ds: xr.Dataset, point: tuple[float, float]) -> tuple[int, int, tuple[float, float]]:
     """Row and column of the pixel that contains a point, and longitude and latitude of its centre."""
-    grid = grid_of(ds)
-    projection = _projection(ds)
-    x, y = projection(*point) if projection else point
-    row, col = (grid.north - y) / grid.dy + _ON_EDGE, (x - grid.west) / grid.dx + _ON_EDGE
-    if not (0 <= row < grid.ny and 0 <= col < grid.nx):
-        have = ", ".join(f"{v:.6g}" for v in grid.bounds)
-        raise ReferencePointError(f"reference point {point} (lon, lat) lies outside the grid [{have}]")
-    i, j = math.floor(row), math.floor(col)
+    projection = map_projection(ds)
+    rows, cols, inside = pixels_at(ds, *point)
+    if not inside:
+        raise ReferencePointError(f"reference point {point} (lon, lat) lies outside the grid [{_bounds(ds)}]")
+    i, j = int(rows), int(cols)
     x, y = float(ds.indexes["x"][j]), float(ds.indexes["y"][i])
     return i, j, projection(x, y, inverse=True) if projection else (x, y)
-
-
-def _projection(ds: xr.Dataset) -> Any:
-    """Map projection of the grid; None if its coordinates are longitude and latitude."""
-    wkt = ds[SPATIAL_REF].attrs.get("crs_wkt") if SPATIAL_REF in ds.variables else None
-    if wkt is None or not wkt.startswith(("PROJCS", "PROJCRS")):
-        return None
-    from pyproj import Proj
-
-    return Proj(wkt)
 
 
 def _around(ds: xr.Dataset, row: int, col: int, half: int) -> xr.Dataset:

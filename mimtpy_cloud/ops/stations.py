@@ -74,7 +74,7 @@ def project_stations(ds: xr.Dataset, stations: xr.Dataset, *, window: int = 1, u
     los = _schedule(_project, *velocities, *looks)
     los_std = _schedule(_project_std, *sigmas, *looks)
     observed, count = _observe(ds, rows, cols, int(window) // 2)
-    result = motion[[]].assign(
+    result = motion.drop_vars(motion.data_vars).assign(
         los=los.assign_attrs(units=_UNITS, long_name="line-of-sight velocity of the station, toward the satellite"),
         los_std=los_std.assign_attrs(units=_UNITS, long_name="standard deviation of los"),
         observed=observed.assign_attrs(units=_UNITS, long_name="line-of-sight velocity of the track at the station"),
@@ -135,7 +135,7 @@ def _choose(stations: xr.Dataset, inside: np.ndarray, up: str) -> tuple[np.ndarr
 def _looks(ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray) -> list[xr.DataArray]:
     """Look vector of one pixel a station."""
     at = {"y": xr.DataArray(rows, dims="station"), "x": xr.DataArray(cols, dims="station")}
-    return [_whole(ds[name].isel(at).drop_vars(("y", "x"), errors="ignore")) for name in LOS]
+    return [_pick(ds[name], at) for name in LOS]
 
 
 def _observe(ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray, half: int) -> tuple[xr.DataArray, xr.DataArray]:
@@ -146,9 +146,9 @@ def _observe(ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray, half: int) -> t
     ny, nx = ds.sizes["y"], ds.sizes["x"]
     usable = (row >= 0) & (row < ny) & (col >= 0) & (col < nx)
     at = {"y": row.clip(0, ny - 1), "x": col.clip(0, nx - 1)}
-    values = _whole(ds["velocity"].isel(at).drop_vars(("y", "x"), errors="ignore"))
+    values = _pick(ds["velocity"], at)
     if "valid" in ds:
-        usable = usable & (_whole(ds["valid"].isel(at).drop_vars(("y", "x"), errors="ignore")) > 0)
+        usable = usable & (_pick(ds["valid"], at) > 0)
     core = ["window_y", "window_x"]
     found: tuple[xr.DataArray, xr.DataArray] = xr.apply_ufunc(
         tie.mean_usable,
@@ -163,7 +163,7 @@ def _observe(ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray, half: int) -> t
 
 
 def _schedule(function: Any, *arrays: xr.DataArray) -> xr.DataArray:
-    plain = [array.drop_vars([c for c in array.coords if c != "station"]) for array in arrays]
+    plain = (array.reset_coords(drop=True) for array in arrays)
     result: xr.DataArray = xr.apply_ufunc(function, *plain, dask="parallelized", output_dtypes=[np.float64])
     return result
 
@@ -176,6 +176,7 @@ def _project_std(east: Any, north: Any, up: Any, *looks: Any) -> Any:
     return look.project_enu_std(east, north, up, (looks[0], looks[1], looks[2]))
 
 
-def _whole(da: xr.DataArray) -> xr.DataArray:
-    """Join the chunks of a small array."""
-    return da if da.chunks is None else da.chunk(-1)
+def _pick(da: xr.DataArray, at: dict[str, xr.DataArray]) -> xr.DataArray:
+    """Pixels of an array by row and column, in one chunk and without the coordinates of the grid."""
+    picked = da.isel(at).reset_coords(drop=True)
+    return picked if picked.chunks is None else picked.chunk(-1)

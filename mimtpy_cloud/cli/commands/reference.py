@@ -1,0 +1,107 @@
+"""``mimtpy reference``."""
+
+from typing import Any
+
+import click
+
+from mimtpy_cloud.cli import options
+
+__all__ = ["reference"]
+
+
+@click.command()
+@click.argument("product")
+@click.option("--point", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Place that becomes zero.")
+@click.option("--polygon", metavar="FILE", help="Area whose mean becomes zero: GeoJSON, Shapefile, or GMT text.")
+@click.option(
+    "--stations", metavar="FILE", help="GNSS velocities whose frame the track gets: MIDAS, PBO .vel, CSI .enu, or CSV."
+)
+@click.option(
+    "--units", type=click.Choice(["m/yr", "cm/yr", "mm/yr"]), help="Unit of the stations, if their table does not say."
+)
+@click.option("--up-zero", is_flag=True, help="Take a vertical velocity that a station lacks as zero.")
+@click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Odd side in pixels of the square around the point, or a station, that is averaged.",
+)
+@click.option("--date", metavar="DATE", help="Acquisition that becomes zero in a series.")
+@click.option("--plate", metavar="NAME", help="Remove the motion of this plate, such as Eurasia (ITRF2014).")
+@options.out(".", "Folder for <product>_ref.zarr, .tif and .png, or one file ending in .zarr, .tif or .png.")
+def reference(product: str, out: str, plate: str | None, **choice: Any) -> None:
+    """
+    Refer a product to a point, an area, GNSS stations or a date, and remove the motion of a plate.
+
+    Example:
+
+    \b
+      mimtpy reference velocity.zarr --point -118.9 36.2 --out products
+      mimtpy reference velocity.zarr --stations midas.IGS14.txt --window 5 --plate Eurasia --out tied.zarr
+    """
+    from mimtpy_cloud.cli.actions import check_out, save
+    from mimtpy_cloud.cli.console import progress_bar
+    from mimtpy_cloud.cli.products import open_product
+    from mimtpy_cloud.ops.plate import remove_plate_motion
+
+    product = product.rstrip("/")
+    places = {name: choice[name] for name in ("point", "polygon", "stations", "date") if choice[name] is not None}
+    if not places and plate is None:
+        raise click.UsageError("expected one of --point, --polygon and --stations, or --date, or --plate")
+    suffix, ds = check_out(out), open_product(product)
+    if places:
+        ds = _refer(ds, **choice)
+    if plate is not None:
+        ds = remove_plate_motion(ds, plate)
+    variables = _maps(ds, suffix)
+    name = f"{product.rsplit('/', 1)[-1].rsplit('.', 1)[0]}_ref"
+    maps = {name if len(variables) == 1 else f"{name}_{variable}": variable for variable in variables}
+    before = ds.attrs.get("provenance", {})
+    given = {key: value for key, value in (places | {"plate": plate}).items() if value is not None}
+    provenance = {"step": "reference", "product": product, **given, "revisions": before.get("revisions", [])}
+    with progress_bar("reference") as progress:
+        files = save(ds, out, name, maps, provenance, progress=progress)
+    for file in files:
+        click.echo(file)
+
+
+def _refer(
+    ds: Any,
+    *,
+    point: tuple[float, float] | None,
+    polygon: str | None,
+    stations: str | None,
+    units: str | None,
+    up_zero: bool,
+    window: int,
+    date: str | None,
+) -> Any:
+    from mimtpy_cloud.io.gnss import read_stations
+    from mimtpy_cloud.io.vectors import read_lines
+    from mimtpy_cloud.ops.reference import set_reference
+
+    table = None if stations is None else read_stations(stations, units=units)
+    outlines = None if polygon is None else read_lines(polygon)
+    up = "zero" if up_zero else "drop"
+    result = set_reference(ds, point=point, polygon=outlines, stations=table, window=window, date=date, up=up)
+    if table is not None:
+        frame = result.attrs["reference_frame"] or "an unknown frame"
+        click.echo(f"{len(result.attrs['reference_stations'])} stations of {frame} lie in the product", err=True)
+    return result
+
+
+def _maps(ds: Any, suffix: str) -> list[str]:
+    """Variables to draw: the components of a decomposition, or the main one; a series has none."""
+    from mimtpy_cloud.errors import SchemaError
+    from mimtpy_cloud.view.map import COMPONENTS, main_variable
+
+    components = [name for name in COMPONENTS if name in ds]
+    if components:
+        return components
+    if "displacement" in ds and ds["displacement"].ndim == 3 and "velocity" not in ds:
+        if suffix != ".zarr":
+            raise SchemaError("the product is a time series, which is written as .zarr; give --out NAME.zarr")
+        return ["displacement"]
+    return [main_variable(ds)]
