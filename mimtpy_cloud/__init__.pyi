@@ -8,6 +8,7 @@ from .ops.enu import invert_enu as invert_enu
 from .ops.mosaic import apply_adjustment as apply_adjustment
 from .ops.mosaic import estimate_adjustment as estimate_adjustment
 from .ops.mosaic import mosaic as mosaic
+from .ops.overlap import compare_overlap as compare_overlap
 from .ops.rate import displacement_between as displacement_between
 from .ops.rate import estimate_velocity as estimate_velocity
 from .ops.reference import set_reference as set_reference
