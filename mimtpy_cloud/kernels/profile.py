@@ -14,7 +14,7 @@ class Corners(NamedTuple):
     """
     The four pixels around each position, and their weights.
 
-    Parameters
+    Attributes
     ----------
     rows, cols : np.ndarray
         Integers, shape ``(4, point)``; outside of the grid only where the weight is not zero and the value unknown.

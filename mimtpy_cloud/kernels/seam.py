@@ -26,7 +26,7 @@ class SeamSummary(NamedTuple):
     """
     Statistics of a seam.
 
-    Parameters
+    Attributes
     ----------
     statistics : np.ndarray
         Those of `STATISTICS`, float64; NaN without pixels, but for the count.

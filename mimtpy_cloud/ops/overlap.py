@@ -125,12 +125,6 @@ def compare_overlap(
     The difference of tracks with other looks holds motion too. Only blocks in the overlap are read, and each once. The
     result does not depend on chunks, bit for bit. Memory of the statistics: two arrays of the overlap and their common
     pixels twice, 20 bytes a pixel for float32.
-
-    Examples
-    --------
-    >>> from mimtpy_cloud.ops.simulate import simulate_scene  # doctest: +SKIP
-    >>> compare_overlap(velocity_a, velocity_b).median.item()  # doctest: +SKIP
-    0.003
     """
     first, second, variable = _comparable(a, b, max_gap_days)
     return _compare(first, second, variable, _checked_bins(bins), refuse_empty=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["describe_seam", "plot_seam", "seam_unit", "write_json"]
+__all__ = ["describe_seam", "describe_statistics", "filled_part", "plot_seam", "seam_unit", "write_json"]
 
 _FIRST, _SECOND, _DIFFERENCE = "#1f5fa8", "#d1570f", "0.25"
 _COLOURS = {"along": "black", "across": "#7b2d8b"}
@@ -80,7 +80,8 @@ def plot_seam(
     from matplotlib.figure import Figure
 
     kinds = [(kind, lines) for kind, lines in (("along", along), ("across", across)) if lines]
-    shade, difference = seam_unit(comparison), _cut(comparison)
+    shade, (difference,) = seam_unit(comparison), filled_part(comparison["difference"])
+    difference = difference.assign_attrs(pixels_per_degree=comparison.attrs["pixels_per_degree"])
     map_width = min(6.4, max(2.2, _MAP_HEIGHT / _height_over_width(difference)))
     size = _LEFT + map_width + _BAR + _SIDE + _RIGHT, _MAP_HEIGHT + 0.85 + len(kinds) * (_PROFILE + _GAP) + 0.65
     figure = Figure(figsize=size, dpi=100)
@@ -100,15 +101,25 @@ def plot_seam(
     return figure
 
 
-def _cut(comparison: xr.Dataset) -> xr.DataArray:
-    """The map without empty rows and columns around it; whole while it is lazy, or has no data."""
-    difference = comparison["difference"]
-    difference = difference.assign_attrs(pixels_per_degree=comparison.attrs["pixels_per_degree"])
-    if difference.chunks is not None:
-        return difference
-    known = np.isfinite(difference.values)
+def filled_part(*maps: xr.DataArray) -> tuple[xr.DataArray, ...]:
+    """
+    Cut away the rows and columns around maps in which none has data.
+
+    Parameters
+    ----------
+    *maps : xr.DataArray
+        Of one grid, dimensions ``(y, x)``.
+
+    Returns
+    -------
+    tuple of xr.DataArray
+        Whole where they are lazy, or none has data.
+    """
+    if any(da.chunks is not None for da in maps):
+        return maps
+    known = np.isfinite([da.values for da in maps]).any(axis=0)
     rows, cols = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
-    return difference[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] if rows.size else difference
+    return tuple(da[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] for da in maps) if rows.size else maps
 
 
 def _height_over_width(da: xr.DataArray) -> float:
@@ -222,7 +233,7 @@ def _draw_profiles(ax: "Axes", comparison: xr.Dataset, shade: Shading, kind: str
     ax.set(xlabel="distance [km]", ylabel=f"{comparison.attrs['variable']} [{shade.unit}]")
     ax.tick_params(labelsize="small")
     _draw_height(ax, lines)
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize="x-small", framealpha=0.85)
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, fontsize="small", frameon=False)
 
 
 def _draw_height(ax: "Axes", lines: Sequence[xr.Dataset]) -> None:
@@ -238,6 +249,7 @@ def _draw_height(ax: "Axes", lines: Sequence[xr.Dataset]) -> None:
     twin.fill_between(distance, low, height / 1000, color="#b9ab94", alpha=0.45, linewidth=0)
     twin.set_ylim(low, low + 3.2 * (top - low))
     twin.set_ylabel("height [km]", fontsize="small", color="#7d6f58")
+    twin.yaxis.set_label_coords(1.035, 0.17)
     twin.tick_params(labelsize="x-small", colors="#7d6f58")
     twin.set_yticks([tick for tick in twin.get_yticks() if low <= tick <= 1.05 * top])
     ax.set_zorder(twin.get_zorder() + 1)

@@ -17,7 +17,7 @@ from mimtpy_cloud.view import page
 from mimtpy_cloud.view.axes import new_figure
 from mimtpy_cloud.view.colours import Shading
 from mimtpy_cloud.view.map import plot_map
-from mimtpy_cloud.view.seam import describe_seam, describe_statistics, seam_unit, write_json
+from mimtpy_cloud.view.seam import describe_seam, describe_statistics, filled_part, seam_unit, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,7 +147,7 @@ def _pair_table(seams: Sequence[Seam], adjustment: xr.Dataset, shade: Shading) -
         both = (seam.before, seam.after)
         row = [seam.pair, f"{int(seam.before['count']):,}"]
         row += [_text(float(ds[name]) * shade.factor) for name in ("median", "sigma", "rms") for ds in both]
-        row += [_text(float(ds["slope"])) for ds in both]
+        row += [_text(float(ds["slope"]), 3) for ds in both]
         at = pairs.index(seam.pair) if seam.pair in pairs else None
         row += ["" if at is None else _value(adjustment, name, at, shade) for name in extra]
         rows.append(row)
@@ -190,11 +190,16 @@ def _value(adjustment: xr.Dataset, name: str, at: int, shade: Shading | None) ->
         return "yes" if value else "no"
     if not isinstance(value, int | float | np.number):
         return str(value)
-    return _text(float(value) * _scale(adjustment, name, shade)[0])
+    factor, unit = _scale(adjustment, name, shade)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    same = shade is not None and unit == shade.unit
+    return _text(float(value) * factor) if same else f"{float(value):.4g}"
 
 
-def _text(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) and abs(value) < 1e4 else f"{value:,.0f}" if np.isfinite(value) else "-"
+def _text(value: float, digits: int = 2) -> str:
+    """Fixed decimals, so that a column of numbers can be compared."""
+    return f"{round(value, digits) + 0.0:,.{digits}f}" if np.isfinite(value) else "-"
 
 
 def _caption(seam: Seam, shade: Shading) -> str:
@@ -221,15 +226,14 @@ def plot_change(seam: Seam, shade: Shading) -> "Figure":
     -------
     matplotlib.figure.Figure
     """
-    small = seam.before["map"]
-    step = int(small.attrs["stride"]) / float(seam.before.attrs["pixels_per_degree"])
-    west, north = float(small["map_x"][0]) - step / 2, float(small["map_y"][0]) + step / 2
-    grid = Grid(west, north, step, step, small.sizes["map_x"], small.sizes["map_y"])
+    step = int(seam.before["map"].attrs["stride"]) / float(seam.before.attrs["pixels_per_degree"])
+    maps = filled_part(*(ds["map"].rename(map_y="y", map_x="x") for ds in (seam.before, seam.after)))
+    west, north = float(maps[0]["x"][0]) - step / 2, float(maps[0]["y"][0]) + step / 2
+    grid = Grid(west, north, step, step, maps[0].sizes["x"], maps[0].sizes["y"])
     figure, axes = new_figure(grid, columns=2)
-    for ax, when, ds in zip(axes[0], _WHEN, (seam.before, seam.after), strict=True):
-        picture = ds["map"].rename(map_y="y", map_x="x").rename("difference")
-        picture = picture.assign_attrs(pixels_per_degree=1 / step)
-        plot_map(picture, unit=shade.unit, reference_point=None, ax=ax, title=f"{seam.pair}, {when}")
+    for ax, when, picture in zip(axes[0], _WHEN, maps, strict=True):
+        named = picture.rename("difference").assign_attrs(pixels_per_degree=1 / step)
+        plot_map(named, unit=shade.unit, reference_point=None, ax=ax, title=f"{seam.pair}, {when}")
     return figure
 
 
