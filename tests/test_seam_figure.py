@@ -157,6 +157,16 @@ def test_displacements_are_drawn_in_centimetres():
     assert below == []
 
 
+def test_a_wide_overlap_is_drawn_above_the_histograms():
+    window = small_window(8, 40)
+    ds = lattice_dataset(window, velocity=np.random.default_rng(0).normal(size=window.shape))
+    figure = plot_seam(compare_overlap(ds, ds.assign_attrs(track="A137")).compute())
+    above, histogram, joint = (ax.get_position() for ax in figure.axes[:3])
+    assert above.y0 > max(histogram.y1, joint.y1)
+    assert above.width > 1.8 * histogram.width
+    assert joint.x0 > histogram.x1
+
+
 def test_lines_without_data_and_equal_products_are_drawn():
     a, _ = pair()
     comparison = compare_overlap(a, a).compute()

@@ -10,6 +10,7 @@ from dask.base import compute
 from mimtpy_cloud.errors import GridMismatchError
 from mimtpy_cloud.kernels.look import mean_azimuth
 from mimtpy_cloud.ops.overlap import compare_overlap, profile_overlap
+from mimtpy_cloud.ops.select import select_box
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.profile import Line, footprint_azimuth, parallel_lines
 
@@ -68,7 +69,9 @@ def compare_products(
     window = Window.of(lazy["x"].values, lazy["y"].values, lazy.attrs["pixels_per_degree"])
     if through is not None:
         _require_inside(window, through, lazy.attrs["labels"])
-    comparison = lazy.compute()
+    parts = [_overlap_of(ds, window, lazy.attrs["variable"]) for ds in (a, b)]
+    a, b = compute(*parts)  # type: ignore[no-untyped-call]
+    comparison = compare_overlap(a, b).compute()
     lon, lat = _filled(comparison["difference"])
     toward = along_track([a, b], lon, lat) if azimuth is None else azimuth
     spacing = _METRES_PER_DEGREE / window.n
@@ -98,9 +101,16 @@ def _require_inside(window: Window, through: tuple[float, float], labels: Sequen
         )
 
 
+def _overlap_of(ds: xr.Dataset, window: Window, variable: str) -> xr.Dataset:
+    """What is compared of a product, cut to the overlap, so that it is read and computed once."""
+    names = [name for name in (variable, "valid", "height") if name in ds]
+    return select_box(ds[names], window.bounds).assign_attrs(pixels_per_degree=window.n)
+
+
 def _touches(line: Line, window: Window) -> bool:
-    west, south, east, north = window.bounds
-    return bool(((line.lon > west) & (line.lon < east) & (line.lat > south) & (line.lat < north)).any())
+    """Whether a point lies between the outermost pixel centres."""
+    x, y = window.x, window.y
+    return bool(((line.lon >= x[0]) & (line.lon <= x[-1]) & (line.lat >= y[-1]) & (line.lat <= y[0])).any())
 
 
 def _filled(difference: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:

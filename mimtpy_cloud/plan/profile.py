@@ -180,7 +180,7 @@ def parallel_lines(
     Raises
     ------
     GridMismatchError
-        If `count` is less than one, there are no points, or the area is shorter than two points.
+        If `count` is less than one, there are no points, or the spacing is not positive.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def parallel_lines(
     zero = _middle(lon, lat) if through is None else through
     along, across = _local(lon, lat, zero, azimuth)
     if through is not None:
-        before, after = max(0.0, -float(along.min())), max(0.0, float(along.max()))
+        before, after = max(0.0, -float(along.min())), max(spacing, float(along.max()))
         return [profile_line(through, azimuth, (before, after), spacing)]
     low, high = float(across.min()), float(across.max())
     gap = (high - low) / (count + 1)

@@ -5,6 +5,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,9 @@ _COLOURS = {"along": "black", "across": "#7b2d8b"}
 _NUMBERS = re.compile(r"\[\n[-+.,\deE\snul]*\]")
 #: Inches: of the panels, and between them.
 _MAP_HEIGHT, _SIDE, _PROFILE = 6.6, 4.2, 2.3
-_LEFT, _BAR, _RIGHT, _GAP = 0.85, 2.1, 0.95, 0.95
+_BESIDE, _TOP, _LEFT, _BAR, _RIGHT, _GAP = 3.2, 0.85, 0.85, 2.0, 0.95, 0.95
+#: Maps that are lower than this, relative to their width, stand above the histograms.
+_WIDE = 0.7
 
 
 def seam_unit(comparison: xr.Dataset) -> Shading:
@@ -82,23 +85,48 @@ def plot_seam(
     kinds = [(kind, lines) for kind, lines in (("along", along), ("across", across)) if lines]
     shade, (difference,) = seam_unit(comparison), filled_part(comparison["difference"])
     difference = difference.assign_attrs(pixels_per_degree=comparison.attrs["pixels_per_degree"])
-    map_width = min(6.4, max(2.2, _MAP_HEIGHT / _height_over_width(difference)))
-    size = _LEFT + map_width + _BAR + _SIDE + _RIGHT, _MAP_HEIGHT + 0.85 + len(kinds) * (_PROFILE + _GAP) + 0.65
-    figure = Figure(figsize=size, dpi=100)
+    layout = _Layout.of(_height_over_width(difference), len(kinds))
+    figure = Figure(figsize=layout.size, dpi=100)
     FigureCanvasAgg(figure)
-
-    def axes(left: float, top: float, width: float, height: float) -> "Axes":
-        return figure.add_axes((left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1]))
-
-    side, half = _LEFT + map_width + _BAR, (_MAP_HEIGHT - _GAP + 0.25) / 2
-    _draw_map(axes(_LEFT, 0.85, map_width, _MAP_HEIGHT), difference, shade, dict(kinds), max_pixels)
-    _draw_histogram(axes(side, 0.85, _SIDE, half), comparison, shade)
-    _draw_joint(axes(side, 0.85 + _MAP_HEIGHT - half, _SIDE, half), comparison, shade)
-    for row, (kind, lines) in enumerate(kinds):
-        top = 0.85 + _MAP_HEIGHT + row * (_PROFILE + _GAP) + _GAP
-        _draw_profiles(axes(_LEFT, top, size[0] - _LEFT - _RIGHT, _PROFILE), comparison, shade, kind, lines)
-    figure.suptitle(_title(comparison), fontsize="large", y=1 - 0.12 / size[1], va="top")
+    panels = [figure.add_axes(layout.fraction(box)) for box in layout.boxes]
+    _draw_map(panels[0], difference, shade, dict(kinds), max_pixels)
+    _draw_histogram(panels[1], comparison, shade)
+    _draw_joint(panels[2], comparison, shade)
+    for ax, (kind, lines) in zip(panels[3:], kinds, strict=True):
+        _draw_profiles(ax, comparison, shade, kind, lines)
+    figure.suptitle(_title(comparison), fontsize="large", y=1 - 0.12 / layout.size[1], va="top")
     return figure
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Size of the figure, and left, top, width and height of map, histogram, joint histogram and profiles; inches."""
+
+    size: tuple[float, float]
+    boxes: list[tuple[float, float, float, float]]
+
+    @classmethod
+    def of(cls, ratio: float, profiles: int) -> "_Layout":
+        """Place the histograms beside a map that is high, below one that is wide; `ratio` is its height over width."""
+        if ratio >= _WIDE:
+            map_width, map_height = min(6.4, max(2.2, _MAP_HEIGHT / ratio)), _MAP_HEIGHT
+            side, half = _LEFT + map_width + _BAR, (_MAP_HEIGHT - _GAP + 0.25) / 2
+            boxes = [(side, _TOP, _SIDE, half), (side, _TOP + _MAP_HEIGHT - half, _SIDE, half)]
+            width, bottom = side + _SIDE + _RIGHT, _TOP + map_height
+        else:
+            map_width, map_height = 2 * _SIDE + _GAP, max(1.4, (2 * _SIDE + _GAP) * ratio)
+            top = _TOP + map_height + _GAP
+            boxes = [(_LEFT, top, _SIDE, _BESIDE), (_LEFT + _SIDE + _GAP, top, _SIDE, _BESIDE)]
+            width, bottom = _LEFT + map_width + _BAR, top + _BESIDE
+        boxes.insert(0, (_LEFT, _TOP, map_width, map_height))
+        for row in range(profiles):
+            boxes.append((_LEFT, bottom + _GAP + row * (_PROFILE + _GAP), width - _LEFT - _RIGHT, _PROFILE))
+        return cls((width, bottom + profiles * (_PROFILE + _GAP) + 0.65), boxes)
+
+    def fraction(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """Left, bottom, width and height as fractions of the figure."""
+        (left, top, width, height), (across, down) = box, self.size
+        return left / across, 1 - (top + height) / down, width / across, height / down
 
 
 def filled_part(*maps: xr.DataArray) -> tuple[xr.DataArray, ...]:
@@ -198,7 +226,7 @@ def _draw_joint(ax: "Axes", comparison: xr.Dataset, shade: Shading) -> None:
     ax.plot(ends, ends, color="0.45", linewidth=0.9, linestyle="--", label="equal")
     slope, intercept = float(comparison["slope"]), float(comparison["intercept"]) * shade.factor
     if math.isfinite(slope):
-        label = f"slope {slope:.3g}, correlation {float(comparison['correlation']):.2f}"
+        label = f"slope {slope:.3f}, correlation {float(comparison['correlation']):.2f}"
         ax.plot(ends, slope * ends + intercept, color="#c1272d", linewidth=1.3, label=label)
     ax.set(xlim=ends, ylim=ends, aspect="equal", facecolor="0.96")
     first, second = comparison.attrs["labels"]
@@ -222,10 +250,10 @@ def _draw_profiles(ax: "Axes", comparison: xr.Dataset, shade: Shading, kind: str
     ax.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     known = [line["distance_km"].values[np.isfinite(line["first"].values + line["second"].values)] for line in lines]
     reached = np.concatenate(known)
-    if reached.size > 1:
+    if reached.size and np.ptp(reached) > 0:
         margin = 0.02 * np.ptp(reached)
         ax.set_xlim(reached.min() - margin, reached.max() + margin)
-    else:
+    elif not reached.size:
         ax.text(0.5, 0.5, "no data on the profiles", transform=ax.transAxes, ha="center", color="0.35")
     toward = float(lines[0].attrs["azimuth"]) % 360
     many = f", mean of {len(lines)} and each" if len(lines) > 1 else ""
