@@ -113,3 +113,14 @@ def test_exchanging_the_products_changes_the_sign_only(points):
     one, two = (dict(zip(STATISTICS, summarise_seam(v, 5).statistics, strict=True)) for v in (values, values[::-1]))
     assert (one["median"], one["mean"]) == (-two["median"], -two["mean"])
     assert [one[k] for k in ("mad", "sigma", "rms", "count")] == [two[k] for k in ("mad", "sigma", "rms", "count")]
+
+
+def test_long_arrays_are_summed_in_pieces(monkeypatch):
+    first, second = cloud(n=5000)
+    values = np.stack([first.reshape(50, 100), second.reshape(50, 100)])
+    whole = summarise_seam(values, 9)
+    monkeypatch.setattr("mimtpy_cloud.kernels.seam._PIECE", 700)
+    pieces = summarise_seam(values, 9)
+    np.testing.assert_allclose(pieces.statistics, whole.statistics, rtol=1e-12)
+    counts, _, _ = np.histogram2d(first, second, [pieces.joint_edges] * 2)
+    np.testing.assert_array_equal(pieces.joint, counts)

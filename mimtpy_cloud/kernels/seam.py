@@ -1,5 +1,6 @@
 """How well two overlapping products agree: summary of their difference, line of one against the other, histograms."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ _MAD_OVER_SIGMA = 0.6744897501960817
 _REACH = 4.0
 #: Reach where all differences are equal.
 _TINY = 1e-3
+#: Values that are worked on at a time.
+_PIECE = 1 << 20
 #: Percentiles that the joint histogram covers.
 _COVERED = (0.2, 99.8)
 
@@ -120,8 +123,10 @@ def fit_line(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float
     if first.size == 0:
         return np.nan, np.nan, np.nan
     mean_first, mean_second = first.mean(dtype=np.float64), second.mean(dtype=np.float64)
-    x, y = first - mean_first, second - mean_second
-    s11, s22, s12 = float(np.sum(x * x)), float(np.sum(y * y)), float(np.sum(x * y))
+    s11 = s22 = s12 = 0.0
+    for piece in _pieces(first.size):
+        x, y = first[piece] - mean_first, second[piece] - mean_second
+        s11, s22, s12 = s11 + float(np.sum(x * x)), s22 + float(np.sum(y * y)), s12 + float(np.sum(x * y))
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = float(np.clip(s12 / np.sqrt(s11) / np.sqrt(s22), -1.0, 1.0)) if s11 and s22 else np.nan
     apart = s22 - s11
@@ -201,16 +206,14 @@ def summarise_seam(values: np.ndarray, bins: int | np.ndarray) -> SeamSummary:
     first, second = values[0][known], values[1][known]
     difference = first - second
     median, sigma, count = summarise_differences([difference])
-    squares = np.square(difference, dtype=np.float64)
-    mean, rms = (
-        (float(difference.mean(dtype=np.float64)), float(np.sqrt(squares.mean()))) if count else (np.nan, np.nan)
-    )
+    mean = rms = np.nan
+    if count:
+        squares = sum(float(np.square(difference[piece], dtype=np.float64).sum()) for piece in _pieces(difference.size))
+        mean, rms = float(difference.mean(dtype=np.float64)), float(np.sqrt(squares / count))
     edges = sigma_edges(difference, median, sigma, bins) if isinstance(bins, int) else bins.astype(np.float64)
     histogram = _count(difference, edges)
     joint_edges = _joint_edges(first, second)
-    joint, _, _ = (
-        np.histogram2d(first, second, [joint_edges, joint_edges]) if count else (np.zeros((JOINT, JOINT)), 0, 0)
-    )
+    joint = _count_both(first, second, joint_edges)
     statistics = np.array([median, _MAD_OVER_SIGMA * sigma, sigma, mean, rms, *fit_line(first, second), count])
     return SeamSummary(statistics, edges, histogram, joint_edges, joint)
 
@@ -222,11 +225,30 @@ def _count(difference: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return counts
 
 
+def _count_both(first: np.ndarray, second: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Count pairs in even classes; those beyond the edges do not count."""
+    counts = np.zeros(JOINT * JOINT)
+    for piece in _pieces(first.size):
+        row, col = (
+            np.floor((values[piece].astype(np.float64) - edges[0]) * (JOINT / (edges[-1] - edges[0])))
+            for values in (first, second)
+        )
+        inside = (row >= 0) & (row < JOINT) & (col >= 0) & (col < JOINT)
+        counts += np.bincount((row[inside] * JOINT + col[inside]).astype(np.int64), minlength=JOINT * JOINT)
+    return counts.reshape(JOINT, JOINT)
+
+
+def _pieces(size: int) -> Iterator[slice]:
+    """Parts of a long array, so that intermediate results stay small."""
+    return (slice(start, start + _PIECE) for start in range(0, size, _PIECE))
+
+
 def _joint_edges(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Classes for both, so that equal values lie on the diagonal; nearly all pixels are inside."""
     if not first.size:
         return np.full(JOINT + 1, np.nan)
-    ends = np.array([np.percentile(values.astype(np.float64), _COVERED) for values in (first, second)])
+    step = first.size // _PIECE + 1  # a sample is enough
+    ends = np.array([np.percentile(values[::step].astype(np.float64), _COVERED) for values in (first, second)])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     margin = 0.05 * (high - low) or _TINY
     return np.linspace(low - margin, high + margin, JOINT + 1)

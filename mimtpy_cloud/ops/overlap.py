@@ -123,8 +123,8 @@ def compare_overlap(
     Notes
     -----
     The difference of tracks with other looks holds motion too. Only blocks in the overlap are read, and each once. The
-    result does not depend on chunks, bit for bit. Memory of the statistics: two arrays of the overlap and their common
-    pixels twice, 20 bytes a pixel for float32.
+    result does not depend on chunks, bit for bit. Memory of the statistics, for which the overlap is held as a whole:
+    32 bytes a pixel for float32.
     """
     first, second, variable = _comparable(a, b, max_gap_days)
     return _compare(first, second, variable, _checked_bins(bins), refuse_empty=True)
