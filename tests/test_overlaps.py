@@ -5,12 +5,14 @@ import json
 import dask.array
 import numpy as np
 import pytest
+import xarray as xr
 from synthetic import lattice_dataset, small_window
 
 from mimtpy_cloud.cli.overlaps import along_track, compare_products, statistics_table
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.ops.overlap import compare_overlap
 from mimtpy_cloud.plan.profile import box_points
+from mimtpy_cloud.view.together import compute_together
 
 WEST, EAST = small_window(20, 20), small_window(20, 20, west=-119.0 + 8 / 125)
 
@@ -34,6 +36,21 @@ def test_each_block_of_the_overlap_is_read_once_for_everything(tmp_path):
     data = dask.array.from_array(a["velocity"].values, (10, 4)).map_blocks(block, meta=np.empty((0, 0), "f4"))
     compare_products(a.assign(velocity=a["velocity"].copy(data=data)), b, str(tmp_path / "s"), {})
     assert sorted(seen) == [(y, x) for y in (0, 10) for x in (8, 12, 16)]
+
+
+def test_datasets_are_computed_together_even_where_variables_are_made_of_others():
+    seen = []
+    a, _ = pair()
+    lazy = a.chunk(y=7)
+    counted = lazy["valid"].copy(
+        data=lazy["valid"].data.map_blocks(lambda v: seen.append(1) or v, meta=np.empty((0, 0), bool))
+    )
+    lazy = lazy.assign(valid=counted, velocity=lazy["velocity"].where(counted))
+    one, two = compute_together([lazy[["valid", "velocity"]], lazy[["valid", "velocity"]].isel(y=slice(3))])
+    xr.testing.assert_identical(one, a[["valid", "velocity"]])
+    xr.testing.assert_identical(two, a[["valid", "velocity"]].isel(y=slice(3)))
+    assert len(seen) == 3
+    assert compute_together([]) == []
 
 
 def test_profiles_follow_the_heading_and_else_the_shape_of_the_overlap():

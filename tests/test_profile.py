@@ -116,6 +116,13 @@ def test_a_line_through_a_point_has_its_zero_there_and_reaches_both_ends():
     assert line.lat[-1] == pytest.approx(41.0, abs=0.02)
 
 
+def test_a_line_through_a_point_of_a_small_area_has_two_points():
+    (line,) = parallel_lines(np.array([30.0]), np.array([40.0]), 0.0, 1, 1000.0, through=(30.0, 40.0))
+    assert line.distance_km.tolist() == [0, 1]
+    (line,) = parallel_lines(np.array([30.0]), np.array([40.0]), 0.0, 1, 1000.0)
+    assert line.distance_km.tolist() == [-1, 0, 1]
+
+
 def test_no_area_and_no_lines_are_refused():
     with pytest.raises(GridMismatchError, match="got 0 points and 1"):
         parallel_lines(np.array([]), np.array([]), 0.0, 1, 1.0)

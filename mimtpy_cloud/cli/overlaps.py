@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from dask.base import compute
 
 from mimtpy_cloud.errors import GridMismatchError
 from mimtpy_cloud.kernels.look import mean_azimuth
@@ -64,26 +63,27 @@ def compare_products(
     """
     from mimtpy_cloud.view.map import save_figure
     from mimtpy_cloud.view.seam import describe_seam, plot_seam, write_json
+    from mimtpy_cloud.view.together import compute_together
 
     lazy = compare_overlap(a, b)
     window = Window.of(lazy["x"].values, lazy["y"].values, lazy.attrs["pixels_per_degree"])
     if through is not None:
         _require_inside(window, through, lazy.attrs["labels"])
-    parts = [_overlap_of(ds, window, lazy.attrs["variable"]) for ds in (a, b)]
-    a, b = compute(*parts)  # type: ignore[no-untyped-call]
+    a, b = compute_together([_overlap_of(ds, window, lazy.attrs["variable"]) for ds in (a, b)])
     comparison = compare_overlap(a, b).compute()
     lon, lat = _filled(comparison["difference"])
     toward = along_track([a, b], lon, lat) if azimuth is None else azimuth
     spacing = _METRES_PER_DEGREE / window.n
-    kinds = [
-        [
-            profile_overlap(a, b, line).assign_attrs(azimuth=direction)
-            for line in parallel_lines(lon, lat, direction, profiles, spacing, through=through)
-            if _touches(line, window)
-        ]
+    along, across = (
+        compute_together(
+            [
+                profile_overlap(a, b, line).assign_attrs(azimuth=direction)
+                for line in parallel_lines(lon, lat, direction, profiles, spacing, through=through)
+                if _touches(line, window)
+            ]
+        )
         for direction in (toward, toward + 90.0)
-    ]
-    along, across = compute(*kinds)  # type: ignore[no-untyped-call]
+    )
     content = describe_seam(comparison, along, across) | {"provenance": dict(provenance)}
     figure = plot_seam(comparison, along, across)
     save_figure(figure, f"{stem}.png", dpi=150)

@@ -27,6 +27,7 @@ from mimtpy_cloud.schema import VARIABLES
 
 __all__ = ["Seam", "compare_overlap", "compare_seams", "profile_overlap"]
 
+_BINS = 60
 _UNITLESS = ("slope", "correlation", "count")
 _LONG_NAMES = {
     "median": "median difference",
@@ -80,7 +81,7 @@ def compare_overlap(
     a: xr.Dataset,
     b: xr.Dataset,
     *,
-    bins: int | Sequence[float] = 60,
+    bins: int | Sequence[float] = _BINS,
     max_gap_days: float = MAX_GAP_DAYS,
 ) -> xr.Dataset:
     """
@@ -327,5 +328,5 @@ def _adjusted(track: Track, adjustment: xr.Dataset) -> Track:
 
 def _seams(placed: Sequence[Track], adjusted: Sequence[Track], variable: str) -> Iterator[Seam]:
     for i, j in overlapping_pairs([t.window for t in placed]):
-        before, after = (_compare(pair[i], pair[j], variable, 60, refuse_empty=False) for pair in (placed, adjusted))
+        before, after = (_compare(pair[i], pair[j], variable, _BINS, refuse_empty=False) for pair in (placed, adjusted))
         yield Seam(f"{placed[i].label}-{placed[j].label}", before, after)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from dask.base import compute
 
 from mimtpy_cloud.exports.provenance import SOFTWARE, jsonable
 from mimtpy_cloud.exports.publish import publish_bytes
@@ -18,6 +17,7 @@ from mimtpy_cloud.view.axes import new_figure
 from mimtpy_cloud.view.colours import Shading
 from mimtpy_cloud.view.map import plot_map
 from mimtpy_cloud.view.seam import describe_seam, describe_statistics, filled_part, seam_unit, write_json
+from mimtpy_cloud.view.together import compute_together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,9 +87,7 @@ def write_seams(
 
 def _compute(seam: Seam) -> Seam:
     """Statistics, and a thinned map: the full one is gone block by block."""
-    before, after = compute(  # type: ignore[no-untyped-call]
-        *(_thin(ds) for ds in (seam.before, seam.after))
-    )
+    before, after = compute_together([_thin(seam.before), _thin(seam.after)])
     return Seam(seam.pair, before, after)
 
 
