@@ -61,6 +61,14 @@ def test_profiles_follow_the_heading_and_else_the_shape_of_the_overlap():
     assert along_track([a, b], *points) == pytest.approx(90.0, abs=0.5)
 
 
+@pytest.mark.parametrize(("azimuth", "across"), [(348.0, 78.0), (192.0, 102.0), (-90.0, 0.0)])
+def test_profiles_across_run_to_the_east_or_north(tmp_path, azimuth, across):
+    compare_products(*pair(), str(tmp_path / "s"), {}, azimuth=azimuth, profiles=1)
+    found = json.loads((tmp_path / "s.json").read_text())["profiles"]
+    assert [p["azimuth"] for p in found] == [azimuth % 360, across]
+    assert found[1]["lon"][-1] > found[1]["lon"][0] or across == 0.0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (4, 1), (1, 4)])
 def test_a_few_common_pixels_are_enough(tmp_path, shape):
     ny, nx = shape

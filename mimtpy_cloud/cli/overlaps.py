@@ -46,7 +46,8 @@ def compare_products(
     through : tuple of float, optional
         Longitude and latitude of a point that one profile along and one across run through instead.
     azimuth : float, optional
-        Direction of the profiles along, degrees clockwise from north; `along_track` by default.
+        Direction of the profiles along, degrees clockwise from north; `along_track` by default. Those across run at a
+        right angle, from west to east.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def compare_products(
                 if _touches(line, window)
             ]
         )
-        for direction in (toward, toward + 90.0)
+        for direction in (toward, (toward + 90.0) % 180.0)  # across, to the east
     )
     content = describe_seam(comparison, along, across) | {"provenance": dict(provenance)}
     figure = plot_seam(comparison, along, across)
