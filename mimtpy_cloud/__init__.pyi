@@ -9,6 +9,7 @@ from .ops.adjustment import apply_adjustment as apply_adjustment
 from .ops.adjustment import estimate_adjustment as estimate_adjustment
 from .ops.enu import invert_enu as invert_enu
 from .ops.mosaic import mosaic as mosaic
+from .ops.overlap import compare_overlap as compare_overlap
 from .ops.plate import remove_plate_motion as remove_plate_motion
 from .ops.rate import displacement_between as displacement_between
 from .ops.rate import estimate_velocity as estimate_velocity

@@ -1,5 +1,6 @@
 """The command line, as a new user meets it."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from mimtpy_cloud.cli import console
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.cli.keys import KEYS
 from mimtpy_cloud.cli.products import open_product, write_store
+from mimtpy_cloud.exports.geotiff import write_cog
 from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
+from mimtpy_cloud.exports.provenance import labelled
 
 DATES = ["2020-01-01", "2020-01-13", "2020-01-25", "2020-02-06"]
 SPAN = "20200101_20200206"
@@ -82,7 +85,7 @@ def test_help_groups_the_verbs():
     assert groups == {
         "Data:": ["ingest", "catalog"],
         "Analyse:": ["velocity", "displacement", "mosaic", "decompose", "reference"],
-        "Look:": ["plot"],
+        "Look:": ["plot", "overlap"],
         "Run:": ["run", "demo"],
     }
 
@@ -156,6 +159,11 @@ def test_all_keys_of_a_template_are_listed():
             ("catalog", "list", "--root", "{root}/Sentinel/A064/index.json"),
             "error: the root {root}/Sentinel/A064/index",
         ),
+        (
+            ("overlap", "A064", "D071", "--through", 0, 0),
+            "error: the point (0.0, 0.0) (lon, lat) lies outside of the overlap of A064 and D071 [-119,",
+        ),
+        (("overlap", "A064", "A064"), "error: A064 and A064 are the same; give each track or product once"),
         (("mosaic", "A064"), "error: expected at least 2 tracks or products, got A064"),
         (("mosaic", "A064", "D071"), "error: a mosaic needs one orbit_direction"),
         (("plot", "{root}/velocity.zarr"), "error: no product {root}/velocity.zarr; {root} has no .zarr or .tif"),
@@ -314,6 +322,60 @@ def test_mosaic_keeps_the_datum_of_the_first(root, tmp_path):
         run("mosaic", *names, "--out", tmp_path / "m.zarr")
         joined, first = open_product(str(tmp_path / "m.zarr")), open_product(str(names[0]))
         np.testing.assert_allclose(joined["velocity"], first["velocity"], atol=1e-7)
+
+
+def test_mosaic_in_a_folder_reports_its_seams(root, tmp_path):
+    one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
+    run("velocity", "A064", "--out", one)
+    shifted(one, two, track="A137")
+    names = run("mosaic", one, two, "--out", tmp_path).stdout.splitlines()
+    stem = f"{tmp_path}/velocity/one_two_mosaic"
+    ends = (".zarr", ".tif", ".png", "_seams.html", "_seams.json")
+    assert names == [f"{stem}{end}" for end in ends]
+    (seam,) = json.loads(Path(names[-1]).read_text())["seams"]
+    assert seam["pair"] == "A064-A137"
+    assert seam["before"]["statistics"]["median"] == pytest.approx(-0.01, abs=1e-8)
+    assert seam["after"]["median"] == pytest.approx(0, abs=1e-8)
+    assert "<h1>Seams of one_two_mosaic</h1>" in Path(names[-2]).read_text()
+
+
+def test_overlap_compares_products_and_prints_the_numbers(root, tmp_path):
+    one, two = tmp_path / "one.zarr", tmp_path / "two.tif"
+    run("velocity", "A064", "--out", one)
+    shifted(one, tmp_path / "two.zarr", track="A137")
+    write_cog(labelled(open_product(str(tmp_path / "two.zarr")), "velocity"), two)
+    result = run("overlap", two, one, "--profiles", 2, "--out", tmp_path / "look")
+    stem = f"{tmp_path}/look/two_one_overlap"
+    lines = result.stdout.splitlines()
+    assert lines[-2:] == [f"{stem}.png", f"{stem}.json"]
+    numbers = {line.split()[0]: line.split()[1:] for line in lines[:-2]}
+    assert numbers["difference"] == ["A137", "minus", "A064"]
+    assert numbers["median"] == ["10", "mm/yr"]  # the first above the second by 10 mm/yr
+    assert numbers["pixels"] == ["500"]
+    assert Path(f"{stem}.png").stat().st_size > 10_000
+    content = json.loads(Path(f"{stem}.json").read_text())
+    assert content["statistics"]["median"] == pytest.approx(0.01, abs=1e-7)
+    assert (content["units"], content["sign"]) == ("m/yr", "difference = first - second")
+    assert content["provenance"]["datasets"] == [str(two), str(one)]
+    assert content["first"]["start_date"] == "2020-01-01"
+    kinds = [(p["direction"], p["azimuth"]) for p in content["profiles"]]
+    assert kinds == [("along", 348.0)] * 2 + [("across", 78.0)] * 2
+    for profile in content["profiles"]:
+        assert profile["median"] == pytest.approx(0.01, abs=1e-7)
+        assert len(profile["lon"]) == len(profile["first"]) == len(profile["distance_km"])
+
+
+def test_overlap_takes_tracks_and_profiles_through_a_point(root, tmp_path):
+    point = (-118.9, 36.93)
+    options = ("--through", *point, "--azimuth", 30, "--type", "displacement", "--out", tmp_path)
+    run("overlap", "A064", "D071", *options)
+    content = json.loads((tmp_path / "SynthSenA064_SynthSenD071_overlap.json").read_text())
+    assert content["variable"] == "displacement"
+    assert [(p["direction"], p["azimuth"]) for p in content["profiles"]] == [("along", 30), ("across", 120)]
+    for profile in content["profiles"]:
+        at = profile["distance_km"].index(0)
+        assert (profile["lon"][at], profile["lat"][at]) == pytest.approx(point)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_decompose_warns_of_datums_that_differ(root, tmp_path, caplog):

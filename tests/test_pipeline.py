@@ -204,6 +204,30 @@ def test_masks_and_coherence_are_layers(root, write, tmp_path):
     np.testing.assert_allclose(coherence["temporal_coherence"], 0.9)
 
 
+def test_plotpair_draws_each_overlap_and_reports_the_seams(finished, root, write):
+    _, out, *_ = finished
+    options = ("mimtpy.concatenation.plotpair = y", "mimtpy.concatenation.azimuth = 30", "mimtpy.plot = no")
+    lines = (*EXTRACT, *CONCATENATE, *options, "mimtpy.concatenation.outname = compared")
+    template = write(*(line for line in lines if not line.endswith("outname = ascending")))
+    (result,) = run_template(template, root=root, out=str(out), steps=["concatenation"])
+    assert result.error == ""
+    folder = out / "joined" / "velocity"
+    names = {p.name for p in folder.iterdir() if p.name.startswith("compared")}
+    assert names == {
+        *(f"compared.{suffix}" for suffix in ("zarr", "tif")),
+        *(f"compared_seams.{suffix}" for suffix in ("html", "json")),
+        *(f"compared_A064-A137.{suffix}" for suffix in ("png", "json")),
+    }
+    assert set(result.outputs) == {f"{folder}/{name}" for name in names if "A064" not in name}
+    pair = json.loads((folder / "compared_A064-A137.json").read_text())
+    assert {(p["direction"], p["azimuth"]) for p in pair["profiles"]} == {("along", 30), ("across", 120)}
+    (seam,) = json.loads((folder / "compared_seams.json").read_text())["seams"]
+    los = [look_vector(incidence, 102.0) for incidence in (39.0, 34.0)]
+    apart = EAST * (los[0][0] - los[1][0]) + UP * (los[0][2] - los[1][2]) - 0.004
+    assert seam["before"]["statistics"]["median"] == pytest.approx(apart, abs=1e-6)
+    assert seam["after"]["median"] == pytest.approx(0, abs=1e-6)
+
+
 def test_rewrite_stores_the_shifted_track(finished, root, write):
     _, out, *_ = finished
     template = write(*EXTRACT, *CONCATENATE, "mimtpy.concatenation.rewrite = y")

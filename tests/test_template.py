@@ -318,9 +318,11 @@ def test_steps_of_later_versions_say_so_when_switched_on(step):
     assert parse_template(f"mimtpy.{step} = no").extract is None
 
 
-def test_plotpair_is_not_available_yet():
+def test_plotpair_and_its_azimuth_are_read():
     text = "mimtpy.concatenation=y\nmimtpy.concatenation.dataset=A,B\nmimtpy.concatenation.plotpair=y"
-    assert "line 3: mimtpy.concatenation.plotpair is not available in this version" in problems_of(text)
+    (step,) = parse_template(f"{text}\nmimtpy.concatenation.azimuth=-12").concatenate
+    assert (step.plotpair, step.azimuth) == (True, -12.0)
+    assert parse_template(text).concatenate[0].azimuth is None
 
 
 def test_all_problems_are_reported_together_in_order():

@@ -244,12 +244,33 @@ def concatenate(
     tracks = [open_product(f"{stem}.zarr") for stem in stems]
     adjustment = estimate_adjustment(tracks, anchor=0).compute()
     write_product(mosaic(tracks, adjustment), product, provenance, progress)
+    if config.plotpair:
+        _compare_pairs(config, tracks, adjustment, product.store.removesuffix(".zarr"), provenance)
     if config.rewrite:
         folder = product.store.rpartition("/")[0]
         for track, stem in zip(tracks[1:], stems[1:], strict=True):
             name = f"{track.attrs.get('project') or track.attrs.get('track')}_{stem.rsplit('/', 1)[-1]}_offset"
             ((_, variable),) = product.maps
             write_product(apply_adjustment(track, adjustment), Product.single(f"{folder}/{name}", variable), provenance)
+
+
+def _compare_pairs(
+    config: Concatenate, tracks: Sequence[xr.Dataset], adjustment: xr.Dataset, stem: str, provenance: Mapping[str, Any]
+) -> None:
+    """Write the report of all seams, and a figure with profiles of each pair that shares pixels."""
+    from mimtpy_cloud.cli.overlaps import compare_products
+    from mimtpy_cloud.ops.combination import lattice_tracks
+    from mimtpy_cloud.plan.network import overlapping_pairs
+    from mimtpy_cloud.view.seams import write_seams
+
+    write_seams(tracks, adjustment, f"{stem}_seams", title=f"Seams of {stem.rsplit('/', 1)[-1]}")
+    placed = lattice_tracks(tracks)
+    counts = dict(zip(adjustment["pair"].values.tolist(), adjustment["pair_count"].values.tolist(), strict=True))
+    for i, j in overlapping_pairs([t.window for t in placed]):
+        pair = f"{placed[i].label}-{placed[j].label}"
+        if counts.get(pair):
+            name = f"{stem}_{pair.replace(':', '_').replace('#', '_')}"
+            compare_products(placed[i].ds, placed[j].ds, name, provenance, azimuth=config.azimuth)
 
 
 def decompose(

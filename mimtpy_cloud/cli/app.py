@@ -11,6 +11,7 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.ingest import ingest
+from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.run import demo, run
@@ -22,7 +23,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
     "Analyse": (velocity, displacement, mosaic, decompose, reference),
-    "Look": (plot,),
+    "Look": (plot, overlap),
     "Run": (run, demo),
 }
 

@@ -321,8 +321,8 @@ def _write_summary(
     figure: Path,
     seconds: float,
 ) -> None:
-    from mimtpy_cloud.cli import summary
     from mimtpy_cloud.exports.publish import publish_bytes
+    from mimtpy_cloud.view import page
 
     land = (
         "a right-lateral strike-slip fault (24 mm/yr, locked to 12 km) and a volcano that inflates (30 mm/yr at most)"
@@ -337,20 +337,20 @@ def _write_summary(
     captions = [(name, str(name.relative_to(folder / "products").with_suffix(""))) for name in drawn]
     steps = [(r.name, r.project.replace("+", " and "), r.status, ", ".join(r.outputs)) for r in results]
     parts = [
-        summary.paragraph(
+        page.paragraph(
             f"Four synthetic Sentinel-1 tracks over {land}, with atmosphere, lakes and forests, were written as MintPy "
             f"writes them, ingested, and combined in {seconds:.0f} s. The truth is known at every pixel."
         ),
-        summary.table("Recovered velocity against the truth", *_table(recovered)),
-        summary.paragraph(
+        page.table("Recovered velocity against the truth", *_table(recovered)),
+        page.paragraph(
             "One constant a product is removed: the datum, which the reference points leave open. The look direction "
             "varies across a track, so that a constant along it is not quite one in east and up, and motion to the "
             "north is neglected; without noise these leave less than 1 mm/yr."
         ),
-        summary.figures("East and up", [(figure, "Recovered, true, and difference")], wide=True),
-        summary.commands("Commands", "\n".join(lines)),
-        summary.commands(template.name, template.read_text()),
-        summary.table("Steps", ("step", "project", "status", "outputs"), steps),
-        summary.figures("Products", captions),
+        page.figures("East and up", [(figure, "Recovered, true, and difference")], wide=True),
+        page.commands("Commands", "\n".join(lines)),
+        page.commands(template.name, template.read_text()),
+        page.table("Steps", ("step", "project", "status", "outputs"), steps),
+        page.figures("Products", captions),
     ]
-    publish_bytes(summary.page("mimtpy demo", parts).encode(), folder / "summary.html")
+    publish_bytes(page.page("mimtpy demo", parts).encode(), folder / "summary.html")

@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from mimtpy_cloud.catalog.index import Catalog
 
-__all__ = ["NUMBERS", "bbox", "dates", "mask", "open_root", "out", "resolution", "root"]
+__all__ = ["NUMBERS", "bbox", "dates", "mask", "open_root", "out", "resolution", "root", "type_"]
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -129,6 +129,29 @@ def resolution(command: Callable[..., Any]) -> Callable[..., Any]:
     product = click.option("--product", metavar="NAME", help="Which product, if a track has several.")
     name = click.option("--resolution", metavar="NAME", help="Default: the only one there is, or standard.")
     return name(product(as_of(command)))
+
+
+def type_(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--type``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option(
+        "--type",
+        "type_",
+        type=click.Choice(["velocity", "displacement"]),
+        default="velocity",
+        show_default=True,
+        help="What to take of a track.",
+    )(command)
 
 
 def mask(command: Callable[..., Any]) -> Callable[..., Any]:

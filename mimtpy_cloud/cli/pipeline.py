@@ -158,13 +158,14 @@ class _Plan:
         *,
         needs: Iterable[str] = (),
         note: str = "",
+        more: tuple[str, ...] = (),
     ) -> str:
-        """Add a step that writes a product, and one that draws its figures."""
+        """Add a step that writes a product, and more files, and one that draws the figures of the product."""
         key = f"{name} {project} {type_}"
         if any(step.key == key for step in self.steps):
             return key  # one dataset by two names
         before = tuple(dict.fromkeys(filter(None, needs)))
-        self.steps.append(Step(key, name, project, before, product.files, run, note=note))
+        self.steps.append(Step(key, name, project, before, product.files + more, run, note=note))
         plot = self.template.plot
         if plot is not None and (not plot.types or type_ in plot.types):
             draw = None if self.plot_error else partial(plot_product, product, plot)
@@ -306,7 +307,9 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
         revisions = tuple(revision for source in sources for revision in source.revisions)
         provenance = plan.provenance(name, config.datasets, revisions)
         run = partial(action, config, [source.stem for source in sources], product, provenance)
-        key = plan.add(name, project, type_, product, run, needs=[source.step for source in sources])
+        is_compared = isinstance(config, Concatenate) and config.plotpair
+        more = tuple(join(folder, f"{base}_seams.{suffix}") for suffix in ("html", "json")) if is_compared else ()
+        key = plan.add(name, project, type_, product, run, needs=[source.step for source in sources], more=more)
         if isinstance(config, Concatenate):
             plan.sources[base, type_] = _Source(key, folder, base, revisions)
 

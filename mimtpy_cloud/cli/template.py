@@ -271,8 +271,6 @@ def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
     if extract and extract.start and extract.end and extract.start >= extract.end:
         where = at("velocity_displacement", "startDate")
         yield f"{where} must be before endDate, got {extract.start} and {extract.end}"
-    if any(mosaic.plotpair for mosaic in template.concatenate):
-        yield f"{at('concatenation', 'plotpair')} is not available in this version; set it to n"
     if plot and max(len(plot.colours), len(plot.styles)) > len(plot.faults):
         yield f"{at('plot', 'fault')} expects a file for each fcolor and fstyle, got {len(plot.faults)}"
 

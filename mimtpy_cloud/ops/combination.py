@@ -77,9 +77,8 @@ def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
             raise SchemaError(f"track {name} needs coordinates y and x, it has {sorted(map(str, ds.coords))}")
         window = Window.of(ds["x"].values, ds["y"].values, ds.attrs.get("pixels_per_degree"))
         found.append((name, product_name, window, ds))
-    steps = {name: window.n for name, _, window, _ in found}
     if len({window.n for _, _, window, _ in found}) > 1:
-        shown = ", ".join(f"{name}: {n}" for name, n in steps.items())
+        shown = ", ".join(f"{name}: {window.n}" for name, _, window, _ in found)
         raise GridMismatchError(
             f"tracks need one resolution, got pixels a degree {shown}; ingest all at one resolution"
         )
@@ -122,9 +121,10 @@ def data_variable(tracks: Sequence[Track]) -> str:
     """
     for name in ("velocity", "displacement"):
         if all(name in t.ds and t.ds.variables[name].ndim == 2 for t in tracks):
-            units = {str(t.ds.variables[name].attrs.get("units")) for t in tracks}
-            if len(units) > 1:
-                raise SchemaError(f"tracks need one unit of {name}, got {', '.join(sorted(units))}; convert them first")
+            units = {t.label: str(t.ds.variables[name].attrs.get("units")) for t in tracks}
+            if len(set(units.values())) > 1:
+                shown = ", ".join(f"{label}: {unit}" for label, unit in units.items())
+                raise SchemaError(f"tracks need one unit of {name}, got {shown}; convert them first")
             return name
     series = [t.label for t in tracks if "displacement" in t.ds and t.ds["displacement"].ndim == 3]
     if series:

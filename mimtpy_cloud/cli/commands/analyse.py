@@ -86,7 +86,8 @@ def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
             click.echo(f"{label}: {text}", err=True)
 
 
-def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[str, Any]) -> None:
+def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[str, Any]) -> str:
+    """Write and name the files; the path of the store without suffix, if a folder was asked for."""
     from mimtpy_cloud.cli.actions import save
     from mimtpy_cloud.cli.console import progress_bar
 
@@ -94,22 +95,13 @@ def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[s
         files = save(ds, out, stem, maps, provenance, progress=progress)
     for file in files:
         click.echo(file)
-
-
-_TYPE = click.option(
-    "--type",
-    "type_",
-    type=click.Choice(["velocity", "displacement"]),
-    default="velocity",
-    show_default=True,
-    help="What to take of a track.",
-)
+    return files[0].removesuffix(".zarr") if len(files) > 1 else ""
 
 
 @click.command()
 @click.argument("tracks", nargs=-1, required=True, metavar="TRACK|PRODUCT...")
 @options.root
-@_TYPE
+@options.type_
 @options.dates
 @options.bbox
 @options.resolution
@@ -118,6 +110,8 @@ _TYPE = click.option(
 def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: Any) -> None:
     """
     Join tracks, or products written before; the first keeps its datum.
+
+    In a folder, <what>_seams.html and .json tell how well each overlapping pair fits, before and after.
 
     Example:
 
@@ -128,22 +122,27 @@ def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: A
     from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.products import join
+    from mimtpy_cloud.ops.mosaic import estimate_adjustment
     from mimtpy_cloud.ops.mosaic import mosaic as join_tracks
     from mimtpy_cloud.view.map import main_variable
+    from mimtpy_cloud.view.seams import write_seams
 
     check_out(out)
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
     _tell_dates(labels, datasets)
-    ds = join_tracks(datasets, anchor=0)
+    adjustment = estimate_adjustment(datasets, anchor=0).compute()
+    ds = join_tracks(datasets, adjustment)
     variable = main_variable(ds)
     name = "_".join((*labels, "mosaic")) + _suffix(choice)
-    _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **provenance})
+    stem = _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **provenance})
+    for file in write_seams(datasets, adjustment, f"{stem}_seams", title=f"Seams of {name}") if stem else ():
+        click.echo(file)
 
 
 @click.command()
 @click.argument("tracks", nargs=-1, required=True, metavar="TRACK|PRODUCT...")
 @options.root
-@_TYPE
+@options.type_
 @options.dates
 @click.option(
     "--azimuth",

@@ -1,20 +1,20 @@
-"""The HTML page of the demo."""
+"""HTML pages that need nothing else."""
 
 import base64
 
-from mimtpy_cloud.cli import summary
+from mimtpy_cloud.view import page
 
 
 def test_text_is_escaped_everywhere(tmp_path):
     image = tmp_path / "a.png"
     image.write_bytes(b"png")
     parts = [
-        summary.paragraph("a<b"),
-        summary.table("h<h", ["c<c"], [["v<v"]]),
-        summary.commands("h<h", "x <y"),
-        summary.figures("h<h", [(image, 'c"<c')]),
+        page.paragraph("a<b"),
+        page.table("h<h", ["c<c"], [["v<v"]]),
+        page.commands("h<h", "x <y"),
+        page.figures("h<h", [(image, 'c"<c')]),
     ]
-    text = summary.page("t<t", parts)
+    text = page.page("t<t", parts)
     for raw in ("a<b", "h<h", "c<c", "v<v", "x <y", "t<t"):
         assert raw not in text
     assert 'alt="c&quot;&lt;c"' in text
@@ -23,12 +23,12 @@ def test_text_is_escaped_everywhere(tmp_path):
 def test_figures_are_inside_the_page(tmp_path):
     image = tmp_path / "a.png"
     image.write_bytes(bytes(range(256)))
-    text = summary.figures("Figures", [(image, "one"), (image, "two")], wide=True)
+    text = page.figures("Figures", [(image, "one"), (image, "two")], wide=True)
     assert text.count(base64.b64encode(bytes(range(256))).decode()) == 2
     assert text.count('class="wide"') == 2
     assert str(tmp_path) not in text
 
 
 def test_numbers_are_set_to_the_right():
-    text = summary.table("t", ["a", "b"], [["1,234", "x1"], ["-0.5", ""]])
+    text = page.table("t", ["a", "b"], [["1,234", "x1"], ["-0.5", ""]])
     assert text.count('<td class="number">') == 2

@@ -111,7 +111,7 @@ def commands(heading: str, text: str) -> str:
     return f"<h2>{escape(heading)}</h2>\n<pre>{escape(text.strip())}</pre>"
 
 
-def figures(heading: str, images: Iterable[tuple[Path, str]], *, wide: bool = False) -> str:
+def figures(heading: str, images: Iterable[tuple[Path | bytes, str]], *, wide: bool = False) -> str:
     """
     Write PNG figures, each inside the page.
 
@@ -119,8 +119,8 @@ def figures(heading: str, images: Iterable[tuple[Path, str]], *, wide: bool = Fa
     ----------
     heading : str
         Plain text.
-    images : iterable of (Path, str)
-        File and caption.
+    images : iterable of (Path or bytes, str)
+        File, or its content, and caption.
     wide : bool
         Whether each takes a row of its own.
 
@@ -129,8 +129,8 @@ def figures(heading: str, images: Iterable[tuple[Path, str]], *, wide: bool = Fa
     str
     """
     shown = []
-    for path, caption in images:
-        data = base64.b64encode(path.read_bytes()).decode()
+    for given, caption in images:
+        data = base64.b64encode(given if isinstance(given, bytes) else given.read_bytes()).decode()
         image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
         kind = ' class="wide"' if wide else ""
         shown.append(f"<figure{kind}>{image}<figcaption>{escape(caption)}</figcaption></figure>")
