@@ -339,6 +339,26 @@ def test_mosaic_in_a_folder_reports_its_seams(root, tmp_path):
     assert "<h1>Seams of one_two_mosaic</h1>" in Path(names[-2]).read_text()
 
 
+def test_mosaic_takes_ramps_blends_and_stations(root, tmp_path):
+    one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
+    run("velocity", "A064", "--out", one)
+    shifted(one, two, track="A137")
+    stations = tmp_path / "stations.csv"
+    stations.write_text("name,lon,lat,ve,vn,vu,se,sn,su\nP1,-118.95,36.95,10,0,0,1,1,1\nP2,-118.9,36.9,10,0,0,1,1,1\n")
+    out = run("mosaic", one, two, "--stations", stations, "--units", "mm/yr", "--out", tmp_path / "tied.zarr").stdout
+    assert open_product(out.strip()).attrs["anchor"] == "ties"
+    names = run("mosaic", one, two, "--order", 0, "--blend", "feather", "--out", tmp_path).stdout.splitlines()
+    assert names[0] == f"{tmp_path}/velocity/one_two_mosaic_feather.zarr"
+    ds = open_product(names[0])
+    assert ds.attrs["blend"] == "feather"
+    assert ds.attrs["provenance"]["blend"] == "feather"
+    names = run("mosaic", one, two, "--order", 1, "--look", "vertical", "--out", tmp_path).stdout.splitlines()
+    assert names[0] == f"{tmp_path}/velocity/one_two_mosaic_order1_vertical.zarr"
+    ds = open_product(names[0])
+    assert ds.term.values.tolist() == ["1", "x", "y"]
+    np.testing.assert_allclose(ds["velocity"], open_product(str(one))["velocity"], atol=1e-6)
+
+
 def test_overlap_compares_products_and_prints_the_numbers(root, tmp_path):
     one, two = tmp_path / "one.zarr", tmp_path / "two.tif"
     run("velocity", "A064", "--out", one)

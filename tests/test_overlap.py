@@ -10,7 +10,7 @@ from strategies import chunkings
 from synthetic import lattice_dataset, small_window
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
-from mimtpy_cloud.ops.mosaic import apply_adjustment, estimate_adjustment
+from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
 from mimtpy_cloud.ops.overlap import compare_overlap, compare_seams, profile_overlap
 from mimtpy_cloud.plan.profile import Line
 

@@ -11,7 +11,7 @@ from matplotlib import _pylab_helpers
 from matplotlib.colors import LogNorm
 from synthetic import lattice_dataset, small_window
 
-from mimtpy_cloud.ops.mosaic import estimate_adjustment
+from mimtpy_cloud.ops.adjustment import estimate_adjustment
 from mimtpy_cloud.ops.overlap import compare_overlap, compare_seams, profile_overlap
 from mimtpy_cloud.plan.profile import parallel_lines
 from mimtpy_cloud.view import seams as report
@@ -262,7 +262,8 @@ def test_maps_before_and_after_stand_side_by_side(monkeypatch):
 def test_a_mosaic_whose_tracks_share_no_data_says_so(tmp_path):
     a, b = pair()
     a["velocity"] = a["velocity"].where(a["x"] < EAST.bounds[0])
-    adjustment = estimate_adjustment([a, b], anchor=0).assign(offset=("track", [0.0, 0.0]))
+    pairs = estimate_adjustment([a, b], anchor=0)[["pair_median", "pair_sigma", "pair_count"]]
+    adjustment = pairs.assign(offset=("track", [0.0, 0.0]))
     report.write_seams([a, b], adjustment, tmp_path / "s")
     assert "No two tracks share a pixel with data." in (tmp_path / "s.html").read_text()
     content = json.loads((tmp_path / "s.json").read_text())

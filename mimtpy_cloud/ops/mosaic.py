@@ -184,14 +184,9 @@ def _feather(track: Track, variable: str, width: int) -> da.Array:
     """Weight by the distance from the edge of the data, across chunk borders."""
     values, *valid = track.sheet(variable, *(["valid"] if "valid" in track.ds else [])).arrays
     usable = ~da.isnan(values) & valid[0] if valid else ~da.isnan(values)
+    depth = {axis: min(width, size) for axis, size in enumerate(usable.shape)}  # dask wants no more
     weight: da.Array = da.map_overlap(  # type: ignore[no-untyped-call]
-        kernel.edge_weight,
-        usable,
-        width=width,
-        depth=width,
-        boundary=False,
-        dtype=np.float32,
-        meta=np.empty((0, 0), "f4"),
+        kernel.edge_weight, usable, width=width, depth=depth, boundary=False, dtype="f4", meta=np.empty((0, 0), "f4")
     )
     return weight
 

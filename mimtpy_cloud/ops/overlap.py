@@ -10,6 +10,7 @@ from dask.base import tokenize
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels import seam as kernel
+from mimtpy_cloud.ops.adjustment import apply_adjustment
 from mimtpy_cloud.ops.combination import (
     Track,
     data_variable,
@@ -17,7 +18,6 @@ from mimtpy_cloud.ops.combination import (
     on_window,
     require_one_period,
 )
-from mimtpy_cloud.ops.mosaic import apply_adjustment
 from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array
 from mimtpy_cloud.ops.profile import sample_profile
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS

@@ -106,10 +106,38 @@ def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[s
 @options.bbox
 @options.resolution
 @options.mask
+@click.option(
+    "--order",
+    type=click.IntRange(0, 2),
+    default=0,
+    show_default=True,
+    help="Adjust an offset (0), a linear (1) or a quadratic ramp (2) of each track.",
+)
+@click.option(
+    "--blend",
+    type=click.Choice(["mean", "weighted", "feather", "anchor"]),
+    default="mean",
+    show_default=True,
+    help="How overlapping tracks become one: see the documentation of mosaic.",
+)
+@click.option("--stations", metavar="FILE", help="Velocities of GNSS stations that fix the datum of all.")
+@click.option("--units", type=click.Choice(["mm/yr", "cm/yr", "m/yr"]), help="Unit of a table of stations without one.")
+@click.option("--look", type=click.Choice(["vertical"]), help="Compare overlaps as if all motion were vertical.")
 @options.out(".", _OUT_JOINT)
-def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: Any) -> None:
+def mosaic(
+    tracks: tuple[str, ...],
+    root: str,
+    out: str,
+    type_: str,
+    order: int,
+    blend: str,
+    stations: str | None,
+    units: str | None,
+    look: str | None,
+    **choice: Any,
+) -> None:
     """
-    Join tracks, or products written before; the first keeps its datum.
+    Join tracks, or products written before; the first keeps its datum, unless --stations give one.
 
     In a folder, <what>_seams.html and .json tell how well each overlapping pair fits, before and after.
 
@@ -117,12 +145,14 @@ def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: A
 
     \b
       mimtpy mosaic A064 A137 --root data --out products
+      mimtpy mosaic A064 A137 --root data --order 1 --blend feather --stations midas.IGS14.txt --out products
       mimtpy mosaic products/A064/velocity/*.zarr products/A137/velocity/*.zarr --out mosaic.zarr
     """
     from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.products import join
-    from mimtpy_cloud.ops.mosaic import estimate_adjustment
+    from mimtpy_cloud.io.gnss import read_stations
+    from mimtpy_cloud.ops.adjustment import estimate_adjustment
     from mimtpy_cloud.ops.mosaic import mosaic as join_tracks
     from mimtpy_cloud.view.map import main_variable
     from mimtpy_cloud.view.seams import write_seams
@@ -130,11 +160,16 @@ def mosaic(tracks: tuple[str, ...], root: str, out: str, type_: str, **choice: A
     check_out(out)
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
     _tell_dates(labels, datasets)
-    adjustment = estimate_adjustment(datasets, anchor=0).compute()
-    ds = join_tracks(datasets, adjustment)
+    ties = None if stations is None else read_stations(stations, units=units)
+    datum: dict[str, Any] = {"anchor": 0} if ties is None else {"ties": ties}
+    adjustment = estimate_adjustment(datasets, order=order, look=look, **datum).compute()  # type: ignore[arg-type]
+    ds = join_tracks(datasets, adjustment, blend)  # type: ignore[arg-type]
     variable = main_variable(ds)
-    name = "_".join((*labels, "mosaic")) + _suffix(choice)
-    stem = _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **provenance})
+    marks = {f"_order{order}": order, f"_{blend}": blend != "mean", "_stations": stations, f"_{look}": look}
+    name = "_".join((*labels, "mosaic")) + "".join(m for m, given in marks.items() if given) + _suffix(choice)
+    how = {"order": order, "blend": blend, "stations": stations, "look": look}
+    given = {key: value for key, value in how.items() if value not in (None, 0, "mean")}
+    stem = _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **given, **provenance})
     for file in write_seams(datasets, adjustment, f"{stem}_seams", title=f"Seams of {name}") if stem else ():
         click.echo(file)
 
