@@ -10,6 +10,7 @@ __all__ = [
     "DisconnectedTracksError",
     "GridMismatchError",
     "MimtpyError",
+    "RampError",
     "ReferencePointError",
     "ResolutionError",
     "SchemaError",
@@ -38,6 +39,10 @@ class GridMismatchError(MimtpyError, ValueError):
 
 class DateError(MimtpyError, ValueError):
     """A date is malformed, or no acquisition is near enough to it."""
+
+
+class RampError(MimtpyError, ValueError):
+    """A kind of ramp is unknown, or the pixels do not determine it."""
 
 
 class ReferencePointError(MimtpyError, ValueError):
