@@ -61,6 +61,7 @@ def with_gaps(values):
     values[12] = np.nan
     values[20, ::7] = np.nan
     values[21, 200] = np.inf
+    values[22], values[22, 700] = np.nan, 0.01  # one pixel inside a segment
     return values
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import ReferencePointError, SchemaError
-from mimtpy_cloud.ops.select import grid_of
+from mimtpy_cloud.ops.select import grid_of, projection_of
 from mimtpy_cloud.plan.dates import nearest_date, parse_dates
-from mimtpy_cloud.schema import SPATIAL_REF, require_dims, require_variables
+from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = ["set_reference"]
 
@@ -149,7 +149,7 @@ def _missing_dates(has_data: np.ndarray, time: np.ndarray | None) -> str:
 def _locate(ds: xr.Dataset, point: tuple[float, float]) -> tuple[int, int, tuple[float, float]]:
     """Row and column of the pixel that contains a point, and longitude and latitude of its centre."""
     grid = grid_of(ds)
-    projection = _projection(ds)
+    projection = projection_of(ds)
     x, y = projection(*point) if projection else point
     row, col = (grid.north - y) / grid.dy + _ON_EDGE, (x - grid.west) / grid.dx + _ON_EDGE
     if not (0 <= row < grid.ny and 0 <= col < grid.nx):
@@ -158,16 +158,6 @@ def _locate(ds: xr.Dataset, point: tuple[float, float]) -> tuple[int, int, tuple
     i, j = math.floor(row), math.floor(col)
     x, y = float(ds.indexes["x"][j]), float(ds.indexes["y"][i])
     return i, j, projection(x, y, inverse=True) if projection else (x, y)
-
-
-def _projection(ds: xr.Dataset) -> Any:
-    """Map projection of the grid; None if its coordinates are longitude and latitude."""
-    wkt = ds[SPATIAL_REF].attrs.get("crs_wkt") if SPATIAL_REF in ds.variables else None
-    if wkt is None or not wkt.startswith(("PROJCS", "PROJCRS")):
-        return None
-    from pyproj import Proj
-
-    return Proj(wkt)
 
 
 def _around(ds: xr.Dataset, row: int, col: int, half: int) -> xr.Dataset:

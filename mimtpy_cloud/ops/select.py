@@ -1,13 +1,15 @@
 """Cut a box out of a track, and blank what is not usable."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError
 from mimtpy_cloud.plan.grid import Bounds, Grid, Window
-from mimtpy_cloud.schema import LOS, require_variables
+from mimtpy_cloud.schema import LOS, SPATIAL_REF, require_variables
 
-__all__ = ["grid_of", "mask_invalid", "select_box"]
+__all__ = ["grid_of", "mask_invalid", "projection_of", "select_box"]
 
 #: Geometry and quality hold on unusable pixels too.
 _UNMASKED = frozenset((*LOS, "height", "slant_range", "temporal_coherence", "avg_spatial_coherence"))
@@ -39,6 +41,29 @@ def grid_of(ds: xr.Dataset) -> Grid:
     if "pixels_per_degree" in ds.attrs:
         return Window.of(x, y, int(ds.attrs["pixels_per_degree"])).grid
     return Grid.from_centres(x, y)
+
+
+def projection_of(ds: xr.Dataset | xr.DataArray) -> Any:
+    """
+    Find the map projection of a grid.
+
+    Parameters
+    ----------
+    ds : xr.Dataset or xr.DataArray
+        With a ``spatial_ref`` coordinate, if it has one.
+
+    Returns
+    -------
+    pyproj.Proj or None
+        From longitude and latitude to the coordinates; None if they are longitude and latitude themselves.
+    """
+    known = ds.variables if isinstance(ds, xr.Dataset) else ds.coords
+    wkt = ds[SPATIAL_REF].attrs.get("crs_wkt") if SPATIAL_REF in known else None
+    if wkt is None or not wkt.startswith(("PROJCS", "PROJCRS")):
+        return None
+    from pyproj import Proj
+
+    return Proj(wkt)
 
 
 def select_box(ds: xr.Dataset, bbox: Bounds) -> xr.Dataset:
