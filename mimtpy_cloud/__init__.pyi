@@ -6,6 +6,7 @@ from .exports.dispatch import export as export
 from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5
 from .ops.deramp import estimate_ramp as estimate_ramp
 from .ops.deramp import remove_ramp as remove_ramp
+from .ops.difference import subtract as subtract
 from .ops.enu import invert_enu as invert_enu
 from .ops.mosaic import apply_adjustment as apply_adjustment
 from .ops.mosaic import estimate_adjustment as estimate_adjustment
