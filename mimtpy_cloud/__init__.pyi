@@ -7,6 +7,9 @@ from .io.gnss import read_stations as read_stations
 from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5
 from .ops.adjustment import apply_adjustment as apply_adjustment
 from .ops.adjustment import estimate_adjustment as estimate_adjustment
+from .ops.deramp import estimate_ramp as estimate_ramp
+from .ops.deramp import remove_ramp as remove_ramp
+from .ops.difference import subtract as subtract
 from .ops.enu import invert_enu as invert_enu
 from .ops.mosaic import mosaic as mosaic
 from .ops.overlap import compare_overlap as compare_overlap

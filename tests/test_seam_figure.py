@@ -262,7 +262,7 @@ def test_maps_before_and_after_stand_side_by_side(monkeypatch):
 def test_a_mosaic_whose_tracks_share_no_data_says_so(tmp_path):
     a, b = pair()
     a["velocity"] = a["velocity"].where(a["x"] < EAST.bounds[0])
-    pairs = estimate_adjustment([a, b], anchor=0)[["pair_median", "pair_sigma", "pair_count"]]
+    pairs = estimate_adjustment([a, b], anchor=0)[["pair_median", "pair_sigma", "pair_count", "offset"]]
     adjustment = pairs.assign(offset=("track", [0.0, 0.0]))
     report.write_seams([a, b], adjustment, tmp_path / "s")
     assert "No two tracks share a pixel with data." in (tmp_path / "s.html").read_text()

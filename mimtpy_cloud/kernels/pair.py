@@ -8,7 +8,7 @@ import numpy as np
 
 from mimtpy_cloud.kernels.correlation import correlation_of, mean_variance
 from mimtpy_cloud.kernels.offset import half_sample_mode
-from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, ramp_terms
+from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, ramp_degrees, ramp_terms
 
 __all__ = ["STATISTICS", "PairSummary", "Robust", "summarise_pair"]
 
@@ -18,8 +18,6 @@ Robust = bool | Literal["mode"]
 _SIGMA_OVER_MAD = 1.482602218505602
 #: Variance of a median over that of a mean, for normal noise.
 _MEDIAN_VARIANCE = math.pi / 2
-#: Degree of the terms of a ramp; 2 for the others.
-_DEGREE = {"1": 0, "x": 1, "y": 1}
 #: Huber's constant (95 % efficient for normal noise), and passes of reweighting.
 _HUBER, _PASSES = 1.345, 6
 #: Standard deviations below 0.01 mm (or mm/yr) count as this: two noise-free tracks have no infinite weight.
@@ -143,9 +141,8 @@ def _normal(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Normal matrix and right side in the units of the terms, and the root mean square."""
     vector = accumulate_ramp(image, x_km, y_km, kind, weights, scale=scale)
-    terms = ramp_terms(kind)
-    k = len(terms)
-    units = scale ** np.array([_DEGREE.get(term, 2) for term in terms], np.float64)
+    k = len(ramp_terms(kind))
+    units = scale ** np.array(ramp_degrees(kind), np.float64)
     normal = np.zeros((k, k))
     normal[np.triu_indices(k)] = vector[3 + k :]
     normal += np.triu(normal, 1).T

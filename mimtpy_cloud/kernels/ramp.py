@@ -12,6 +12,7 @@ __all__ = [
     "RAMPS",
     "accumulate_ramp",
     "evaluate_ramp",
+    "ramp_degrees",
     "ramp_size",
     "ramp_terms",
     "solve_ramp",
@@ -72,6 +73,32 @@ def ramp_terms(kind: str) -> tuple[str, ...]:
     if kind not in RAMPS:
         raise RampError(f"kind of ramp must be one of {', '.join(RAMPS)}, got {kind!r}")
     return RAMPS[kind]
+
+
+def ramp_degrees(kind: str) -> tuple[int, ...]:
+    """
+    Tell the power of a length that each term of a ramp has.
+
+    Parameters
+    ----------
+    kind : str
+        As for `ramp_terms`.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    RampError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> ramp_degrees("quadratic")
+    (0, 1, 1, 2, 2, 2)
+    """
+    return tuple(sum(_POWERS[term]) for term in ramp_terms(kind))
 
 
 def ramp_size(kind: str) -> int:
@@ -201,15 +228,14 @@ def solve_ramp(vector: np.ndarray, kind: str, scale: float = 1.0) -> tuple[np.nd
     -----
     The noise is taken as independent from pixel to pixel. Correlated noise makes the true covariance larger.
     """
-    terms = ramp_terms(kind)
-    p, n = len(terms), int(vector[0])
+    p, n = len(ramp_terms(kind)), int(vector[0])
     normal = np.zeros((p, p))
     normal[np.triu_indices(p)] = vector[3 + p :]
     normal += np.triu(normal, 1).T
     _require_regular(normal, kind, n)
     inverse = _invert(normal)
     solution = inverse @ vector[3 : 3 + p]
-    units = float(scale) ** -np.array([sum(_POWERS[term]) for term in terms], np.float64)
+    units = float(scale) ** -np.array(ramp_degrees(kind), np.float64)
     squares = max(float(vector[2] - solution @ vector[3 : 3 + p]), 0.0)
     sigma2 = squares / (n - p) if n > p else math.nan
     return solution * units, sigma2 * inverse * np.outer(units, units), sigma2, n

@@ -16,21 +16,22 @@ __all__ = ["map_projection", "near_longitude", "pixels_at", "pixels_in_polygons"
 _ON_EDGE = 1e-6
 
 
-def map_projection(ds: xr.Dataset) -> Any:
+def map_projection(ds: xr.Dataset | xr.DataArray) -> Any:
     """
     Find the map projection of a grid.
 
     Parameters
     ----------
-    ds : xr.Dataset
-        Canonical dataset.
+    ds : xr.Dataset or xr.DataArray
+        Canonical, with a ``spatial_ref`` coordinate if it has one.
 
     Returns
     -------
     pyproj.Proj or None
         Callable ``(lon, lat) -> (x, y)``; None if the coordinates are longitude and latitude.
     """
-    wkt = ds[SPATIAL_REF].attrs.get("crs_wkt") if SPATIAL_REF in ds.variables else None
+    known = ds.variables if isinstance(ds, xr.Dataset) else ds.coords
+    wkt = ds[SPATIAL_REF].attrs.get("crs_wkt") if SPATIAL_REF in known else None
     if wkt is None or not wkt.startswith(("PROJCS", "PROJCRS")):
         return None
     from pyproj import Proj
