@@ -88,6 +88,19 @@ def test_profiles_keep_to_what_both_share(tmp_path):
     assert max(max(p["lat"]) for p in along) <= float(a["y"][9])
 
 
+def test_an_overlap_beyond_180_degrees_has_its_profiles(tmp_path):
+    windows = small_window(20, 20, west=179.9), small_window(20, 20, west=179.98)
+    velocity = np.random.default_rng(0).normal(0.0, 0.01, (2, 20, 20))
+    a, b = (lattice_dataset(w, velocity=v, track=t) for w, v, t in zip(windows, velocity, ("A1", "A2"), strict=True))
+    assert b["x"][-1] > 180
+    compare_products(a, b, str(tmp_path / "s"), {}, through=(-179.98, 36.9))
+    along, across = json.loads((tmp_path / "s.json").read_text())["profiles"]
+    assert along["count"] > 5
+    assert across["count"] > 5
+    at = across["distance_km"].index(0)
+    assert across["lon"][at] == pytest.approx(180.02)
+
+
 def test_nothing_is_written_where_nothing_can_be_compared(tmp_path):
     a, b = pair()
     with pytest.raises(GridMismatchError, match=r"the point \(-110, 36.9\) .* outside of the overlap of A064 and A137"):

@@ -69,7 +69,7 @@ def compare_products(
     lazy = compare_overlap(a, b)
     window = Window.of(lazy["x"].values, lazy["y"].values, lazy.attrs["pixels_per_degree"])
     if through is not None:
-        _require_inside(window, through, lazy.attrs["labels"])
+        through = _inside(window, through, lazy.attrs["labels"])
     a, b = compute_together([_overlap_of(ds, window, lazy.attrs["variable"]) for ds in (a, b)])
     comparison = compare_overlap(a, b).compute()
     lon, lat = _filled(comparison["difference"])
@@ -92,14 +92,17 @@ def compare_products(
     return (f"{stem}.png", f"{stem}.json"), comparison
 
 
-def _require_inside(window: Window, through: tuple[float, float], labels: Sequence[str]) -> None:
+def _inside(window: Window, through: tuple[float, float], labels: Sequence[str]) -> tuple[float, float]:
+    """The point, by full turns on the side of the overlap; refused outside of it."""
     west, south, east, north = window.bounds
-    if not (west <= through[0] <= east and south <= through[1] <= north):
+    lon, lat = through[0] - 360.0 * round((through[0] - (west + east) / 2) / 360.0), through[1]
+    if not (west <= lon <= east and south <= lat <= north):
         have = ", ".join(f"{v:.6g}" for v in window.bounds)
         raise GridMismatchError(
             f"the point {through} (lon, lat) lies outside of the overlap of {labels[0]} and {labels[1]} [{have}] "
             "(west, south, east, north); choose one inside"
         )
+    return lon, lat
 
 
 def _overlap_of(ds: xr.Dataset, window: Window, variable: str) -> xr.Dataset:
