@@ -81,7 +81,7 @@ def test_help_groups_the_verbs():
             groups.setdefault(heading, []).append(line.split()[0])
     assert groups == {
         "Data:": ["ingest", "catalog"],
-        "Analyse:": ["velocity", "displacement", "mosaic", "decompose"],
+        "Analyse:": ["velocity", "displacement", "mosaic", "decompose", "deramp", "subtract"],
         "Look:": ["plot"],
         "Run:": ["run", "demo"],
     }
