@@ -10,6 +10,7 @@ import click
 from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.catalog import catalog
+from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
@@ -22,7 +23,7 @@ __all__ = ["cli", "main"]
 
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
-    "Analyse": (velocity, displacement, mosaic, decompose, reference),
+    "Analyse": (velocity, displacement, mosaic, decompose, reference, deramp, subtract),
     "Look": (plot, overlap),
     "Run": (run, demo),
 }

@@ -22,6 +22,7 @@ from mimtpy_cloud.kernels.ramp import (
 )
 from mimtpy_cloud.ops.pixels import map_projection
 from mimtpy_cloud.plan.dates import parse_dates
+from mimtpy_cloud.plan.grid import ON_LATTICE
 from mimtpy_cloud.plan.plane import centre_of, plane_km
 from mimtpy_cloud.schema import require_variables
 
@@ -228,15 +229,19 @@ def _on_grid(name: str, array: xr.DataArray, data: xr.DataArray) -> xr.DataArray
         got = getattr(array, "dims", type(array).__name__)
         raise SchemaError(f"{name} must be a DataArray of dimensions (y, x) or {data.dims}, got {got}")
     for dim in array.dims:
-        same = array.sizes[dim] == data.sizes[dim] and (
-            dim not in array.coords or np.array_equal(array[dim].values, data[dim].values)
-        )
-        if not same:
+        if not _same_places(array[dim].values, data[dim].values):
             raise GridMismatchError(
                 f"{name} and data need the same coordinate {dim}: {name} has {_span(array, str(dim))}, data has "
                 f"{_span(data, str(dim))}; select the same box and dates of both"
             )
     return array
+
+
+def _same_places(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether coordinates agree: pixel centres but for rounding, dates exactly."""
+    if a.shape != b.shape or a.dtype.kind != "f" or a.size < 2:
+        return np.array_equal(a, b)
+    return bool(np.abs(a - b).max() <= ON_LATTICE * abs(b[1] - b[0]))
 
 
 def _span(array: xr.DataArray, dim: str) -> str:
