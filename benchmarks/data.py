@@ -163,3 +163,45 @@ def with_gaps(size: tuple[int, int, int]) -> Path:
             block[rng.random(block.shape, np.float32) < GAPS] = np.nan
             data[:, y : y + rows] = block
     return partial.rename(target)
+
+
+def overlap(size: tuple[int, int]) -> int:
+    """Columns that neighbouring tracks of `velocity_track` share."""
+    return size[1] // 4
+
+
+def velocity_track(size: tuple[int, int], number: int) -> Path:
+    """Path of the store of one of many tracks side by side, each with its own datum; MintPy's file lies beside it."""
+    import h5py
+    import numpy as np
+    import xarray as xr
+
+    from mimtpy_cloud.exports.zarr import write_zarr
+    from mimtpy_cloud.plan.grid import Window
+    from mimtpy_cloud.schema import VARIABLES
+
+    target = folder() / f"tracks_{size[0]}x{size[1]}" / f"A{number + 1:03d}.zarr"
+    if target.exists():
+        return target
+    print(f"making {target} ...", flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    window = Window(1250, 64875, 75500 + number * (size[1] - overlap(size)), *size)
+    rng = np.random.default_rng(number)
+    rate = 0.02 * np.sin(np.arange(size[1]) / 700 + number)[np.newaxis] + rng.normal(0, 0.002, size) + 0.003 * number
+    velocity = rate.astype(np.float32)
+    velocity[:, :40] = np.nan
+    ds = xr.Dataset(
+        {"velocity": (("y", "x"), velocity, VARIABLES["velocity"].attrs)},
+        {"y": window.y, "x": window.x},
+        {"track": target.stem, "pixels_per_degree": window.n, "orbit_direction": "ascending", "look_side": "right"},
+    )
+    with h5py.File(target.with_suffix(".h5"), "w") as file:
+        file["velocity"] = velocity
+        west, _, _, north = window.bounds
+        attrs = {"X_FIRST": west, "Y_FIRST": north, "X_STEP": 1 / window.n, "Y_STEP": -1 / window.n}
+        attrs |= {"LENGTH": size[0], "WIDTH": size[1], "FILE_TYPE": "velocity", "UNIT": "m/year", "PROCESSOR": "isce"}
+        attrs |= {"REF_LAT": float(window.y[9]), "REF_LON": float(window.x[99]), "REF_Y": 9, "REF_X": 99}
+        attrs |= {"X_UNIT": "degrees", "Y_UNIT": "degrees", "DATA_TYPE": "float32"}
+        file.attrs.update({key: str(text) for key, text in attrs.items()})
+    write_zarr(ds.chunk(y=625, x=625), target)
+    return target

@@ -115,6 +115,93 @@ def command(arguments: list[str]) -> Worker:
             raise
 
 
+# ---- mosaic: MintPy and ours
+
+
+def mosaic_mintpy(files: list[str], target: str) -> Worker:
+    """Stitch velocities with MintPy's own command; run by MintPy's interpreter."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import mintpy.image_stitch  # noqa: F401
+    from mintpy.cli.image_stitch import main
+
+    yield
+    main([*files, "-o", target, "--nodisplay"])
+
+
+def mosaic_ours(stores: list[str], target: str, robust: bool = True) -> Worker:
+    """Adjust and blend velocities, from store to store."""
+    import shutil
+
+    import xarray as xr
+
+    from mimtpy_cloud.exports.zarr import write_zarr
+    from mimtpy_cloud.ops.adjustment import estimate_adjustment
+    from mimtpy_cloud.ops.mosaic import mosaic
+
+    def join(tracks: list[Any]) -> Any:
+        return mosaic(tracks, estimate_adjustment(tracks, anchor=0, robust=robust))[["velocity"]]
+
+    corner = xr.open_zarr(stores[0], chunks={}).isel(y=slice(50), x=slice(50, 100))
+    write_zarr(join([corner, corner.assign_attrs(track="B001")]), target)  # load all that it needs
+    shutil.rmtree(target)
+    yield
+    write_zarr(join([xr.open_zarr(store, chunks={}) for store in stores]), target)
+
+
+def blend_ours(stores: list[str]) -> Worker:
+    """Blend velocities that are in memory already, with offsets that are known."""
+    import dask
+    import xarray as xr
+
+    from mimtpy_cloud.ops.adjustment import estimate_adjustment
+    from mimtpy_cloud.ops.mosaic import mosaic
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    tracks = [xr.open_zarr(store, chunks=None).load().chunk(y=625, x=625) for store in stores]
+    known = estimate_adjustment(tracks, anchor=0).compute()
+    mosaic([ds.isel(y=slice(50)) for ds in tracks], known)["velocity"].compute()  # load all that it needs
+    yield
+    blended = mosaic(tracks, known)["velocity"].compute()
+    return {"bytes": sum(ds.velocity.nbytes for ds in tracks) + blended.nbytes}
+
+
+def mosaic_virtual(size: list[int], count: int, repeat: int) -> Worker:
+    """Adjust and blend tracks that exist nowhere, `repeat` times as high, and keep one number of each block."""
+    import dask
+    import dask.array as da
+    import numpy as np
+    import xarray as xr
+
+    from mimtpy_cloud.ops.adjustment import estimate_adjustment
+    from mimtpy_cloud.ops.mosaic import mosaic
+    from mimtpy_cloud.plan.grid import Window
+    from mimtpy_cloud.schema import VARIABLES
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    height, width = size[0] * repeat, size[1]
+    step = width * 3 // 4
+
+    def block(block_info: Any) -> np.ndarray:
+        shape, place = block_info[None]["chunk-shape"], block_info[None]["chunk-location"]
+        return np.random.default_rng(place).standard_normal(shape, np.float32)
+
+    tracks = []
+    for k in range(count):
+        window = Window(1250, 12500, 1250 * 20 + k * step, height, width)
+        chunks = tuple((625,) * (n // 625) + ((n % 625,) if n % 625 else ()) for n in (height, width))
+        values = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
+        attrs = {"track": f"A{k:03d}", "pixels_per_degree": 1250, "orbit_direction": "ascending", "look_side": "right"}
+        variable = (("y", "x"), values + np.float32(k), VARIABLES["velocity"].attrs)
+        tracks.append(xr.Dataset({"velocity": variable}, {"y": window.y, "x": window.x}, attrs))
+    yield
+    adjustment = estimate_adjustment(tracks, anchor=0).compute()
+    joined = mosaic(tracks, adjustment)["velocity"]
+    joined.data.map_blocks(lambda b: np.full((1, 1), np.nanmean(b)), chunks=(1, 1), dtype=np.float32).compute()
+    return {"bytes": 4 * height * width * count}
+
+
 # ---- graph
 
 
@@ -227,6 +314,19 @@ def read_memory(size: int = 1 << 30) -> Worker:
     yield
     _threads(np.max, parts)
     return {"bytes": size}
+
+
+def copy_memory(size: int = 1 << 29) -> Worker:
+    """Copy an array that is far larger than the caches, with two threads; bytes read and written."""
+    import numpy as np
+
+    source = np.ones(size // 4, np.float32)
+    target = np.empty_like(source)
+    pairs = list(zip(np.array_split(source, THREADS), np.array_split(target, THREADS), strict=True))
+    _threads(lambda pair: np.copyto(pair[1], pair[0]), pairs)
+    yield
+    _threads(lambda pair: np.copyto(pair[1], pair[0]), pairs)
+    return {"bytes": 2 * size}
 
 
 def _threads(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
