@@ -1,18 +1,22 @@
-"""``python -m benchmarks [ingest] [velocity] [graph] [--small] [--repeats N]``: run them and print the tables."""
+"""``python -m benchmarks [ingest] [velocity] [ramp] [graph] [--small] [--repeats N]``: run them, print the tables."""
 
 import argparse
 import sys
 
-from benchmarks import graph, ingest, velocity
+from benchmarks import graph, ingest, ramp, velocity
 
-BENCHMARKS = {"ingest": ingest.main, "velocity": velocity.main, "graph": graph.main}
+BENCHMARKS = {"ingest": ingest.main, "velocity": velocity.main, "ramp": ramp.main, "graph": graph.main}
 
 
 def main() -> int:
     """Run the chosen benchmarks; the exit code is 1 if a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help="ingest, velocity, graph; default: all"
+        "names",
+        nargs="*",
+        choices=[*BENCHMARKS, []],
+        metavar="NAME",
+        help="ingest, velocity, ramp, graph; default: all",
     )
     parser.add_argument("--small", action="store_true", help="a 20 x 1000 x 1200 series: a quick look, not a verdict")
     parser.add_argument("--repeats", type=int, default=5, help="pairs to measure")

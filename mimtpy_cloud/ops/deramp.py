@@ -166,6 +166,7 @@ def estimate_ramp(
     """
     ramp_terms(kind)
     _require_map(data)
+    data = _chunked_map(data)
     plane = _Plane.of(data, origin)
     fitted = _fit(data, plane, kind, _pixel_weights(data, plane, mask, weights, exclude), robust=robust)
     return _labelled(fitted, data, kind).assign_attrs(kind=kind, origin=list(plane.origin), robust=robust)
@@ -182,8 +183,13 @@ def _require_map(data: xr.DataArray) -> None:
         raise SchemaError(f"a ramp needs floating-point data, got {data.dtype}; convert it with astype('float32')")
 
 
+def _chunked_map(data: xr.DataArray) -> xr.DataArray:
+    """The same as one chunk if it is in memory; once, since dask hashes it."""
+    return data if data.chunks is not None else data.chunk()
+
+
 def _lazy(data: xr.DataArray) -> da.Array:
-    lazy: da.Array = data.data if data.chunks is not None else data.chunk().data
+    lazy: da.Array = _chunked_map(data).data
     return lazy
 
 
@@ -453,6 +459,7 @@ def remove_ramp[Data: (xr.Dataset, xr.DataArray)](
     else:
         array = data
     _require_map(array)
+    array = _chunked_map(array)
     if isinstance(ramp, str):
         ramp = estimate_ramp(
             array, ramp, mask=mask, weights=weights, robust=robust, exclude=exclude, origin=origin
