@@ -7,6 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.graph_manipulation import bind
 
 from mimtpy_cloud.errors import GridMismatchError, RampError, SchemaError
 from mimtpy_cloud.kernels.huber import accumulate_huber, solve_huber
@@ -286,6 +287,8 @@ def _step(
     values, p = _lazy(data), len(ramp_terms(options["kind"]))
     lead, size = _index(values)[:-2], 2 + p + p * p
     state = () if before is None else (before, lead + "r")
+    if before is not None:
+        values = _read_again(values, before)
     args = [values, _index(values), *_on_blocks(values, plane.x_km, plane.y_km), *(state or (None, None))]
     if weights is not None:
         args += [weights, _index(weights)]
@@ -449,6 +452,11 @@ def remove_ramp[Data: (xr.Dataset, xr.DataArray)](
     See Also
     --------
     estimate_ramp : The fit.
+
+    Notes
+    -----
+    A map is held in memory from the fit to the removal, and read once. A series is read twice (robust, eight times), so
+    that no more than a few blocks are held.
     """
     if isinstance(data, xr.Dataset):
         name = variable or _ramped(data)
@@ -524,8 +532,8 @@ def _reference_point(data: xr.DataArray) -> tuple[float, float]:
 def _subtract(
     data: xr.DataArray, plane: _Plane, coefficient: xr.DataArray, kind: str, datum: tuple[float, float] | None
 ) -> da.Array:
-    values = _lazy(data)
     ramp = coefficient.chunk(term=-1).data
+    values = _read_again(_lazy(data), ramp) if coefficient.chunks is not None else _lazy(data)
     if data.ndim == 3:
         ramp = ramp.rechunk((values.chunks[0], -1))
     result: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
@@ -543,6 +551,14 @@ def _subtract(
         datum=datum,
     )
     return result
+
+
+def _read_again(values: da.Array, after: da.Array) -> da.Array:
+    """Series anew once something else is known, so that no block is held in memory until then; a map is small."""
+    if values.ndim < 3:
+        return values
+    again: da.Array = bind(values, after, seed=after.name, assume_layers=False)
+    return again
 
 
 def _subtract_block(
