@@ -3,9 +3,15 @@
 import argparse
 import sys
 
-from benchmarks import graph, ingest, mosaic, velocity
+from benchmarks import graph, ingest, mosaic, ramp, velocity
 
-BENCHMARKS = {"ingest": ingest.main, "velocity": velocity.main, "graph": graph.main, "mosaic": mosaic.main}
+BENCHMARKS = {
+    "ingest": ingest.main,
+    "velocity": velocity.main,
+    "ramp": ramp.main,
+    "mosaic": mosaic.main,
+    "graph": graph.main,
+}
 
 
 def main() -> int:
@@ -16,7 +22,7 @@ def main() -> int:
         nargs="*",
         choices=[*BENCHMARKS, []],
         metavar="NAME",
-        help="ingest, velocity, graph, mosaic; default: all",
+        help=f"{', '.join(BENCHMARKS)}; default: all",
     )
     parser.add_argument("--small", action="store_true", help="a 20 x 1000 x 1200 series: a quick look, not a verdict")
     parser.add_argument("--repeats", type=int, default=5, help="pairs to measure")

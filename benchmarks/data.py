@@ -141,6 +141,38 @@ def noisy_track(
     return xr.Dataset(variables, {"time": time, "y": window.y, "x": window.x}, attrs).set_coords("spatial_ref")
 
 
+def two_maps(size: tuple[int, int]) -> Path:
+    """
+    Folder of two float32 maps in m, and of the ramps that fit their difference best.
+
+    Both have the same smooth field and a slanted swath; their difference is a quadratic surface and 2 mm of noise. The
+    ramps, linear and quadratic, are those of least squares for the surface without noise.
+    """
+    import numpy as np
+
+    target = folder() / f"maps_{'x'.join(map(str, size))}"
+    if target.exists():
+        return target
+    print(f"making {target} ...", flush=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    ny, nx = size
+    y, x = np.linspace(-1, 1, ny)[:, None], np.linspace(-1, 1, nx)
+    rng = np.random.default_rng(2)
+    outside = np.abs(x + 0.15 * y) > 0.85
+    smooth = 0.007 * np.sin(3 * x - 2 * y + 1) + 0.01 * x
+    surface = 0.02 + 0.03 * x - 0.02 * y + 0.01 * x**2 - 0.005 * x * y + 0.008 * y**2
+    first = np.where(outside, np.nan, smooth + surface + rng.normal(0, 0.002, size)).astype(np.float32)
+    second = np.where(outside, np.nan, smooth).astype(np.float32)
+    terms = np.stack([np.broadcast_to(t, size)[~outside] for t in (1.0, x, y)], axis=1)
+    linear = np.linalg.lstsq(terms.T @ terms, terms.T @ surface[~outside], rcond=None)[0]
+    maps = {"a": first, "b": second, "quadratic": surface, "linear": linear[0] + linear[1] * x + linear[2] * y}
+    for name, array in maps.items():
+        np.save(partial / f"{name}.npy", array)
+    return partial.rename(target)
+
+
 def with_gaps(size: tuple[int, int, int]) -> Path:
     """Path of a copy of the time series in which a random thousandth of the values is NaN."""
     import h5py

@@ -102,6 +102,116 @@ def velocity_ours(root: str, track: str, target: str, time_convention: str = "el
     write_zarr(estimate_velocity(open_track(root, track), time_convention=time_convention)[wanted], target)
 
 
+# ---- ramp: MintPy and ours, repeated within a process; the first time warms up
+
+
+def ramp_mintpy(maps: str, kind: str) -> Worker:
+    """Remove a ramp from a difference that is in memory with MintPy's function; run by MintPy's interpreter."""
+    import numpy as np
+    from mintpy.objects.ramp import deramp
+
+    first, second = (np.load(f"{maps}/{name}.npy") for name in "ab")
+    difference = first - second
+    yield
+    seconds, (_, ramp) = _repeat(lambda: deramp(difference, ramp_type=kind, ignore_zero_value=False), times=3)
+    return {"seconds": seconds, "error": _ramp_error(ramp, difference, maps, kind)}
+
+
+def ramp_ours(maps: str, kind: str) -> Worker:
+    """Subtract two maps in memory and remove the ramp of the difference, through the library."""
+    import dask
+    import numpy as np
+    import xarray as xr
+
+    from mimtpy_cloud.ops.deramp import remove_ramp
+    from mimtpy_cloud.ops.difference import subtract
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    arrays = [np.load(f"{maps}/{name}.npy") for name in "ab"]
+    ny, nx = arrays[0].shape
+    coords = {"y": 38.0 - (np.arange(ny) + 0.5) / 1250, "x": -119.0 + (np.arange(nx) + 0.5) / 1250}
+    rows = -(-ny // 4)
+    first, second = (xr.DataArray(a, coords, ("y", "x"), attrs={"units": "m"}).chunk(y=rows) for a in arrays)
+    yield
+    seconds, flat = _repeat(lambda: remove_ramp(subtract(first, second), kind).compute())
+    difference = arrays[0] - arrays[1]
+    return {"seconds": seconds, "error": _ramp_error(difference - flat.values, difference, maps, kind)}
+
+
+def ramp_kernel(maps: str, kind: str) -> Worker:
+    """Subtract two maps in memory and remove the ramp of the difference, with the kernels alone in two threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, solve_ramp, subtract_ramp
+
+    first, second = (np.load(f"{maps}/{name}.npy") for name in "ab")
+    (ny, nx), step = first.shape, -(-first.shape[0] // (2 * THREADS))
+    x, y = np.linspace(-nx / 2, nx / 2, nx) / 10, np.linspace(ny / 2, -ny / 2, ny) / 10
+    strips = [slice(start, min(start + step, ny)) for start in range(0, ny, step)]
+    difference = np.empty_like(first)
+
+    def fit(strip: slice) -> Any:
+        np.subtract(first[strip], second[strip], out=difference[strip])
+        return accumulate_ramp(difference[strip], x, y[strip], kind, scale=nx / 20)
+
+    yield
+    with ThreadPoolExecutor(THREADS) as pool:
+
+        def once() -> Any:
+            ramp = solve_ramp(sum(pool.map(fit, strips)), kind, nx / 20)[0]
+
+            def apply(strip: slice) -> Any:
+                return subtract_ramp(difference[strip], ramp, x, y[strip], kind)
+
+            return ramp, list(pool.map(apply, strips))
+
+        seconds, (ramp, _) = _repeat(once)
+    error = _ramp_error(evaluate_ramp(ramp, x, y, kind), difference, maps, kind)
+    return {"seconds": seconds, "error": error, "bytes": 6 * first.nbytes}
+
+
+def triad_memory(maps: str) -> Worker:
+    """Write a + 2 b into a third map with two threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+    from numba import njit
+
+    @njit(nogil=True, fastmath={"contract"})
+    def triad(a, b, c):  # type: ignore[no-untyped-def]
+        for i in range(a.size):
+            c[i] = a[i] + np.float32(2) * b[i]
+
+    first, second = (np.load(f"{maps}/{name}.npy").ravel() for name in "ab")
+    third = np.ones_like(first)
+    parts = list(zip(*(np.array_split(m, THREADS) for m in (first, second, third)), strict=True))
+    yield
+    with ThreadPoolExecutor(THREADS) as pool:
+        seconds, _ = _repeat(lambda: list(pool.map(lambda part: triad(*part), parts)))
+    return {"seconds": seconds, "bytes": 3 * first.nbytes}
+
+
+def _repeat(function: Callable[[], Any], times: int = 9) -> tuple[list[float], Any]:
+    """Seconds of each repetition but the first, and the last result."""
+    seconds, result = [], None
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        result = function()
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:], result
+
+
+def _ramp_error(ramp: Any, difference: Any, maps: str, kind: str) -> float:
+    """Largest error of a ramp where there are data, for the part of the true one that the kind has."""
+    import numpy as np
+
+    known = np.isfinite(difference)
+    wanted = np.load(f"{maps}/{kind}.npy")
+    return float(np.abs(ramp - wanted)[known].max())
+
+
 def command(arguments: list[str]) -> Worker:
     """Run ``mimtpy``; the measured part includes all of its imports."""
     sys.argv = ["mimtpy", *arguments]

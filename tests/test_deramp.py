@@ -396,10 +396,33 @@ def test_chunked_series_equals_whole(chunks, robust):
     xr.testing.assert_allclose(result.compute(), remove_ramp(ds, robust=robust).compute(), atol=1e-7)
 
 
+@pytest.mark.parametrize(("robust", "times"), [(False, 2), (True, 8)])
+def test_a_series_is_read_again_rather_than_held_and_a_map_once(robust, times):
+    import dask.array as dask_array
+
+    read = []
+
+    def noted(block):
+        read.append(block.shape)
+        return block
+
+    ds = series(scale=(0.0, 1.0, -0.5, 1.5, 2.0)).chunk(y=10)
+    data = dask_array.map_blocks(noted, ds["displacement"].data, dtype=np.float32, meta=np.empty((0, 0, 0)))
+    noisy = ds["displacement"].copy(data=data)
+    remove_ramp(noisy, robust=robust).compute(scheduler="sync")
+    assert len(read) == 2 * times
+    read.clear()
+    remove_ramp(noisy.isel(time=1), robust=robust).compute(scheduler="sync")
+    assert len(read) == 2
+
+
 def test_names_of_the_graph_come_from_the_inputs():
     ds = velocity().chunk(y=7)
     a, b, c = (remove_ramp(ds, kind)["velocity"].data.name for kind in ("linear", "linear", "quadratic"))
     assert a == b != c
+    timed = series().chunk(y=7)
+    d, e = (remove_ramp(timed, robust=True)["displacement"].data.name for _ in range(2))
+    assert d == e
 
 
 # ---- errors

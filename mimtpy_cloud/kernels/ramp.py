@@ -188,10 +188,7 @@ def accumulate_ramp(
     x = np.asarray(x_km, np.float64) / scale
     y = np.asarray(y_km, np.float64) / scale
     powers = np.array([_POWERS[term] for term in terms])
-    if weights is None:
-        sums = _sum_rows(data, x, y, _moments_of(x))
-    else:
-        sums = _sum_rows_weighted(data, _readable(weights), x, y)
+    sums = _sum_rows(data, x, y) if weights is None else _sum_rows_weighted(data, _readable(weights), x, y)
     return _assemble(sums, powers)
 
 
@@ -357,12 +354,6 @@ def _readable(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _moments_of(x: np.ndarray) -> np.ndarray:
-    """Sums of the powers 0 to 4 of x in every segment, shape ``(segment, 5)``."""
-    starts = range(0, x.size, _SEGMENT)
-    return np.array([[np.sum(x[s : s + _SEGMENT] ** a) for a in range(5)] for s in starts]).reshape(-1, 5)
-
-
 def _assemble(sums: np.ndarray, powers: np.ndarray) -> np.ndarray:
     """
     Pick the vector of a kind from all moments.
@@ -376,8 +367,21 @@ def _assemble(sums: np.ndarray, powers: np.ndarray) -> np.ndarray:
 
 
 @njit(**_JIT)
-def _sum_rows(data, x, y, known):  # type: ignore[no-untyped-def]
+def _moments_of(x):  # type: ignore[no-untyped-def]
+    """Sums of the powers 0 to 4 of x in every segment, shape ``(segment, 5)``."""
+    known = np.zeros((-(-x.size // _SEGMENT), 5))
+    for i in range(x.size):
+        power = 1.0
+        for a in range(5):
+            known[i // _SEGMENT, a] += power
+            power *= x[i]
+    return known
+
+
+@njit(**_JIT)
+def _sum_rows(data, x, y):  # type: ignore[no-untyped-def]
     """All moments of a block without weights."""
+    known = _moments_of(x)
     sums = np.zeros(37)
     row = np.empty(9)
     for i in range(y.size):

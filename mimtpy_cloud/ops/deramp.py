@@ -7,6 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.graph_manipulation import bind
 
 from mimtpy_cloud.errors import GridMismatchError, RampError, SchemaError
 from mimtpy_cloud.kernels.huber import accumulate_huber, solve_huber
@@ -166,6 +167,7 @@ def estimate_ramp(
     """
     ramp_terms(kind)
     _require_map(data)
+    data = _chunked_map(data)
     plane = _Plane.of(data, origin)
     fitted = _fit(data, plane, kind, _pixel_weights(data, plane, mask, weights, exclude), robust=robust)
     return _labelled(fitted, data, kind).assign_attrs(kind=kind, origin=list(plane.origin), robust=robust)
@@ -182,8 +184,13 @@ def _require_map(data: xr.DataArray) -> None:
         raise SchemaError(f"a ramp needs floating-point data, got {data.dtype}; convert it with astype('float32')")
 
 
+def _chunked_map(data: xr.DataArray) -> xr.DataArray:
+    """The same as one chunk if it is in memory; once, since dask hashes it."""
+    return data if data.chunks is not None else data.chunk()
+
+
 def _lazy(data: xr.DataArray) -> da.Array:
-    lazy: da.Array = data.data if data.chunks is not None else data.chunk().data
+    lazy: da.Array = _chunked_map(data).data
     return lazy
 
 
@@ -283,6 +290,8 @@ def _step(
     values, p = _lazy(data), len(ramp_terms(options["kind"]))
     lead, size = _index(values)[:-2], 2 + p + p * p
     state = () if before is None else (before, lead + "r")
+    if before is not None:
+        values = _read_again(values, before)
     args = [values, _index(values), *_on_blocks(values, plane.x_km, plane.y_km), *(state or (None, None))]
     if weights is not None:
         args += [weights, _index(weights)]
@@ -446,6 +455,11 @@ def remove_ramp[Data: (xr.Dataset, xr.DataArray)](
     See Also
     --------
     estimate_ramp : The fit.
+
+    Notes
+    -----
+    A map is held in memory from the fit to the removal, and read once. A series is read twice (robust, eight times), so
+    that no more than a few blocks are held.
     """
     if isinstance(data, xr.Dataset):
         name = variable or _ramped(data)
@@ -456,6 +470,7 @@ def remove_ramp[Data: (xr.Dataset, xr.DataArray)](
     else:
         array = data
     _require_map(array)
+    array = _chunked_map(array)
     if isinstance(ramp, str):
         ramp = estimate_ramp(
             array, ramp, mask=mask, weights=weights, robust=robust, exclude=exclude, origin=origin
@@ -520,8 +535,8 @@ def _reference_point(data: xr.DataArray) -> tuple[float, float]:
 def _subtract(
     data: xr.DataArray, plane: _Plane, coefficient: xr.DataArray, kind: str, datum: tuple[float, float] | None
 ) -> da.Array:
-    values = _lazy(data)
     ramp = coefficient.chunk(term=-1).data
+    values = _read_again(_lazy(data), ramp) if coefficient.chunks is not None else _lazy(data)
     if data.ndim == 3:
         ramp = ramp.rechunk((values.chunks[0], -1))
     result: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
@@ -539,6 +554,14 @@ def _subtract(
         datum=datum,
     )
     return result
+
+
+def _read_again(values: da.Array, after: da.Array) -> da.Array:
+    """Series anew once something else is known, so that no block is held in memory until then; a map is small."""
+    if values.ndim < 3:
+        return values
+    again: da.Array = bind(values, after, seed=after.name, assume_layers=False)
+    return again
 
 
 def _subtract_block(
