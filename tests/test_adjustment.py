@@ -160,6 +160,21 @@ def test_correlated_noise_makes_the_offsets_less_certain():
     assert aware.pair_length_km.item() == pytest.approx(6 * 1.0, rel=0.5)  # 6 pixels of about 1 km
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_mosaic_across_the_antimeridian_is_that_of_shifted_tracks(order):
+    here, _ = tracks(order, noise=1e-3)
+    there = []
+    for ds in here:  # 120.55 becomes 180: the first tracks lie in the east, the last ones in the west
+        x = ds.x.values + 59.45
+        there.append(ds.assign_coords(x=np.where(x[0] >= 180, x - 360, x)))
+    assert sum(float(ds.x[0]) < 0 for ds in there) == 1
+    plain = mosaic(here, estimate_adjustment(here, order=order)).compute()
+    joined = mosaic(there, estimate_adjustment(there, order=order)).compute()
+    np.testing.assert_allclose(joined.x, plain.x + 59.45)
+    np.testing.assert_allclose(joined.velocity, plain.velocity, atol=2e-9)
+    np.testing.assert_allclose(joined.offset, plain.offset, atol=2e-9)
+
+
 # --- ties -----------------------------------------------------------------------------------------------------
 
 

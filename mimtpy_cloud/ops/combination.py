@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask.array as da
@@ -59,7 +59,8 @@ def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
     -------
     list of Track
         Sorted by track, product, window and content, so that no result depends on the order of the input. Labels are
-        the track names; where a track occurs twice, with the product, and at last with a number.
+        the track names; where a track occurs twice, with the product, and at last with a number. Windows lie within
+        half a turn of the first, so that tracks meet across the antimeridian.
 
     Raises
     ------
@@ -86,7 +87,15 @@ def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
     ties = {key for key in keys if keys.count(key) > 1}
     found.sort(key=lambda t: (*t[:3], tokenize(t[3]) if t[:3] in ties else ""))
     labels = _labels([(name, product_name) for name, product_name, _, _ in found])
-    return [Track(label, window, ds) for label, (_, _, window, ds) in zip(labels, found, strict=True)]
+    first = found[0][2]
+    return [Track(label, _near(window, first), ds) for label, (_, _, window, ds) in zip(labels, found, strict=True)]
+
+
+def _near(window: Window, other: Window) -> Window:
+    """Move a window by whole turns next to another, across the antimeridian."""
+    turn = 360 * window.n
+    turns = round((window.col + window.nx / 2 - other.col - other.nx / 2) / turn)
+    return replace(window, col=window.col - turns * turn) if turns else window
 
 
 def _labels(names: list[tuple[str, str]]) -> list[str]:
