@@ -293,15 +293,15 @@ def mosaic_virtual(size: list[int], count: int, repeat: int) -> Worker:
     height, width = size[0] * repeat, size[1]
     step = width * 3 // 4
 
-    def block(block_info: Any) -> np.ndarray:
+    def block(track: int, block_info: Any) -> np.ndarray:
         shape, place = block_info[None]["chunk-shape"], block_info[None]["chunk-location"]
-        return np.random.default_rng(place).standard_normal(shape, np.float32)
+        return np.random.default_rng((track, *place)).standard_normal(shape, np.float32)
 
     tracks = []
     for k in range(count):
         window = Window(1250, 12500, 1250 * 20 + k * step, height, width)
         chunks = tuple((625,) * (n // 625) + ((n % 625,) if n % 625 else ()) for n in (height, width))
-        values = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
+        values = da.map_blocks(block, k, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
         attrs = {"track": f"A{k:03d}", "pixels_per_degree": 1250, "orbit_direction": "ascending", "look_side": "right"}
         variable = (("y", "x"), values + np.float32(k), VARIABLES["velocity"].attrs)
         tracks.append(xr.Dataset({"velocity": variable}, {"y": window.y, "x": window.x}, attrs))

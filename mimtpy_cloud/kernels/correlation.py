@@ -14,16 +14,18 @@ _LINES = 512
 _STEPS = 96
 
 
-def correlation_of(image: np.ndarray, step_km: tuple[float, float]) -> tuple[float, float]:
+def correlation_of(image: np.ndarray, step_km: tuple[float, float], centre: float = 0.0) -> tuple[float, float]:
     """
     Fit an exponential correlation to the noise of an image.
 
     Parameters
     ----------
     image : np.ndarray
-        Residual about its centre, shape ``(y, x)``, any unit; NaN is no data.
+        Noise about a centre, shape ``(y, x)``, any unit; NaN is no data.
     step_km : tuple of float
         Height and width of a pixel in km.
+    centre : float
+        What is taken off first.
 
     Returns
     -------
@@ -49,12 +51,13 @@ def correlation_of(image: np.ndarray, step_km: tuple[float, float]) -> tuple[flo
     >>> correlation_of(white, (0.1, 0.1))
     (0.0, 0.0)
     """
-    spread = np.sqrt(np.nanmean(np.square(image, dtype=np.float64))) if np.isfinite(image).any() else 0.0
-    if not spread > 0:
-        return 0.0, 0.0
-    clean = np.where(np.abs(image) <= _CLIPPED * spread, image, np.nan)
-    variance = float(np.nanmean(np.square(clean, dtype=np.float64)))
-    axes = [_decay(_correlogram(a, variance), step) for a, step in ((clean, step_km[1]), (clean.T, step_km[0]))]
+    axes = [
+        _decay(_correlogram(some - image.dtype.type(centre)), step)
+        for some, step in (
+            (image[:: -(-image.shape[0] // _LINES)], step_km[1]),
+            (image[:, :: -(-image.shape[1] // _LINES)].T, step_km[0]),
+        )
+    ]
     found = [pair for pair in axes if pair is not None]
     if not found:
         return 0.0, 0.0
@@ -62,12 +65,14 @@ def correlation_of(image: np.ndarray, step_km: tuple[float, float]) -> tuple[flo
     return (float(length), float(share)) if share >= _WHITE and length > 0 else (0.0, 0.0)
 
 
-def _correlogram(image: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray]:
+def _correlogram(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lags in pixels along the rows, and the correlation at each."""
-    rows = image[:: -(-image.shape[0] // _LINES)]
-    most = image.shape[1] // 4
-    if most < 2:
+    most = rows.shape[1] // 4
+    spread = np.sqrt(np.nanmean(np.square(rows, dtype=np.float64))) if np.isfinite(rows).any() else 0.0
+    if most < 2 or not spread > 0:
         return np.empty(0), np.empty(0)
+    rows = np.where(np.abs(rows) <= _CLIPPED * spread, rows, np.nan)
+    variance = float(np.nanmean(np.square(rows, dtype=np.float64)))
     kept, rho = [], []
     for lag in np.unique(np.geomspace(1, most, max(2, int(2 * np.log(most)) + 2)).round().astype(int)).tolist():
         square = np.square(rows[:, lag:] - rows[:, :-lag], dtype=np.float64)
