@@ -104,7 +104,9 @@ def test_folder_of_several_projects_names_them(tmp_path):
     write_he5(tmp_path / "TwoSenAT064")
     write_frame(tmp_path / FRAME)
     (tmp_path / "figures").mkdir()
-    with pytest.raises(SourceFormatError, match=rf"holds 3 projects, .* {tmp_path}/{FRAME} .*/OneSenAT064 .*/TwoSen"):
+    with pytest.raises(
+        SourceFormatError, match=rf"is a folder of projects .* {tmp_path}/{FRAME} .*/OneSenAT064 .*/TwoSen"
+    ):
         open_source(tmp_path)
 
 

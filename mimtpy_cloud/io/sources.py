@@ -164,7 +164,7 @@ def _resolve_folder(folder: str) -> tuple[str, str]:
         raise SourceFormatError(f"{folder} holds {len(products)} products, expected one: {listed}; name one of them")
     if projects := _projects(folder, names):
         listed = " ".join(f"{folder}/{name}" for name in projects[:8])
-        raise SourceFormatError(f"{folder} holds {len(projects)} projects, expected one; name them: {listed}")
+        raise SourceFormatError(f"{folder} is a folder of projects and no source itself; name them: {listed}")
     has = ", ".join(names[:8]) or "nothing"
     raise SourceFormatError(
         f"{folder} is a folder without a source: looked for *.he5, mintpy/*.he5 and vel*.tif, it holds {has};"
