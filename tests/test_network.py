@@ -132,8 +132,12 @@ def test_disconnected_tracks_are_named():
     ties = Ties(np.array([0]), np.ones((1, 1)), np.array([5.0]), np.ones(1))
     with pytest.raises(DisconnectedTracksError, match=r"B hang on nothing; .* give ties in each"):
         solve_offsets([(0, 2)], [1.0], [1.0], 3, names=["A", "B", "C"], ties=ties)
-    with pytest.raises(DisconnectedTracksError, match="add a track that bridges them"):
-        require_connected([], ["A", "B"])
+    windows = [Window(10, 0, 0, 4, 4), Window(10, 0, 9, 4, 4), Window(10, 7, 20, 4, 4)]
+    with pytest.raises(
+        DisconnectedTracksError, match=r"between B and A lie 0.5 degrees; between C and B lie 0.762 degrees: add"
+    ):
+        require_connected([], ["A", "B", "C"], windows)
+    require_connected([(0, 1), (1, 2)], ["A", "B", "C"], windows)
 
 
 def test_a_ramp_that_nothing_determines_names_its_track():

@@ -122,7 +122,7 @@ def estimate_adjustment(
     windows = [t.window for t in placed]
     pairs = overlapping_pairs(windows)
     if ties is None:
-        require_connected(pairs, labels)
+        require_connected(pairs, labels, windows)
     else:
         _require_ties(ties, variable, anchor)
     west, south, east, north = union(windows).bounds

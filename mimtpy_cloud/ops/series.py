@@ -148,7 +148,7 @@ def date_offsets(
     """
     labels = [t.label for t in placed]
     pairs = overlapping_pairs([t.window for t in placed])
-    require_connected(pairs, labels)
+    require_connected(pairs, labels, [t.window for t in placed])
     sheets = series_sheets(placed)
     arrays = [a for s in sheets for a in s.arrays]
     plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, placed[0].ds.sizes["time"])

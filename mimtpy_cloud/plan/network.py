@@ -84,7 +84,7 @@ def connected_components(pairs: Sequence[Pair], n_nodes: int) -> list[list[int]]
     return sorted(groups)
 
 
-def require_connected(pairs: Sequence[Pair], names: Sequence[str]) -> None:
+def require_connected(pairs: Sequence[Pair], names: Sequence[str], windows: Sequence[Window]) -> None:
     """
     Check that overlaps tie all tracks together.
 
@@ -94,17 +94,35 @@ def require_connected(pairs: Sequence[Pair], names: Sequence[str]) -> None:
         Overlapping pairs ``(i, j)``.
     names : sequence of str
         Names of the tracks.
+    windows : sequence of Window
+        Where they lie, on one lattice.
 
     Raises
     ------
     DisconnectedTracksError
-        If they fall apart; the message names the groups.
+        If they fall apart; the message names the groups, and for each the gap to the nearest track of another.
     """
     groups = connected_components(pairs, len(names))
     if len(groups) > 1:
+        gaps = "; ".join(_nearest(group, names, windows) for group in groups[1:])
         raise DisconnectedTracksError(
-            f"{_groups_text(groups, names)}; add a track that bridges them, give ties, or combine each group by itself"
+            f"{_groups_text(groups, names)}; {gaps}: add a track that bridges them, give ties, "
+            "or combine each group by itself"
         )
+
+
+def _nearest(group: Sequence[int], names: Sequence[str], windows: Sequence[Window]) -> str:
+    """The smallest gap between a track of a group and one outside it."""
+    others = [k for k in range(len(names)) if k not in group]
+    gap, i, j = min((_gap(windows[i], windows[j]), i, j) for i in group for j in others)
+    return f"between {names[i]} and {names[j]} lie {gap:.3g} degrees"
+
+
+def _gap(a: Window, b: Window) -> float:
+    """Distance in degrees between the edges of two windows; 0 if they touch."""
+    down = max(a.row, b.row) - min(a.row + a.ny, b.row + b.ny)
+    across = max(a.col, b.col) - min(a.col + a.nx, b.col + b.nx)
+    return float(np.hypot(max(down, 0), max(across, 0))) / a.n
 
 
 def _groups_text(groups: Sequence[Sequence[int]], names: Sequence[str]) -> str:
