@@ -26,6 +26,17 @@ def test_projection_of_oracle_o02(oracles):
         np.testing.assert_allclose(los, case[name], rtol=1e-9)
 
 
+def test_three_looks_of_oracle_o06_and_why_near_polar_orbits_do_not_see_north(oracles):
+    case = oracles["O06"]
+    look = np.array([los_unit_vector(inc, az) for inc, az in zip(case["inc"], case["az"], strict=True)])
+    np.testing.assert_allclose(look, case["G"], rtol=1e-9)
+    los = [project_enu(*case["enu"], tuple(row)) for row in look]
+    np.testing.assert_allclose(los, case["los"], rtol=1e-9)
+    gains = np.sqrt(np.diag(np.linalg.inv(look.T @ look)))
+    np.testing.assert_allclose(gains, case["sigma_factors"], rtol=1e-6)
+    assert gains[1] > 50 * gains[0]
+
+
 def test_headings_of_oracle_o03(oracles):
     case = oracles["O03"]
     for heading, azimuth in case["heading_to_az"].items():

@@ -513,3 +513,31 @@ def test_unknown_blends_are_refused():
         mosaic(found, blend="median")
     with pytest.raises(SchemaError, match="feather_pixels must be at least 1, got 0"):
         mosaic(found, blend="feather", feather_pixels=0)
+
+
+def test_stitching_as_mintpy_does_gives_its_mosaic(shared, he5):
+    """Mean of the difference taken off the second track, which then lies on top."""
+    import h5py
+
+    from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
+    from mimtpy_cloud.ops.rate import estimate_velocity
+    from mimtpy_cloud.ops.select import mask_invalid
+
+    def masked(track):
+        (path,) = (he5 / "small" / f"SynthSen{track}" / "mintpy").glob("*.he5")
+        return mask_invalid(estimate_velocity(open_hdfeos5(path), time_convention="mintpy"))
+
+    def second_on_top(stack):
+        return np.where(np.isnan(stack[1]), stack[0], stack[1])
+
+    pair = [masked("AT064"), masked("AT137")]
+    adjustment = estimate_adjustment(pair, anchor="A064", robust=False).compute()
+    assert adjustment.offset[1] == pytest.approx(0.01107, abs=5e-6)  # spec/mintpy_numerics.md 4.10: -11.07 mm/yr
+    joined = mosaic(pair, adjustment, second_on_top).velocity.compute()
+    with h5py.File(shared / "data" / "mintpy_oracles" / "stitch" / "A064_A137_offset.h5") as file:
+        stitched, attrs = file["velocity"][:], dict(file.attrs)
+    assert joined.shape == stitched.shape
+    assert float(joined.x[0]) - 0.004 == pytest.approx(float(attrs["X_FIRST"]))
+    known = np.isfinite(joined.values) & np.isfinite(stitched) & (stitched != 0)
+    assert known.sum() > 0.9 * np.isfinite(joined.values).sum()
+    assert np.abs(joined.values - stitched)[known].max() < 1e-6
