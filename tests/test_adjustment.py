@@ -220,8 +220,11 @@ def test_ties_that_cannot_be_used_are_refused():
     moved = [ds.rename(velocity="displacement") for ds in found]
     with pytest.raises(SchemaError, match="ties are velocities in m/yr; the tracks hold displacement"):
         estimate_adjustment(moved, ties=ties)
+    blind = [ds.assign(los_up=ds.los_up * np.nan) for ds in found]
+    with pytest.raises(DisconnectedTracksError, match="none of 1 stations has a standard deviation and a valid pixel"):
+        estimate_adjustment(blind, ties=ties).compute()
     far = stations([(0.0, 0.0)])
-    with pytest.raises(DisconnectedTracksError, match="2 separate groups: A001; A003"):
+    with pytest.raises(DisconnectedTracksError, match="none of 1 stations has"):
         estimate_adjustment([found[0], found[2]], ties=far).compute()
 
 

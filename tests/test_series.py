@@ -105,6 +105,21 @@ def test_invalid_pixels_take_no_part():
     assert np.nanmax(joined.displacement) < 0.1
 
 
+def test_a_date_without_data_costs_that_date():
+    found = tracks(same_dates=True, datum=0.0)
+    found[1]["displacement"][2] = np.nan
+    found[1]["valid"][:] = True
+    joined = mosaic(found, anchor="A001").compute()
+    empty = np.isnan(joined.displacement).all(("y", "x"))
+    assert empty.values.tolist() == [False, False, True, False, False]
+    assert np.isnan(joined.offset[2]).all()
+    assert np.isfinite(joined.displacement[[0, 1, 3, 4]]).all()
+    for ds in found:
+        ds["displacement"][:] = np.nan
+    with pytest.raises(DisconnectedTracksError, match="tie them all together"):
+        mosaic(found).compute()
+
+
 def test_series_that_cannot_be_joined_are_refused():
     a, b, c = tracks()
     with pytest.raises(

@@ -7,6 +7,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.errors import DisconnectedTracksError
 from mimtpy_cloud.kernels.pair import STATISTICS, PairSummary, Robust
 from mimtpy_cloud.kernels.ramp import ramp_terms
 from mimtpy_cloud.plan.grid import Window
@@ -222,6 +223,11 @@ class Plan:
         if not tied:
             return None
         node, station = self._tied(tied)
+        if node.size == 0:
+            raise DisconnectedTracksError(
+                f"none of {self.n_stations} stations has a standard deviation and a valid pixel with a look in "
+                f"{', '.join(self.labels)}; give stations inside the tracks, or an anchor"
+            )
         value, variance, lon, lat = np.array(tied)[node, :, station].T
         x, y = plane_km(lon, lat, self.origin)
         design = np.stack([np.ones_like(x), *(_power(term, x, y) for term in self.terms[1:])], axis=1)

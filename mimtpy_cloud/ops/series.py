@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from mimtpy_cloud.errors import DateError, SchemaError
+from mimtpy_cloud.errors import DateError, DisconnectedTracksError, SchemaError
 from mimtpy_cloud.kernels.offset import difference
 from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.ops.combination import Track
@@ -135,12 +135,13 @@ def date_offsets(
     Returns
     -------
     xr.Dataset
-        Lazy: `offset (time, track)` in m, to be added; `pair_median`, `pair_sigma`, `pair_count (time, pair)`.
+        Lazy: `offset (time, track)` in m, to be added, NaN on a date on which usable pixels do not tie all tracks
+        together; `pair_median`, `pair_sigma`, `pair_count (time, pair)`.
 
     Raises
     ------
     DisconnectedTracksError
-        If the windows of the tracks do not tie all together; when computed, if usable pixels do not.
+        If the windows of the tracks do not tie all together; when computed, if usable pixels do so on no date.
 
     Notes
     -----
@@ -210,9 +211,18 @@ class _Dates:
         """Offsets of each date, and what each pair says on it, flat."""
         table = np.array(rows).reshape(-1, self.dates, 5).transpose(1, 0, 2)  # date, pair
         offsets = [self._solve_date(pairs) for pairs in table]
+        if np.isnan(offsets).all():
+            self._solve(table[-1])  # says why
         return np.concatenate([np.ravel(offsets), *(table[..., k].ravel() for k in range(3))])
 
     def _solve_date(self, rows: np.ndarray) -> np.ndarray:
+        """Offsets of one date; NaN if on it nothing ties all tracks together."""
+        try:
+            return self._solve(rows)
+        except DisconnectedTracksError:
+            return np.full(len(self.labels), np.nan)
+
+    def _solve(self, rows: np.ndarray) -> np.ndarray:
         used = np.flatnonzero(rows[:, 2] >= max(self.min_overlap, 1))
         found = solve_network(
             [self.pairs[p] for p in used],
