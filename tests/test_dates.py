@@ -90,20 +90,31 @@ def test_matching_of_oracle_o23(oracles):
 
 
 @given(day_lists, day_lists, st.integers(0, 20))
-def test_matching_has_most_pairs_and_then_least_distance(a, b, tolerance):
+def test_matching_keeps_equal_dates_and_the_order_then_has_most_pairs_and_least_distance(a, b, tolerance):
     def score(pairs):
         return (-len(pairs), sum(abs((a[i] - b[j]).astype(int)) for i, j in pairs))
 
-    pairs = match_dates(a, b, tolerance).tolist()
-    assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
-    assert all(abs((a[i] - b[j]).astype(int)) <= tolerance for i, j in pairs)
+    equal = {(i, j) for i, x in enumerate(a) for j, y in enumerate(b) if x == y}
+    pairs = [tuple(pair) for pair in match_dates(a, b, tolerance).tolist()]
+    assert equal <= set(pairs)
     assert pairs == sorted(pairs)
-    short, long = sorted((a.size, b.size))
-    best = (0, 0)
-    for order in itertools.permutations(range(long), short):
-        some = [(i, j) if a.size <= b.size else (j, i) for i, j in enumerate(order)]
-        best = min(best, score([(i, j) for i, j in some if abs((a[i] - b[j]).astype(int)) <= tolerance]))
-    assert score(pairs) == best
+    possible = []
+    for size in range(min(a.size, b.size) + 1):
+        for some in itertools.combinations(range(a.size), size):
+            for others in itertools.combinations(range(b.size), size):  # both ascend: no pair crosses another
+                found = list(zip(some, others, strict=True))
+                near = all(abs((a[i] - b[j]).astype(int)) <= tolerance for i, j in found)
+                if near and equal <= set(found):
+                    possible.append(score(found))
+    assert score(pairs) == min(possible)
+
+
+def test_matching_neither_shifts_a_series_by_an_epoch_nor_exchanges_two():
+    a = np.datetime64("2020-01-01") + 12 * np.arange(10)
+    assert match_dates(a, a + 12, 24).tolist() == [[k + 1, k] for k in range(9)]
+    b = parse_dates(["20200101", "20200301", "20200307", "20200601"])
+    a = parse_dates(["20200101", "20200313", "20200319", "20200601"])
+    assert match_dates(a, b, 24).tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
 
 
 def test_years_of_oracle_o20b(oracles):

@@ -65,7 +65,7 @@ def common_dates(placed: Sequence[Track], anchor: int | None, max_gap_days: floa
 
     Notes
     -----
-    Each track is matched with the dates of the first by an optimal assignment (`match_dates`); dates that one of them
+    Each track is matched with the dates of the first, equal ones before others (`match_dates`); dates that one of them
     lacks are left out of all.
     """
     dates = [parse_dates(t.ds.indexes["time"].to_numpy()) for t in placed]

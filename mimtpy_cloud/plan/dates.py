@@ -1,6 +1,7 @@
 """Dates as numbers: parsing, nearest acquisition, matching of two date lists, and time in years."""
 
 import datetime as dt
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -185,24 +186,55 @@ def match_dates(a: np.ndarray, b: np.ndarray, tolerance_days: float) -> np.ndarr
 
     Notes
     -----
-    As many pairs as possible, and among those the smallest sum of distances (optimal assignment, cubic in the
-    number of dates: 0.1 s for 1000).
+    Equal dates are paired first. Of the others as many as possible are paired, never across a pair that is there already or
+    each other, and among those with the smallest sum of distances: a series keeps its order, and no date moves where it has
+    its equal. Dynamic programming, quadratic in the number of dates.
 
     Examples
     --------
     >>> match_dates(parse_dates(["20200101", "20200113"]), parse_dates(["20200103", "20200131"]), 6).tolist()
     [[0, 0]]
     """
-    from scipy.optimize import linear_sum_assignment  # 0.3 s, and few need it
-
     days_a, days_b = parse_dates(a), parse_dates(b)
-    gap = np.abs(days_a[:, None] - days_b[None, :]) / _DAY
-    allowed = gap <= tolerance_days
-    # A forbidden pair costs more than all allowed pairs together, so the number of pairs comes first.
-    cost = np.where(allowed, gap, (tolerance_days + 1.0) * (min(gap.shape) + 1))
-    rows, cols = linear_sum_assignment(cost)
-    keep = allowed[rows, cols]
-    return np.stack([rows[keep], cols[keep]], axis=1).astype(np.int64)
+    order_a, order_b = np.argsort(days_a, kind="stable"), np.argsort(days_b, kind="stable")
+    days_a, days_b = days_a[order_a], days_b[order_b]
+    _, equal_a, equal_b = np.intersect1d(days_a, days_b, return_indices=True)
+    edges = [(-1, -1), *zip(equal_a.tolist(), equal_b.tolist(), strict=True), (days_a.size, days_b.size)]
+    pairs: list[tuple[int, int]] = list(edges[1:-1])
+    for (i, j), (k, m) in itertools.pairwise(edges):
+        between = np.abs(days_a[i + 1 : k, None] - days_b[None, j + 1 : m]) / _DAY
+        pairs += [(i + 1 + p, j + 1 + q) for p, q in _match_in_order(between, tolerance_days)]
+    found = [(int(order_a[p]), int(order_b[q])) for p, q in pairs]
+    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+
+
+def _match_in_order(gap: np.ndarray, tolerance: float) -> list[tuple[int, int]]:
+    """Most pairs that do not cross, then the smallest sum of gaps, of two ordered lists."""
+    n, m = gap.shape
+    count, total = np.zeros((n + 1, m + 1), np.int64), np.zeros((n + 1, m + 1))
+
+    def better(x: tuple[int, float], y: tuple[int, float]) -> bool:
+        return x[0] > y[0] or (x[0] == y[0] and x[1] < y[1])
+
+    for p in range(1, n + 1):
+        for q in range(1, m + 1):
+            best = (int(count[p - 1, q]), float(total[p - 1, q]))
+            other = (int(count[p, q - 1]), float(total[p, q - 1]))
+            best = other if better(other, best) else best
+            if gap[p - 1, q - 1] <= tolerance:
+                both = (int(count[p - 1, q - 1]) + 1, float(total[p - 1, q - 1] + gap[p - 1, q - 1]))
+                best = both if better(both, best) else best
+            count[p, q], total[p, q] = best
+    pairs, p, q = [], n, m
+    while p and q:
+        if (count[p, q], total[p, q]) == (count[p - 1, q], total[p - 1, q]):
+            p -= 1
+        elif (count[p, q], total[p, q]) == (count[p, q - 1], total[p, q - 1]):
+            q -= 1
+        else:
+            p, q = p - 1, q - 1
+            pairs.append((p, q))
+    return pairs[::-1]
 
 
 def years_elapsed(dates: np.ndarray) -> np.ndarray:
