@@ -40,16 +40,26 @@ def test_nothing_to_see_is_white():
     assert correlation_of(np.ones((1, 3)), STEP) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.6])
-def test_variance_of_the_mean_is_that_of_many_fields(share):
-    rng, shape, length = np.random.default_rng(1), (60, 90), 6
-    means = [exponential_noise(rng, shape, length, share).mean() for _ in range(400)]
-    expected = mean_variance(shape[0] * shape[1], (6.0, 9.0), 0.6, share)
-    assert np.var(means) == pytest.approx(expected, rel=0.2)
+BOX = np.ones((60, 90), bool)
+STRIP = np.abs(np.subtract.outer(1.5 * np.arange(60), np.arange(90))) < 8  # as the overlap of two slanted tracks
+
+
+@pytest.mark.parametrize(("known", "share"), [(BOX, 1.0), (BOX, 0.6), (STRIP, 1.0)])
+def test_variance_of_the_mean_is_that_of_many_fields(known, share):
+    rng, length = np.random.default_rng(1), 6
+    means = [exponential_noise(rng, known.shape, length, share)[known].mean() for _ in range(400)]
+    assert np.var(means) == pytest.approx(mean_variance(known, STEP, 0.6, share), rel=0.2)
+
+
+def test_cells_change_little():
+    large = np.kron(STRIP, np.ones((8, 8), bool))
+    fine, coarse = mean_variance(STRIP, STEP, 0.6), mean_variance(large, (0.0125, 0.0125), 0.6)
+    assert coarse == pytest.approx(fine, rel=0.05)
 
 
 def test_bounds_of_the_variance_of_the_mean():
-    assert mean_variance(50, (10, 10), 0.0) == 1 / 50
-    assert mean_variance(50, (10, 10), 1e6) == pytest.approx(1, rel=1e-4)
-    assert mean_variance(50, (10, 10), 1e-6) == 1 / 50
-    assert np.isnan(mean_variance(0, (10, 10), 1.0))
+    known = np.ones((5, 10), bool)
+    assert mean_variance(known, (1, 1), 0.0) == 1 / 50
+    assert mean_variance(known, (1, 1), 1e6) == pytest.approx(1, rel=1e-4)
+    assert mean_variance(known, (1, 1), 1e-6) == 1 / 50
+    assert np.isnan(mean_variance(~known, (1, 1), 1.0))

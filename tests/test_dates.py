@@ -110,8 +110,8 @@ def test_matching_keeps_equal_dates_and_the_order_then_has_most_pairs_and_least_
 
 
 def test_matching_neither_shifts_a_series_by_an_epoch_nor_exchanges_two():
-    a = np.datetime64("2020-01-01") + 12 * np.arange(10)
-    assert match_dates(a, a + 12, 24).tolist() == [[k + 1, k] for k in range(9)]
+    a = np.datetime64("2020-01-01") + np.timedelta64(12, "D") * np.arange(10)
+    assert match_dates(a, a + np.timedelta64(12, "D"), 24).tolist() == [[k + 1, k] for k in range(9)]
     b = parse_dates(["20200101", "20200301", "20200307", "20200601"])
     a = parse_dates(["20200101", "20200313", "20200319", "20200601"])
     assert match_dates(a, b, 24).tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]

@@ -38,6 +38,16 @@ def test_terms_and_their_information(kind, robust):
     assert statistics(found[0])["sigma"] == pytest.approx(sigma, rel=0.06)
 
 
+@pytest.mark.parametrize("robust", [True, False, "mode"])
+def test_the_stated_sigma_of_a_centre_is_that_of_many_images(robust):
+    rng, shape = np.random.default_rng(4), (60, 60)
+    scores = []
+    for _ in range(150):
+        found = summarise_pair(rng.normal(size=shape), np.arange(60.0), np.arange(60.0), robust=robust, length_km=0.0)
+        scores.append(found.terms[0] * np.sqrt(found.information[0, 0]))
+    assert np.std(scores) == pytest.approx(1, abs=0.2)
+
+
 def test_nothing_in_common_says_nothing():
     found = summarise_pair(np.full((3, 4), np.nan), np.arange(4.0), np.arange(3.0), "linear")
     assert statistics(found)["count"] == 0

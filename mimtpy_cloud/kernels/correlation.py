@@ -10,8 +10,10 @@ _WHITE = 0.05
 _CLIPPED = 4.0
 #: Most rows or columns along which lags are looked at.
 _LINES = 512
-#: Steps of the integral over separations along one axis.
-_STEPS = 96
+#: Steps of the integral over separations along one axis, and most cells along one axis in which values are counted.
+_STEPS, _CELLS = 96, 96
+#: Steps over the width of a cell in the mean correlation of two cells.
+_INSIDE = 4
 
 
 def correlation_of(image: np.ndarray, step_km: tuple[float, float], centre: float = 0.0) -> tuple[float, float]:
@@ -100,16 +102,16 @@ def _decay(correlogram: tuple[np.ndarray, np.ndarray], step: float) -> tuple[flo
     return float((lags[k - 1] + part * (lags[k] - lags[k - 1])) * step), share
 
 
-def mean_variance(count: float, size_km: tuple[float, float], length_km: float, share: float = 1.0) -> float:
+def mean_variance(known: np.ndarray, step_km: tuple[float, float], length_km: float, share: float = 1.0) -> float:
     """
     Give the variance of the mean of correlated values over that of one value.
 
     Parameters
     ----------
-    count : float
-        Number of values, spread over the area.
-    size_km : tuple of float
-        Height and width of the area in km.
+    known : np.ndarray
+        Where there are values, boolean, shape ``(y, x)``.
+    step_km : tuple of float
+        Height and width of a pixel in km.
     length_km : float
         Correlation length of the exponential correlation; 0 for white noise.
     share : float
@@ -118,29 +120,57 @@ def mean_variance(count: float, size_km: tuple[float, float], length_km: float, 
     Returns
     -------
     float
-        ``(1 - share) / count + share * mean correlation``, between 1 / count and 1: the inverse of the effective number
-        of independent values.
+        ``(1 - share) / count + share * mean correlation``, between 1 / count and 1: the inverse of the effective
+        number of independent values. NaN without values.
 
     Notes
     -----
-    The mean of ``exp(-h / L)`` over all pairs of points of a rectangle a x b is
-    ``4 / (a b) * integral (1 - u / a) (1 - v / b) exp(-sqrt(u^2 + v^2) / L) du dv``, taken by the midpoint rule on
-    separations that grow quadratically. For an area much wider than L it tends to ``2 pi L^2 / (a b)``.
+    The mean of ``exp(-h / L)`` over all pairs of values. Values are counted in at most 96 x 96 cells; the
+    autocorrelation of the counts says how many pairs lie how far apart, so that the shape of the data counts and not
+    the box around them. Pairs of two cells get the mean correlation over both.
 
     Examples
     --------
-    >>> mean_variance(100, (10, 10), 0)
+    >>> square = np.ones((10, 10), bool)
+    >>> mean_variance(square, (1, 1), 0)
     0.01
-    >>> round(mean_variance(1e6, (400, 400), 2.0) * 400 * 400 / (2 * np.pi * 2**2), 2)
-    0.98
+    >>> wide = np.ones((400, 400), bool)
+    >>> round(mean_variance(wide, (1, 1), 2.0) * 400 * 400 / (2 * np.pi * 2**2), 1)
+    1.0
     """
-    if count <= 0:
+    count = int(np.count_nonzero(known))
+    if count == 0:
         return np.nan
     if length_km <= 0 or share <= 0:
         return 1.0 / count
+    sides = [-(-size // _CELLS) for size in known.shape]
+    cells = known
+    for axis, side in enumerate(sides):
+        cells = np.add.reduceat(cells, np.arange(0, known.shape[axis], side), axis=axis, dtype=np.int64)
+    size = [side * step for side, step in zip(sides, step_km, strict=True)]
+    shape = [2 * n for n in cells.shape]
+    power = np.abs(np.fft.rfft2(cells, shape)) ** 2
+    pairs = np.maximum(np.fft.irfft2(power, shape), 0)  # of values, by distance in cells
+    down, across = (np.fft.fftfreq(n, 1 / n) * step for n, step in zip(shape, size, strict=True))
+    correlation = np.zeros(shape)
+    inside = np.arange(-_INSIDE + 1, _INSIDE) / _INSIDE
+    for u in inside:
+        for v in inside:
+            distance = np.hypot(down[:, np.newaxis] + u * size[0], across + v * size[1])
+            correlation += (1 - abs(u)) * (1 - abs(v)) / _INSIDE**2 * np.exp(-distance / length_km)
+    correlation[0, 0] = _mean_in_rectangle((size[0], size[1]), length_km)
+    mean = float(np.sum(pairs * correlation) / np.sum(pairs))
+    return min(1.0, max(1.0 / count, (1 - share) / count + share * mean))
+
+
+def _mean_in_rectangle(size_km: tuple[float, float], length_km: float) -> float:
+    """
+    Average exp(-h / L) over all pairs of points of a rectangle.
+
+    ``4 integral (1 - u) (1 - v) exp(-sqrt((a u)^2 + (b v)^2) / L) du dv``, by the midpoint rule on steps that grow.
+    """
     edges = np.linspace(0, 1, _STEPS + 1) ** 2
     middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
-    u, v = middle[:, np.newaxis] * size_km[0], middle * size_km[1]
-    kernel = (1 - middle)[:, np.newaxis] * (1 - middle) * np.exp(-np.hypot(u, v) / length_km)
-    correlation = float(4 * np.einsum("i,j,ij->", width, width, kernel))
-    return min(1.0, max(1.0 / count, (1 - share) / count + share * correlation))
+    distance = np.hypot(middle[:, np.newaxis] * size_km[0], middle * size_km[1])
+    weight = np.outer((1 - middle) * width, (1 - middle) * width)
+    return float(4 * np.sum(weight * np.exp(-distance / length_km)))

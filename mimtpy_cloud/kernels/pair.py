@@ -18,6 +18,8 @@ Robust = bool | Literal["mode"]
 _SIGMA_OVER_MAD = 1.482602218505602
 #: Variance of a median over that of a mean, for normal noise.
 _MEDIAN_VARIANCE = math.pi / 2
+#: Standard deviation of a half-sample mode over that of a value, ``factor n^power``: fitted to normal values, n to 1e5.
+_MODE_FACTOR, _MODE_POWER = 1.18, -0.216
 #: Huber's constant (95 % efficient for normal noise), and passes of reweighting.
 _HUBER, _PASSES = 1.345, 6
 #: Standard deviations below 0.01 mm (or mm/yr) count as this: two noise-free tracks have no infinite weight.
@@ -120,14 +122,22 @@ def summarise_pair(
         residual, centre, count = subtract_ramp(image, terms, x_km, y_km, kind), 0.0, values.size
         values = residual[np.isfinite(residual)]
     sigma = _spread(values, robust)
-    size_km = (float(np.ptp(y_km)) + _step(y_km), float(np.ptp(x_km)) + _step(x_km))
-    length, share = length_km, 1.0
+    step_km, length, share = (_step(y_km), _step(x_km)), length_km, 1.0
     if length is None:
-        length, share = correlation_of(residual, (_step(y_km), _step(x_km)), centre)
-    factor = mean_variance(count, size_km, length, share) * count
-    variance = max(sigma, _SMALLEST) ** 2 * factor * (_MEDIAN_VARIANCE if robust and kind == "constant" else 1.0)
+        length, share = correlation_of(residual, step_km, centre)
+    factor = mean_variance(np.isfinite(image), step_km, length, share) * count
+    variance = (
+        max(sigma, _SMALLEST) ** 2 * factor * (_efficiency(robust, count / factor) if kind == "constant" else 1.0)
+    )
     statistics = np.array([median, sigma, count, rms, length, count / factor])
     return PairSummary(statistics, terms, normal / variance, moments, products)
+
+
+def _efficiency(robust: Robust, effective: float) -> float:
+    """Variance of the centre of so many independent values over that of their mean."""
+    if robust == "mode":
+        return float(effective * (_MODE_FACTOR * effective**_MODE_POWER) ** 2)
+    return _MEDIAN_VARIANCE if robust else 1.0
 
 
 def _spread(values: np.ndarray, robust: Robust) -> float:

@@ -186,9 +186,9 @@ def match_dates(a: np.ndarray, b: np.ndarray, tolerance_days: float) -> np.ndarr
 
     Notes
     -----
-    Equal dates are paired first. Of the others as many as possible are paired, never across a pair that is there already or
-    each other, and among those with the smallest sum of distances: a series keeps its order, and no date moves where it has
-    its equal. Dynamic programming, quadratic in the number of dates.
+    Equal dates are paired first. Of the others as many as possible are paired, never across a pair that is there or
+    across each other, and among those with the smallest sum of distances: a series keeps its order, and no date moves
+    where it has its equal. Dynamic programming, quadratic in the number of dates.
 
     Examples
     --------
