@@ -9,7 +9,7 @@ from lazy import no_compute
 from strategies import chunkings
 from synthetic import lattice_dataset, look_vector
 
-from mimtpy_cloud.errors import DisconnectedTracksError, SchemaError
+from mimtpy_cloud.errors import DisconnectedTracksError, GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.ramp import evaluate_ramp
 from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
 from mimtpy_cloud.ops.mosaic import mosaic
@@ -213,6 +213,8 @@ def test_ties_that_cannot_be_used_are_refused():
     ties = stations([(120.1, 39.8)])
     with pytest.raises(SchemaError, match="either that of the anchor, 'A001', or that of the ties"):
         estimate_adjustment(found, anchor="A001", ties=ties)
+    with pytest.raises(SchemaError, match="the weights of pairs must be 'variance', as those of ties are, got 'count'"):
+        estimate_adjustment(found, ties=ties, weights="count")
     with pytest.raises(SchemaError, match="need standard deviations"):
         estimate_adjustment(found, ties=ties.assign(east_std=ties.east_std * np.nan))
     with pytest.raises(SchemaError, match="north_std"):
@@ -267,10 +269,28 @@ def test_a_known_field_predicts_the_difference_of_looks():
     assert abs(smaller.offset[1]) < 1e-7
 
 
+def test_a_field_lies_across_the_antimeridian_or_counts_longitudes_otherwise():
+    found = two_looks(east=0.03, up=-0.01)
+    window = Window(N, 4990, 29990, 70, 90)
+    scale = 1 + field(window) * 50
+    known = lattice_dataset(window, velocity=0.0)[["height"]].assign(
+        east=(("y", "x"), 0.03 * scale), up=(("y", "x"), -0.01 * scale)
+    )
+    turned = known.assign_coords(x=known.x - 360)
+    assert abs(estimate_adjustment(found, anchor=0, look=turned).compute().offset[1]) < 1e-7
+
+
 def test_looks_that_cannot_be_used_are_refused():
     found = two_looks()
     with pytest.raises(SchemaError, match="look must be None, 'vertical' or a dataset"):
         estimate_adjustment(found, look="sideways")
+    other = lattice_dataset(Window(200, 10000, 60000, 99, 99), velocity=0.0)[["height"]].rename(height="east")
+    with pytest.raises(GridMismatchError, match="the lattice of the tracks, 100 pixels a degree, it has 200"):
+        estimate_adjustment(found, look=other.assign_attrs(pixels_per_degree=200))
+    wrong = found[0][["velocity"]].rename(velocity="east")
+    wrong["east"].attrs["units"] = "mm/yr"
+    with pytest.raises(SchemaError, match="look field must be in m/yr"):
+        estimate_adjustment(found, look=wrong)
     with pytest.raises(SchemaError, match="a look field needs east, north or up"):
         estimate_adjustment(found, look=found[0])
     with pytest.raises(SchemaError, match="los_up"):
@@ -346,3 +366,5 @@ def test_an_adjustment_is_applied_once():
     np.testing.assert_allclose(both, 0, atol=3e-8)
     with pytest.raises(SchemaError, match="was adjusted already"):
         apply_adjustment(moved, adjustment)
+    with pytest.raises(SchemaError, match="A002 were adjusted already"):
+        mosaic([found[0], moved], adjustment)

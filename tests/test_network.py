@@ -126,6 +126,23 @@ def test_uncertainties_cover_the_truth_and_chi_squared_is_right(terms):
     assert np.sqrt(np.mean(np.square(normalised), axis=0)) == pytest.approx(np.ones(len(pairs)), abs=0.12)
 
 
+def test_a_pair_that_determines_a_part_of_a_ramp_counts_for_that_part():
+    rng = np.random.default_rng(3)
+    roots = rng.normal(size=(2, 6, 3))
+    full = np.einsum("pia,pib->pab", roots, roots)
+    column = np.array([[1.0, 0, 2], [1, 0, 3], [1, 0, 5]])  # x does not vary
+    information = [*full, column.T @ column]
+    chi2 = []
+    for _ in range(400):
+        noise = [np.linalg.solve(w, r.T @ rng.normal(size=6)) for w, r in zip(full, roots, strict=True)]
+        last = np.linalg.pinv(information[2]) @ (column.T @ rng.normal(size=3))
+        found = solve_network([(0, 1), (1, 2), (0, 2)], np.array([*noise, last]), np.array(information), 3, anchor=0)
+        chi2.append(found.chi2)
+    assert found.dof == 2
+    assert np.isnan(found.residuals[2]).all()
+    assert np.mean(chi2) == pytest.approx(2, abs=0.4)
+
+
 def test_disconnected_tracks_are_named():
     with pytest.raises(DisconnectedTracksError, match=r"2 separate groups: A, C; B\b"):
         solve_offsets([(0, 2)], [1.0], [1.0], 3, names=["A", "B", "C"])

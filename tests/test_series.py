@@ -116,8 +116,24 @@ def test_a_date_without_data_costs_that_date():
     assert np.isfinite(joined.displacement[[0, 1, 3, 4]]).all()
     for ds in found:
         ds["displacement"][:] = np.nan
-    with pytest.raises(DisconnectedTracksError, match="tie them all together"):
+    with pytest.raises(DisconnectedTracksError, match="data on the first common date"):
         mosaic(found).compute()
+
+
+@pytest.mark.parametrize("date", [2, 4])
+def test_offsets_of_the_mean_and_the_masks_do_not_hang_on_one_date(date):
+    found = tracks(same_dates=True, datum=0.0)
+    found[1]["displacement"][date] = np.nan
+    found[1]["valid"][:] = True
+    joined = mosaic(found, anchor="A001", per_date=False).compute()
+    assert np.isfinite(joined.offset).all()
+    assert joined.valid.all()
+    assert joined.n_tracks.max() == 2
+    others = [k for k in range(5) if k != date]
+    assert np.isfinite(joined.displacement[others]).all()
+    whole = mosaic(tracks(same_dates=True, datum=0.0), None, "feather", anchor="A001", feather_pixels=3).compute()
+    torn = mosaic(found, None, "feather", anchor="A001", per_date=False, feather_pixels=3).compute()
+    np.testing.assert_allclose(torn.displacement[others], whole.displacement[others], atol=1e-6)
 
 
 def test_series_that_cannot_be_joined_are_refused():

@@ -90,7 +90,7 @@ def summarise_pair(
     -----
     The covariance is that of independent pixels times the variance of their mean over that of uncorrelated ones
     (`mean_variance`): exact for a constant; for a ramp it takes the noise as white on the scale of the correlation.
-    Memory: 4 bytes a pixel beside the image, about 40 for a robust ramp.
+    Memory beside the image: about 20 bytes a pixel, 32 for a robust ramp.
     Huber's weights are found by six reweightings that start at the residuals from the plain fit.
 
     References

@@ -64,10 +64,12 @@ def estimate_adjustment(
     ties : xr.Dataset, optional
         Stations as `mimtpy_cloud.io.gnss.read_stations` gives them (m/yr): their velocities, projected into the line of
         sight of each track, fix the datum. A place that is known to be at rest is a station with velocity 0. The
-        variance of a tie is that of the station, plus `velocity_std` of the pixel where the track has one. Without
+        variance of a tie is that of the station, plus `velocity_std` of the pixel where the track has one; a station
+        that lies in two tracks counts as two independent ones. Without
         `anchor` and `ties` the corrections have zero mean.
     weights : {"variance", "count", "equal"}
-        Weight of a pair: the inverse variance of what its overlap says, its number of pixels, or 1.
+        Weight of a pair: the inverse variance of what its overlap says, its number of pixels, or 1. With `ties` only
+        the first, since theirs are variances too.
     robust : bool or {"mode"}
         Order 0: median of the difference, mean, or half-sample mode. Order 1 and 2: Huber's weights or least squares.
     correlation_km : float, optional
@@ -89,9 +91,9 @@ def estimate_adjustment(
         `covariance (track, term, track_, term_)`. For each overlap, before: `pair_median`, `pair_sigma` (robust),
         `pair_count`, `pair_rms`, `pair_length_km`, `pair_effective` (independent pixels), and `pair_median_plain` if
         `look` was given; after: `pair_residual` (constant term, what the network leaves), `pair_normalised` (over its
-        expected size) and `pair_rms_after`. `misclosure (loop)` of the medians (order 0), `chi2`, `dof`; with ties
-        `tie_residual (track, station)` in m/yr. Computing it raises `DisconnectedTracksError` if the usable overlaps
-        and ties do not determine all.
+        expected size) and `pair_rms_after`. `misclosure (loop)` of the medians (order 0; NaN with a pair that is not
+        used), `chi2`, `dof`; with ties `tie_residual (track, station)` in m/yr. Computing it raises
+        `DisconnectedTracksError` if the usable overlaps and ties do not determine all.
 
     Raises
     ------
@@ -110,9 +112,9 @@ def estimate_adjustment(
 
     Notes
     -----
-    Only blocks in overlaps are read. The difference of a pair is held in memory, 4 bytes a pixel of the overlap, until
-    it is summarised: 0.4 GB for 10 000 by 10 000 pixels. The result does not depend on the order of the tracks or on
-    chunks, bit for bit.
+    Only blocks in overlaps are read. The difference of a pair is held in memory until it is summarised: with what that
+    needs about 25 bytes a pixel of the overlap, 40 for a robust ramp, of as many overlaps as there are threads. The
+    result does not depend on the order of the tracks or on chunks, bit for bit.
     """
     _require_choice("order", order, (0, 1, 2))
     _require_choice("weights", weights, _WEIGHTS)
@@ -124,7 +126,7 @@ def estimate_adjustment(
     if ties is None:
         require_connected(pairs, labels, windows)
     else:
-        _require_ties(ties, variable, anchor)
+        _require_ties(ties, variable, anchor, weights)
     west, south, east, north = union(windows).bounds
     origin = (round((west + east) / 2, 6), round((south + north) / 2, 6))
     plan = Plan(
@@ -146,10 +148,14 @@ def estimate_adjustment(
     name = "adjustment-" + tokenize([a.name for a in (rows, *tied)], plan)
     graph = {(name, 0): (plan.solve, (rows.name, 0, 0), [(t.name, 0, 0) for t in tied])}
     solved = lazy_array(name, graph, ((plan.sizes.total,),), float, [rows, *tied])
-    return labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
+    made = labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
+    seen = {"look": "plain" if look is None else look if isinstance(look, str) else "field", "robust": str(robust)}
+    return made.assign_attrs(seen | ({} if correlation_km is None else {"correlation_km": correlation_km}))
 
 
-def _require_ties(ties: xr.Dataset, variable: str, anchor: Any) -> None:
+def _require_ties(ties: xr.Dataset, variable: str, anchor: Any, weights: str) -> None:
+    if weights != "variance":
+        raise SchemaError(f"with ties the weights of pairs must be 'variance', as those of ties are, got {weights!r}")
     if variable != "velocity":
         raise SchemaError(f"ties are velocities in m/yr; the tracks hold {variable}: take estimate_velocity first")
     if anchor is not None:

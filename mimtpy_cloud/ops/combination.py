@@ -16,7 +16,7 @@ from mimtpy_cloud.plan.dates import parse_dates
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES, require_dims
 
-__all__ = ["Track", "common_attrs", "data_variable", "lattice_tracks", "on_window", "require_one_period"]
+__all__ = ["Track", "common_attrs", "data_variable", "lattice_tracks", "near", "on_window", "require_one_period"]
 
 _PERIOD = ("start_date", "end_date")
 
@@ -88,11 +88,22 @@ def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
     found.sort(key=lambda t: (*t[:3], tokenize(t[3]) if t[:3] in ties else ""))
     labels = _labels([(name, product_name) for name, product_name, _, _ in found])
     first = found[0][2]
-    return [Track(label, _near(window, first), ds) for label, (_, _, window, ds) in zip(labels, found, strict=True)]
+    return [Track(label, near(window, first), ds) for label, (_, _, window, ds) in zip(labels, found, strict=True)]
 
 
-def _near(window: Window, other: Window) -> Window:
-    """Move a window by whole turns next to another, across the antimeridian."""
+def near(window: Window, other: Window) -> Window:
+    """
+    Move a window by whole turns next to another, across the antimeridian.
+
+    Parameters
+    ----------
+    window, other : Window
+        On one lattice.
+
+    Returns
+    -------
+    Window
+    """
     turn = 360 * window.n
     turns = round((window.col + window.nx / 2 - other.col - other.nx / 2) / turn)
     return replace(window, col=window.col - turns * turn) if turns else window

@@ -128,6 +128,7 @@ def mosaic(
         adjustment = date_offsets(matched, anchor=first, min_overlap=min_overlap, per_date=per_date)
         return _mosaic_series(matched, adjustment, blend, feather_pixels, coherence)
     placed, variable = joinable(tracks, max_gap_days)
+    given = adjustment is not None
     if adjustment is None:
         adjustment = estimate_adjustment(tracks, anchor=anchor, min_overlap=min_overlap, max_gap_days=max_gap_days)
     elif anchor is not None:
@@ -135,6 +136,9 @@ def mosaic(
             f"the adjustment has its anchor already, {adjustment.attrs['anchor']}; got anchor {anchor!r} as well: "
             "give it to estimate_adjustment"
         )
+    moved = [t.label for t in placed if "adjusted" in t.ds.attrs]
+    if given and moved:
+        raise SchemaError(f"{', '.join(moved)} were adjusted already; give them without an adjustment, or unadjusted")
     if adjustment.attrs["variable"] != variable:
         raise SchemaError(f"the adjustment is for {adjustment.attrs['variable']}, the tracks hold {variable}")
     rule = _rule(placed, variable, blend, adjustment.attrs["anchor"], feather_pixels)
@@ -201,8 +205,7 @@ def _mosaic_series(
     matched: list[Track], adjustment: xr.Dataset, blend: Blend, feather_pixels: int, coherence: str
 ) -> xr.Dataset:
     """Blend series date by date, in one graph layer."""
-    last = [t.ds.assign(displacement=t.ds["displacement"].isel(time=-1, drop=True)) for t in matched]
-    flat = [Track(t.label, t.window, ds) for t, ds in zip(matched, last, strict=True)]
+    flat = [Track(t.label, t.window, t.ds.assign(displacement=_somewhen(t.ds["displacement"]))) for t in matched]
     rule = _rule(flat, "displacement", blend, adjustment.attrs["anchor"], feather_pixels)
     window = union([t.window for t in matched])
     weights: list[tuple[da.Array, ...]] = [(w,) for w in rule.weights] or [()] * len(matched)
@@ -215,7 +218,7 @@ def _mosaic_series(
     attrs = VARIABLES["displacement"].attrs
     data: dict[str, tuple] = {
         "displacement": (("time", "y", "x"), series, attrs),
-        "n_tracks": (("y", "x"), count, {"units": "1", "long_name": "tracks that contribute to the last date"}),
+        "n_tracks": (("y", "x"), count, {"units": "1", "long_name": "tracks that contribute on some date"}),
         "valid": (("y", "x"), count > 0, VARIABLES["valid"].attrs),
     }
     data |= _blend_quality(flat, window, coherence) | _blend_look(flat, "displacement", window)
@@ -223,6 +226,12 @@ def _mosaic_series(
     made = _mosaic_attrs(flat, adjustment.attrs["anchor"]) | {"blend": name}
     joined = on_window(window, data, flat, made).assign_coords(time=matched[0].ds["time"])
     return joined.assign(adjustment.variables)
+
+
+def _somewhen(series: xr.DataArray) -> xr.DataArray:
+    """Zero where a series has data on some date, else NaN."""
+    known = series.notnull().any("time")
+    return known.where(known).astype(np.float32) * np.float32(0)
 
 
 def _valid_sheets(placed: list[Track]) -> list[Sheet]:

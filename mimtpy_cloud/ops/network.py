@@ -189,7 +189,9 @@ class Plan:
         for p, (i, j) in enumerate(self.pairs):
             if count[p]:
                 after[p] = _rms_after(found[p], x[j] - x[i])
-        loops = [sum(sign * rows[p, 0] for p, sign in loop) for loop in self.loops]
+        medians = np.full(len(self.pairs), np.nan)
+        medians[used] = rows[used, 0]
+        loops = [sum(sign * medians[p] for p, sign in loop) for loop in self.loops]
         tie_residual = np.full((len(self.labels), self.n_stations), np.nan)
         tie_residual[self._tied(tied)] = solution.tie_residuals
         scalars = [solution.chi2, solution.dof]

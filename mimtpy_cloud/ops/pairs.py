@@ -8,16 +8,16 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.offset import difference, vertical_difference
 from mimtpy_cloud.kernels.pair import summarise_pair
-from mimtpy_cloud.ops.combination import Track, lattice_tracks
+from mimtpy_cloud.ops.combination import Track, lattice_tracks, near
 from mimtpy_cloud.ops.network import Plan
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
 from mimtpy_cloud.ops.stations import project_stations
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.schema import LOS, require_variables
+from mimtpy_cloud.schema import LOS, VARIABLES, require_variables
 
 __all__ = ["Look", "masked", "pair_rows", "tie_rows"]
 
@@ -56,7 +56,7 @@ def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.
         raise SchemaError(f"look must be None, 'vertical' or a dataset with east, north or up, got {look!r}")
     extra = () if look is None else ("los_up",) if isinstance(look, str) else LOS
     sheets = [t.sheet(*extra, variable, *(["valid"] if "valid" in t.ds else [])) for t in placed]
-    field = _field_sheet(look) if isinstance(look, xr.Dataset) else None
+    field = _field_sheet(look, placed[0], variable) if isinstance(look, xr.Dataset) else None
     used = [*sheets, *([field] if field else [])]
     arrays = [a for s in used for a in s.arrays]
     name = "pairs-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in used], plan)
@@ -76,15 +76,24 @@ def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.
     return lazy_array(name, graph, ((len(plan.pairs),), (plan.sizes.row,)), float, arrays)
 
 
-def _field_sheet(look: xr.Dataset) -> Sheet:
+def _field_sheet(look: xr.Dataset, track: Track, variable: str) -> Sheet:
     components = [name for name in ("east", "north", "up") if name in look]
     if not components:
         raise SchemaError(f"a look field needs east, north or up, it has {', '.join(map(str, look.data_vars))}")
-    (track,) = lattice_tracks([look])
-    lazy = track.sheet(*components).arrays
+    (field,) = lattice_tracks([look])
+    if field.window.n != track.window.n:
+        raise GridMismatchError(
+            f"the look field needs the lattice of the tracks, {track.window.n} pixels a degree, it has "
+            f"{field.window.n}; interpolate it onto theirs"
+        )
+    wanted = VARIABLES[variable].units
+    units = {name: str(look[name].attrs.get("units", wanted)) for name in components}
+    if set(units.values()) != {wanted}:
+        raise SchemaError(f"the look field must be in {wanted} as the tracks are, got {units}; convert it first")
+    lazy = field.sheet(*components).arrays
     zero = da.zeros_like(lazy[0])  # type: ignore[no-untyped-call]
     full = [lazy[components.index(c)] if c in components else zero for c in ("east", "north", "up")]
-    return Sheet(track.window, tuple(full))
+    return Sheet(near(field.window, track.window), tuple(full))
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,10 @@ class _Dates:
         table = np.array(rows).reshape(-1, self.dates, 5).transpose(1, 0, 2)  # date, pair
         offsets = [self._solve_date(pairs) for pairs in table]
         if np.isnan(offsets).all():
-            self._solve(table[-1])  # says why
+            raise DisconnectedTracksError(
+                f"no date ties {', '.join(self.labels)} together: they need common pixels, and data on the first "
+                "common date, to which all refer; leave it out (isel) if it is empty, or combine each track by itself"
+            )
         return np.concatenate([np.ravel(offsets), *(table[..., k].ravel() for k in range(3))])
 
     def _solve_date(self, rows: np.ndarray) -> np.ndarray:
@@ -247,10 +250,12 @@ class _PairDates:
         images = (self._image(parts, date) for date in range(self.plan.dates))
         if self.plan.per_date:
             return np.array([self._row(image) for image in images])
-        total = np.zeros(self.overlap.shape)
+        total, count = np.zeros(self.overlap.shape), np.zeros(self.overlap.shape)
         for image in images:
-            total += image  # NaN where one date has none
-        return np.tile(self._row((total / self.plan.dates).astype(np.float32)), (self.plan.dates, 1))
+            total += np.nan_to_num(image)
+            count += np.isfinite(image)
+        mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        return np.tile(self._row(mean.astype(np.float32)), (self.plan.dates, 1))
 
     def _image(self, parts: list[np.ndarray], date: int) -> np.ndarray:
         image = np.full(self.overlap.shape, np.nan, np.float32)

@@ -142,7 +142,7 @@ class Solution:
     covariance : np.ndarray
         Shape ``(node * term, node * term)``, node by node.
     residuals : np.ndarray
-        Observed less adjusted difference of each pair, shape ``(pair, term)``.
+        Observed less adjusted difference of each pair, shape ``(pair, term)``; NaN where a pair does not determine all.
     normalised : np.ndarray
         Length of each residual over its expected length, shape ``(pair,)``: signed for a single term. NaN where no
         other pair controls it.
@@ -338,17 +338,28 @@ def _residuals(
     n, k = x.shape
     blocks = covariance.reshape(n, k, n, k)
     residuals, normalised, chi2 = np.zeros((len(pairs), k)), np.full(len(pairs), np.nan), 0.0
+    ranks = 0
     for p, ((i, j), m, w) in enumerate(zip(pairs, differences, information, strict=True)):
-        r = residuals[p] = m - (x[j] - x[i])
+        r = m - (x[j] - x[i])
+        rank = _rank(w)
+        ranks += rank
+        residuals[p] = r if rank == k else np.nan
         chi2 += float(r @ w @ r)
         adjusted = blocks[i, :, i] + blocks[j, :, j] - blocks[i, :, j] - blocks[j, :, i]
-        free = k - float(np.trace(w @ adjusted))  # expected r^T W r
+        free = rank - float(np.trace(w @ adjusted))  # expected r^T W r
         if free > _CONTROLLED * k:
             normalised[p] = np.sqrt(float(r @ w @ r) / free) * (np.sign(r[0]) if k == 1 else 1.0)
     tie_residuals = ties.value - np.einsum("tk,tk->t", ties.design, x[ties.node])
     chi2 += float(np.sum(tie_residuals**2 / ties.variance))
-    dof = len(pairs) * k + ties.node.size - unknowns
+    dof = ranks + ties.node.size - unknowns
     return Solution(x, covariance, residuals, normalised, tie_residuals, chi2, dof)
+
+
+def _rank(information: np.ndarray) -> int:
+    """Number of terms that a pair determines."""
+    scale = np.sqrt(np.diag(information))
+    scale[scale == 0] = 1.0
+    return int(np.linalg.matrix_rank(information / np.outer(scale, scale), tol=_SINGULAR * len(scale), hermitian=True))
 
 
 def fundamental_loops(pairs: Sequence[Pair], n_nodes: int) -> list[list[tuple[int, int]]]:
