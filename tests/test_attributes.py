@@ -117,6 +117,17 @@ def test_projection_comes_from_epsg_or_utm_zone(extra, crs):
     assert meta(**UTM, **extra).grid.crs == crs
 
 
+def test_unknown_epsg_is_refused():
+    with pytest.raises(SourceFormatError, match=r"a.he5: EPSG=99 is no coordinate reference system"):
+        _ = meta(**UTM, EPSG="99").grid
+
+
+@pytest.mark.parametrize(("first", "step"), [("95", "-0.01"), ("-89.97", "-0.01")])
+def test_latitudes_beyond_a_pole_are_refused(first, step):
+    with pytest.raises(SourceFormatError, match=r"latitudes go from .* beyond a pole; check Y_FIRST and Y_STEP"):
+        _ = meta(Y_FIRST=first, Y_STEP=step).grid
+
+
 @pytest.mark.parametrize("unit", ["degrees", "degree", "deg"])
 def test_degrees_mean_wgs84(unit):
     assert meta(X_UNIT=unit).grid.crs == "EPSG:4326"

@@ -46,6 +46,12 @@ def test_mean_equals_numpy(parts, shift):
     np.testing.assert_array_equal(count_finite(SHAPE, parts), n)
 
 
+def test_values_of_weight_zero_have_no_part_in_the_std():
+    patches = [(np.array([[3.0, 3.0, 3.0]]), 0, 0), (np.array([[np.nan, np.nan, 4.0]]), 0, 0)]
+    used, weights = [np.ones((1, 3), bool)] * 2, [np.array([[2.0, 2.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])]
+    np.testing.assert_array_equal(blend_std((1, 3), patches, used, weights), np.array([[3.0, np.nan, 2.5]]))
+
+
 @given(parts=patches())
 def test_std_and_max_equal_numpy(parts):
     parts = [(abs(block), row, col) for block, row, col in parts]

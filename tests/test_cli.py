@@ -215,6 +215,43 @@ def test_wrong_files_are_refused_in_one_line(tmp_path):
     assert not (tmp_path / "root").exists() or not list((tmp_path / "root").rglob("index.json"))
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("ingest", "s3://nobody/S1_x.he5", "--root", "{folder}/root"),
+        ("run", "s3://nobody/mimtpyApp.template"),
+        ("plot", "s3://nobody/velocity.zarr"),
+    ],
+    ids=["ingest", "run", "plot"],
+)
+@pytest.mark.parametrize("known", [False, True])
+def test_object_store_that_cannot_be_used_is_one_line(tmp_path, monkeypatch, args, known):
+    import s3fs
+
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    if known:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        result = run(*(arg.format(folder=tmp_path) for arg in args), code=2)
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
+    assert ("127.0.0.1:9" if known else "credentials") in line
+
+
+@pytest.mark.parametrize("args", [("ingest", "ftpx://a/S1_x.he5"), ("plot", "ftpx://a/b.zarr"), ("run", "ftpx://a.t")])
+def test_unknown_scheme_is_one_line(args):
+    assert "error: " in run(*args, code=2).stderr.splitlines()[-1]
+
+
 def test_verbose_shows_where_an_error_came_from(root):
     quiet, loud = run("velocity", "A065", code=2), run("-v", "velocity", "A065", code=2)
     assert "Traceback" not in quiet.stderr
@@ -268,8 +305,8 @@ def test_ingest_of_the_same_files_changes_nothing(folder, root):
     ("options", "suffix", "dates"),
     [
         ((), "", 4),
-        (("--exclude", "20200113"), "_excl", 3),
-        (("--bbox", -119, 36.9, -118.9, 37, "--no-mask"), "_subset_nomask", 4),
+        (("--exclude", "20200113"), "_excl_20200113", 3),
+        (("--bbox", -119, 36.9, -118.9, 37, "--no-mask"), "_subset_-119_36.9_-118.9_37_nomask", 4),
     ],
 )
 def test_velocity_writes_the_folders_of_a_project(root, tmp_path, options, suffix, dates):
@@ -298,8 +335,9 @@ def test_out_may_be_one_file(root, tmp_path, suffix):
 def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
     run("velocity", "A064", "--out", tmp_path / "one.zarr")
     out = run("decompose", tmp_path / "one.zarr", "D071", "--reference", -118.95, 36.95, "--out", tmp_path).stdout
-    names = ("east_up.zarr", "east.tif", "up.tif", "east.png", "up.png", "east_up.png")
-    assert out.splitlines() == [f"{tmp_path}/velocity/A064+D071_{name}" for name in names]
+    names = ("east_up_R.zarr", "east_R.tif", "up_R.tif", "east_R.png", "up_R.png", "east_up_R.png")
+    wanted = [name.replace("R", "ref_-118.95_36.95") for name in names]
+    assert out.splitlines() == [f"{tmp_path}/velocity/A064+D071_{name}" for name in wanted]
     out = run("decompose", "A064", "D071", "--azimuth", -90, "--out", tmp_path / "hu.zarr").stdout
     assert out == f"{tmp_path}/hu.zarr\n"
     out = run("mosaic", "A064", tmp_path / "one.zarr", "--out", tmp_path / "m.zarr").stdout
@@ -410,6 +448,26 @@ def test_decompose_warns_of_datums_that_differ(root, tmp_path, caplog):
     assert "different datums" in message
     assert "D071: -118.9 36.9" in message
     assert "--reference LON LAT" in message
+
+
+@pytest.mark.parametrize("name", ["eu.zarr", "east.tif", "eu.png", ""])
+def test_decompose_of_one_direction_says_why_it_is_empty(root, tmp_path, name):
+    one, two, out = tmp_path / "one.zarr", tmp_path / "two.zarr", tmp_path / "out"
+    run("velocity", "A064", "--out", one)
+    shifted(one, two, track="A137")
+    out.mkdir()
+    message = run("decompose", one, two, "--out", out / name, code=2).stderr
+    assert "no pixel has two usable looks of A064+A137 that tell motion toward 90 degrees" in message
+    assert list(out.rglob("*.*")) == []
+
+
+def test_decompose_refers_to_a_point_outside_of_the_box(root, tmp_path):
+    box, point = ("--bbox", -118.95, 36.9, -118.9, 36.95), ("--reference", -118.85, 36.98)
+    run("decompose", "A064", "D071", *point, "--out", tmp_path / "all.zarr")
+    run("decompose", "A064", "D071", *point, *box, "--out", tmp_path / "part.zarr")
+    whole, part = open_product(str(tmp_path / "all.zarr")), open_product(str(tmp_path / "part.zarr"))
+    assert 0 < part["up"].size < whole["up"].size
+    np.testing.assert_array_equal(part["up"], whole["up"].sel(x=part["x"], y=part["y"]))
 
 
 def test_damaged_geotiff_is_named(root, tmp_path):

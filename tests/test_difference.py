@@ -43,6 +43,14 @@ def by_label(a, b, name):
 # ---- known truth
 
 
+@pytest.mark.parametrize("cut", [{"x": [3]}, {"y": [2]}, {"x": [3], "y": [2]}])
+@pytest.mark.parametrize("both", [True, False])
+def test_a_single_row_or_column_has_a_difference(cut, both):
+    a, b = (product(seed=seed)["velocity"].drop_attrs().assign_attrs(units="m/yr") for seed in (0, 1))
+    one, other = a.isel(cut), b.isel(cut) if both else b
+    np.testing.assert_array_equal(subtract(one, other).values, one.values - b.isel(cut).values)
+
+
 def test_the_name_is_public():
     assert mc.subtract is subtract
 

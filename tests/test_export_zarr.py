@@ -135,6 +135,18 @@ def test_failing_graph_leaves_no_product_and_no_temporary_folder(tmp_path: Path)
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("lazy", [True, False])
+def test_a_required_variable_without_data_keeps_the_product_from_being_published(tmp_path: Path, lazy: bool) -> None:
+    ds, url = product(), tmp_path / "velocity.zarr"
+    write_zarr(ds, url, required=["velocity"])
+    empty = ds.assign(velocity=ds["velocity"] * np.nan)
+    with pytest.raises(SchemaError, match="velocity would have no pixel with data; nothing was written to"):
+        write_zarr(empty.chunk(y=3) if lazy else empty, url, required=["velocity"])
+    with xr.open_zarr(url) as back:
+        assert back["velocity"].notnull().any()
+    assert leftovers(tmp_path) == ["velocity.zarr"]
+
+
 def test_failing_graph_keeps_the_product_that_was_there(tmp_path: Path) -> None:
     ds = product()
     write_zarr(ds, tmp_path / "v.zarr")

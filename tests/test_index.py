@@ -9,7 +9,7 @@ import pytest
 from scenes import add_entry, commit_many, make_entry, run_all
 
 from mimtpy_cloud.catalog.index import Entry, index_key, open_catalog, read_commits
-from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
+from mimtpy_cloud.errors import CatalogError, DateError, GridMismatchError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import open_storage
 
 OLD, NEW = "2026-11-22T10:00:00.000000+00:00", "2026-11-23T10:00:00.000000+00:00"
@@ -149,7 +149,7 @@ def test_search_by(root, wanted, found):
 
 @pytest.mark.parametrize("bbox", [(1, 2, 0, 3), (0, 3, 1, 3), (0, 0, math.nan, 1), (-math.inf, 0, 1, 1), (0, 1, 2)])
 def test_malformed_box_is_refused_even_where_the_catalog_is_empty(tmp_path, bbox):
-    with pytest.raises(CatalogError, match="bbox is west, south, east, north"):
+    with pytest.raises(GridMismatchError, match="a box is west, south, east, north"):
         open_catalog(tmp_path).search(bbox=bbox)
 
 

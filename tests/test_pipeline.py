@@ -180,11 +180,12 @@ def test_both_types_with_dates_box_and_no_figures(root, write, tmp_path):
     )
     results = run_template(template, root=root, out=str(tmp_path))
     assert [(r.name, r.status) for r in results] == [("extract", "done"), ("extract", "done")]
-    ds = open_product(str(tmp_path / "SynthSenA064" / "displacement" / "displacement_20200113_20201231.zarr"))
+    marked = "20200113_20201231_subset_-118.9_36.8_-118.8_36.9"
+    ds = open_product(str(tmp_path / "SynthSenA064" / "displacement" / f"displacement_{marked}.zarr"))
     assert -118.9 <= ds["x"].values[0] < ds["x"].values[-1] < -118.8
     assert 36.8 < ds["y"].values[-1] < ds["y"].values[0] <= 36.9
     assert ds.attrs["start_date"] == "2020-01-13"
-    assert (tmp_path / "SynthSenA064" / "velocity" / "velocity_20200113_20201231.tif").exists()
+    assert (tmp_path / "SynthSenA064" / "velocity" / f"velocity_{marked}.tif").exists()
 
 
 def test_masks_and_coherence_are_layers(root, write, tmp_path):
@@ -254,6 +255,56 @@ def test_overlap_solves_tracks_of_one_direction_along_their_look(finished, root,
     assert ds.attrs["azimuth"] == pytest.approx(258.0)
     assert -118.78 <= ds["x"].values[0] < ds["x"].values[-1] < -118.65
     np.testing.assert_allclose(ds["horizontal"], 0.0, atol=1e-6)  # constant motion, referenced away
+
+
+def test_reference_of_a_decomposition_may_lie_outside_of_its_box(finished, root, write):
+    _, out, *_ = finished
+    template = write(
+        *EXTRACT,
+        "mimtpy.horzvert = yes",
+        "mimtpy.horzvert.dataset = A064, D071",
+        "mimtpy.horzvert.SNWE = 36.8,37,-118.78,-118.65",
+        "mimtpy.horzvert.referencepoint = 36.9,-118.82",
+        "mimtpy.horzvert.outdir = cut",
+        "mimtpy.plot = no",
+    )
+    (result,) = run_template(template, root=root, out=str(out), steps=["horzvert"])
+    assert (result.status, result.error) == ("done", "")
+    ds = open_product(str(out / "cut" / "velocity" / "horz_vert.zarr"))
+    np.testing.assert_allclose(ds["up"], 0.0, atol=1e-6)  # constant motion, referenced away
+
+
+def test_products_of_another_box_or_mask_do_not_take_each_others_place(root, write, tmp_path):
+    names = set()
+    for number, extra in enumerate(((), ("SNWE = 36.8,36.9,-118.9,-118.8",), ("mask = no",), ("exclude = 20200113",))):
+        lines = [f"mimtpy.velcumu.{line}" for line in extra]
+        template = write("mimtpy.velcumu = yes", "mimtpy.velcumu.dataset = A064", "mimtpy.plot = no", *lines)
+        run_template(template, root=root, out=str(tmp_path / "out"))
+        names = {path.name for path in (tmp_path / "out").rglob("*.zarr")}
+        assert len(names) == number + 1
+    assert names == {
+        f"velocity_{SPAN}.zarr",
+        f"velocity_{SPAN}_subset_-118.9_36.8_-118.8_36.9.zarr",
+        f"velocity_{SPAN}_nomask.zarr",
+        f"velocity_{SPAN}_excl_20200113.zarr",
+    }
+
+
+def test_dataname_may_leave_out_what_the_template_says(root, write, tmp_path):
+    template = write(
+        *EXTRACT,
+        "mimtpy.velcumu.SNWE = 36.8,37,-118.9,-118.6",
+        "mimtpy.concatenation = yes",
+        "mimtpy.concatenation.dataset = A064, A137",
+        f"mimtpy.concatenation.dataname = velocity_{SPAN}, velocity_{SPAN}",
+        "mimtpy.horzvert = yes",
+        f"mimtpy.horzvert.dataset = velocity_{SPAN}_mosaic, D071",
+        f"mimtpy.horzvert.dataname = velocity_{SPAN}_mosaic, velocity_{SPAN}",
+        "mimtpy.plot = no",
+    )
+    results = run_template(template, root=root, out=str(tmp_path / "out"))
+    assert [r.error for r in results] == [""] * 5
+    assert (tmp_path / "out" / "velocity" / f"velocity_{SPAN}_subset_-118.9_36.8_-118.6_37_mosaic.zarr").exists()
 
 
 def test_overlap_refuses_opposite_directions(finished, root, write):
@@ -482,9 +533,30 @@ def test_resolution_is_the_only_one_or_standard():
 
 def test_several_products_need_a_project_name():
     two = [entry(), entry(product="0120_0125", project="P2")]
-    with pytest.raises(CatalogError, match=r"several datasets at standard; give one of their project names: P1 .*P2"):
+    with pytest.raises(CatalogError, match=r"several datasets at standard; give one of their project .* P1 .*P2"):
         resolve_dataset(two, "A064")
     assert resolve_dataset(two, "P2").entry.product == "0120_0125"
+
+
+def test_a_product_may_be_named_behind_a_dataset():
+    two = [entry(product="0466_0472_Del4PS"), entry(product="0466_0472_Del4DS")]
+    with pytest.raises(CatalogError, match="or add the product, such as P1/0466_0472_Del4PS"):
+        resolve_dataset(two, "P1")
+    for name in ("P1/0466_0472_Del4DS", "A064/0466_0472_Del4DS", "A064/standard/0466_0472_Del4DS"):
+        found = resolve_dataset(two, name)
+        assert (found.entry.product, found.label) == ("0466_0472_Del4DS", "P1_0466_0472_Del4DS")
+
+
+def test_a_resolution_in_a_name_is_obeyed_and_told_in_the_label():
+    both = [entry(), entry(resolution="lowRes")]
+    assert resolve_dataset(both, "A064/34/lowRes").entry.resolution == "lowRes"
+    assert resolve_dataset(both, "A064/34/lowRes").label == "P1_lowRes_34"
+    assert resolve_dataset(both, "A064").label == "P1"
+    assert resolve_dataset([entry(resolution="lowRes")], "A064").label == "P1"
+    with pytest.raises(
+        CatalogError, match="A064/lowRes names the resolution lowRes, and standard is asked for as well"
+    ):
+        resolve_dataset(both, "A064/lowRes", resolution="standard")
 
 
 def test_missing_dataset_lists_what_exists():

@@ -214,7 +214,7 @@ def test_a_small_patch_far_from_the_origin_is_regular():
     c = solve_ramp(accumulate_ramp(patch, x, y, "quadratic", scale=160.0), "quadratic", 160.0)[0]
     wanted = twin(patch, x, y, "quadratic")[0]
     ramp, truth = (evaluate_ramp(k, x[-20:], y[-6:], "quadratic") for k in (c, wanted))
-    np.testing.assert_allclose(ramp, truth, atol=1e-9)
+    np.testing.assert_allclose(ramp, truth, atol=1e-7)  # moments about an origin this far lose eight digits of sixteen
 
 
 def test_as_many_pixels_as_terms_have_no_variance():

@@ -234,6 +234,32 @@ def test_the_temporal_datum_is_that_of_the_product():
     assert ds.attrs["reference_date"] == "2020-01-01"
 
 
+@pytest.mark.parametrize("bounds", [("2019-12-07", None), (None, "2021-02-25"), ("2019-12-08", "2021-02-24")])
+def test_velocity_far_from_the_dates_asked_for_warns(bounds, caplog):
+    estimate_velocity(noisy_series(), *bounds)
+    told = {
+        "2019-12-07": ["the velocity of A064 starts on 2020-01-01, 25 days from 2019-12-07"],
+        "2021-02-25": ["the velocity of A064 ends on 2021-01-31, 25 days from 2021-02-25"],
+    }
+    assert caplog.messages == next((text for bound, text in told.items() if bound in bounds), [])
+
+
+def test_dates_may_be_taken_from_the_dataset():
+    ds = noisy_series()
+    wanted = estimate_velocity(ds, exclude="2020-01-13")
+    for exclude in (ds["time"][1], ds["time"].values[1], np.array("2020-01-13", "datetime64[D]")):
+        xr.testing.assert_identical(estimate_velocity(ds, exclude=exclude), wanted)
+    between = displacement_between(ds, ds["time"][0], ds["time"][-1])
+    xr.testing.assert_identical(between, displacement_between(ds, DATES[0], DATES[-1]))
+
+
+def test_infinite_displacement_is_no_data():
+    ds = lattice_dataset(small_window(2, 2), dates=DATES, velocity=0.01)
+    ds["displacement"][0, 0, 0] = np.inf
+    change = displacement_between(ds, DATES[0], DATES[-1])["displacement"]
+    assert np.isnan(change.values).tolist() == [[True, False], [False, False]]
+
+
 def test_no_excluded_date_is_none():
     ds = noisy_series()
     xr.testing.assert_identical(estimate_velocity(ds, exclude=None), estimate_velocity(ds, exclude=()))

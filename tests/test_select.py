@@ -42,6 +42,26 @@ def test_box_of_oracle_o36(oracles):
     np.testing.assert_allclose([grid.west, grid.north], [case["new_X_FIRST"], case["new_Y_FIRST"]])
 
 
+@pytest.mark.parametrize("bbox", [5, "abcd", None, (1, 2, 3), ("a", 1, 2, 3)])
+def test_what_is_no_box_is_refused(bbox):
+    with pytest.raises(GridMismatchError, match="a box is west, south, east, north"):
+        select_box(on_source_grid(SOURCE), bbox)
+
+
+@pytest.mark.parametrize("turn", [-360, 0, 360])
+def test_whole_turns_of_a_box_make_no_difference(turn):
+    ds = lattice_dataset(small_window(5, 7, west=179.98))
+    x, y = ds["x"].values, ds["y"].values
+    assert x[-1] > 180
+    box = select_box(ds, (x[2] - 0.001 + turn, y[-1] - 1, x[-1] + 1 + turn, y[0] + 1))
+    xr.testing.assert_identical(box, ds.isel(x=slice(2, None)))
+
+
+def test_box_in_metres_is_not_turned():
+    ds = on_source_grid(Grid(297600, 4132000, 80.0, 80.0, 8, 6))
+    xr.testing.assert_identical(select_box(ds, (297600, 4131520, 297760, 4132000)), ds.isel(x=slice(0, 2)))
+
+
 def test_box_on_the_lattice_may_be_one_pixel_and_selected_again():
     window = small_window(5, 7)
     ds = lattice_dataset(window, dates=DATES)
@@ -87,7 +107,7 @@ def test_bad_boxes_are_refused():
         select_box(ds, (0.0, 0.0, 1.0, 1.0))
     with pytest.raises(GridMismatchError, match="west < east and south < north"):
         select_box(ds, (100.05, 39.96, 100.02, 39.99))
-    with pytest.raises(GridMismatchError, match="west, south, east, north, got"):
+    with pytest.raises(GridMismatchError, match="a box is west, south, east, north"):
         select_box(ds, (100.05, 39.96))
     with pytest.raises(SchemaError, match="needs y, x"):
         select_box(xr.Dataset(), (0, 0, 1, 1))

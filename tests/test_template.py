@@ -236,6 +236,10 @@ def test_plots_are_on_unless_switched_off():
         ("mimtpy.horzvert.refpoint", "mimtpy.horzvert.referencepoint"),
         ("mimtpy.plot.falt", "mimtpy.plot.fault"),
         ("mintpy.velcumu.type", "mimtpy.velcumu.type"),
+        ("mimpty.velcumu.type", "mimtpy.velcumu.type"),
+        ("mimtyp.velcumu", "mimtpy.velcumu"),
+        ("mimtpyvelcumu.dataset", "mimtpy.velcumu.dataset"),
+        ("mimtpy_cloud.plot", "mimtpy.plot"),
     ],
 )
 def test_unknown_key_names_line_and_nearest_key(written, nearest):
@@ -250,7 +254,8 @@ def test_unlike_key_points_at_the_list():
 
 def test_keys_of_other_programs_are_passed_over():
     text = (
-        "mintpy.plot = auto\ntopsStack.boundingBox = 19.1 19.9 -156 -154.8\nzzzz = 1\nmintpy.geocode.latStep = 0.0008"
+        "mintpy.plot = auto\ntopsStack.boundingBox = 19.1 19.9 -156 -154.8\nzzzz = 1\nmintpy.geocode.latStep = 0.0008\n"
+        "miaplpy.load.processor = isce\nminsar.x = 1"
     )
     assert parse_template(text).extract is None
     assert parse_template("mintpy.plot: auto\ntopsStack: {boundingBox: 19.1}", yaml=True).extract is None

@@ -147,6 +147,15 @@ def test_box_larger_than_the_track_gives_the_track(root):
     assert lowres(root, bbox=(0, -90, 179, 90)).sizes == lowres(root).sizes
 
 
+@pytest.mark.parametrize("turn", [-360, 360])
+def test_whole_turns_of_a_box_make_no_difference(root, turn):
+    west, south, east, north = open_catalog(root).search(track="A064", resolution="lowRes")[0].bounds
+    box = ((west + east) / 2, south, east, north)
+    turned = (box[0] + turn, south, east + turn, north)
+    xr.testing.assert_identical(lowres(root, bbox=turned), lowres(root, bbox=box))
+    assert open_catalog(root).search(bbox=turned) == open_catalog(root).search(bbox=box) != []
+
+
 @pytest.mark.parametrize(
     ("bbox", "error", "message"),
     [

@@ -18,12 +18,22 @@ from typing import Any, Self
 from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
 from mimtpy_cloud.plan.dates import parse_date
-from mimtpy_cloud.plan.grid import Bounds, Window
+from mimtpy_cloud.plan.grid import Bounds, Window, turned
 
-__all__ = ["Catalog", "Entry", "choose_resolution", "commit", "index_key", "open_catalog", "open_root", "read_commits"]
+__all__ = [
+    "DEFAULT_RESOLUTION",
+    "Catalog",
+    "Entry",
+    "choose_resolution",
+    "commit",
+    "index_key",
+    "open_catalog",
+    "open_root",
+    "read_commits",
+]
 
 #: Resolution that is meant where a track has several and none is named.
-_DEFAULT_RESOLUTION = "standard"
+DEFAULT_RESOLUTION = "standard"
 
 _FORMAT = 1
 _TRACK = re.compile(r"[AD]\d{3}")
@@ -378,12 +388,14 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If `bbox` is malformed, or an index is unreadable.
+            If an index is unreadable.
+        GridMismatchError
+            If `bbox` is malformed.
         DateError
             If `start` or `end` is not a date.
         """
         if bbox is not None:
-            _check_box(bbox)
+            Window.within(1, bbox)  # raises where malformed
         first = "0000" if start is None else str(parse_date(start))
         last = "9999" if end is None else str(parse_date(end))
         wanted = {"resolution": resolution, "product": product, "project": project}
@@ -392,7 +404,7 @@ class Catalog:
             for s, t in self.track_folders(sensor, track)
             for entry in self.current(s, t)
             if all(value is None or getattr(entry, name) == value for name, value in wanted.items())
-            and (bbox is None or _overlap(entry.bounds, bbox))
+            and (bbox is None or _overlap(entry.bounds, turned(bbox, entry.bounds)))
             and ((start is None and end is None) or any(first <= date <= last for date in entry.dates))
         ]
 
@@ -467,14 +479,9 @@ def choose_resolution(track: str, entries: Sequence[Entry]) -> str:
     names = sorted({entry.resolution for entry in entries})
     if len(names) == 1:
         return names[0]
-    if _DEFAULT_RESOLUTION in names:
-        return _DEFAULT_RESOLUTION
+    if DEFAULT_RESOLUTION in names:
+        return DEFAULT_RESOLUTION
     raise CatalogError(f"{track} has the resolutions {', '.join(names)}; name one (resolution)")
-
-
-def _check_box(box: Bounds) -> None:
-    if len(box) != 4 or not all(math.isfinite(v) for v in box) or box[0] >= box[2] or box[1] >= box[3]:
-        raise CatalogError(f"bbox is west, south, east, north with west < east and south < north, got {box}")
 
 
 def _overlap(a: Bounds, b: Bounds) -> bool:

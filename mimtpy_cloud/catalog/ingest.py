@@ -25,6 +25,7 @@ from mimtpy_cloud.io.licsbas import find_layers
 from mimtpy_cloud.io.sources import GEOMETRY_FILES, find_companions, open_source, resolve_source
 from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, create_store
+from mimtpy_cloud.location import is_local, locate
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Grid, Window
 from mimtpy_cloud.plan.placement import Placement, ProjectedPlacement, RegularPlacement, ScatteredPlacement
@@ -195,17 +196,14 @@ class _Local:
 @contextmanager
 def _local(url: str) -> Iterator[_Local]:
     """Hash what a URL means; what is not on this machine is copied to a temporary folder meanwhile."""
-    import fsspec
-    from fsspec.implementations.local import LocalFileSystem
-
     found, kind = resolve_source(url)
-    fs, path = fsspec.core.url_to_fs(found)
+    fs, path = locate(found)
     names = [""]
     if kind == "licsbas":
         names = sorted(find_layers([p.rpartition("/")[2] for p in fs.ls(path, detail=False)]).values())
     elif kind == "mintpy":
         names += [f"../{name}" for name in sorted(find_companions(found).values())]
-    if isinstance(fs, LocalFileSystem):
+    if is_local(fs):
         yield _Local(path, path, *_hash_files(path, names))
         return
     with tempfile.TemporaryDirectory(prefix="mimtpy-ingest-") as folder:

@@ -14,7 +14,7 @@ from mimtpy_cloud.errors import TrackNotFoundError
 from mimtpy_cloud.io.bands import TrackArray
 from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.store import ArraySpec, BandArray
-from mimtpy_cloud.plan.grid import Bounds, Window
+from mimtpy_cloud.plan.grid import Bounds, Window, turned
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
 
 __all__ = ["open_entry", "open_track"]
@@ -89,7 +89,7 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     entry : Entry
         From `Catalog.search`.
     bbox : tuple of float, optional
-        West, south, east, north in degrees; centre in the half-open box.
+        West, south, east, north in degrees; centre in the half-open box. Whole turns make no difference.
 
     Returns
     -------
@@ -105,7 +105,8 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     """
     window = entry.extent
     if bbox is not None:
-        window &= Window.within(entry.pixels_per_degree, bbox)
+        Window.within(entry.pixels_per_degree, bbox)  # raises where malformed
+        window &= Window.within(entry.pixels_per_degree, turned(bbox, entry.bounds))
         if window.empty:
             have = ", ".join(f"{v:.4f}" for v in entry.bounds)
             raise TrackNotFoundError(f"{entry.track} has no pixel in {tuple(bbox)}; it covers W, S, E, N = {have}")

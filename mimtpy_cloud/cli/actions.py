@@ -10,11 +10,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.cli.products import Progress, draw, exists, join, open_product, write_geotiffs, write_store
+from mimtpy_cloud.cli.products import (
+    Progress,
+    draw,
+    exists,
+    join,
+    open_product,
+    require_data,
+    write_geotiffs,
+    write_store,
+)
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Plot
 from mimtpy_cloud.errors import SchemaError, StorageError
 
 __all__ = [
+    "ASKED_GAIN",
     "Product",
     "check_out",
     "concatenate",
@@ -28,8 +38,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Largest noise gain where tracks of one direction overlap: looks some 2 degrees apart.
-_OVERLAP_GAIN = 30.0
+#: Largest noise gain where an azimuth is asked for, or tracks of one direction overlap: looks some 2 degrees apart.
+ASKED_GAIN = 30.0
 #: Reference points that are further apart are two, in pixels.
 _SAME_POINT = 1.5
 _FILES = (".zarr", ".tif", ".tiff", ".png")
@@ -102,7 +112,8 @@ def write_product(
     progress : callable, optional
         ``progress(done, total, unit)``.
     """
-    write_store(ds, product.store, provenance=provenance, progress=progress)
+    maps = [variable for _, variable in product.maps]
+    write_store(ds, product.store, provenance=provenance, required=maps, progress=progress)
     write_geotiffs(product.store, {f"{stem}.tif": variable for stem, variable in product.maps})
 
 
@@ -175,10 +186,12 @@ def save(
 
     first, suffix = next(iter(maps.values())), check_out(out)
     if suffix == ".zarr":
-        write_store(ds, out, provenance=provenance, progress=progress)
+        write_store(ds, out, provenance=provenance, required=list(maps.values()), progress=progress)
     elif suffix in (".tif", ".tiff"):
+        require_data(ds, first)
         write_cog(labelled(ds.assign_attrs(provenance=dict(provenance)), first), out, progress=progress)
     elif suffix == ".png":
+        require_data(ds, first)
         draw(ds, out, Plot(), variable=first if len(maps) == 1 else "")
     else:
         store = join(out, f"{stem}.zarr")
@@ -311,15 +324,15 @@ def decompose(
     from mimtpy_cloud.ops.select import select_box
 
     tracks = [open_product(f"{stem}.zarr") for stem in stems]
+    if config.reference_point is not None:  # it may lie outside of the box
+        tracks = [set_reference(track, point=config.reference_point) for track in tracks]
     if config.bbox is not None:
         tracks = [select_box(track, config.bbox) for track in tracks]
-    if config.reference_point is not None:
-        tracks = [set_reference(track, point=config.reference_point) for track in tracks]
     warn_of_datums(tracks)
     azimuth = config.azimuth
     if same_direction and azimuth is None:
         azimuth = look_azimuth(tracks)
-    limits = {"max_gain": _OVERLAP_GAIN} if same_direction else {}
+    limits = {} if azimuth is None else {"max_gain": ASKED_GAIN}
     write_product(invert_enu(tracks, "eu" if azimuth is None else azimuth, **limits), product, provenance, progress)
 
 

@@ -18,6 +18,7 @@ from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
+from mimtpy_cloud.location import service_problem
 
 __all__ = ["cli", "main"]
 
@@ -74,6 +75,13 @@ class _Mimtpy(click.Group):
             if ctx.params.get("verbose"):
                 click.echo(traceback.format_exc(), err=True, nl=False)
             click.echo(f"error: {reason(error)}", err=True)
+            ctx.exit(2)
+        except Exception as error:
+            if (problem := service_problem(error)) is None:
+                raise
+            if ctx.params.get("verbose"):
+                click.echo(traceback.format_exc(), err=True, nl=False)
+            click.echo(f"error: {problem}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("interrupted; what was finished is kept, and the same command may be run again", err=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mimtpy_cloud.catalog.index import Catalog, Entry, choose_resolution
+from mimtpy_cloud.catalog.index import DEFAULT_RESOLUTION, Catalog, Entry, choose_resolution
 from mimtpy_cloud.cli.steps import Bounds
 from mimtpy_cloud.errors import CatalogError, TrackNotFoundError
 from mimtpy_cloud.plan.grid import Window
@@ -66,7 +66,14 @@ class Dataset:
         return west, south, east, north
 
 
-def resolve_dataset(entries: Sequence[Entry], name: str, *, resolution: str | None = None, where: str = "") -> Dataset:
+def resolve_dataset(
+    entries: Sequence[Entry],
+    name: str,
+    *,
+    resolution: str | None = None,
+    product: str | None = None,
+    where: str = "",
+) -> Dataset:
     """
     Find the entry that a dataset name means.
 
@@ -75,9 +82,9 @@ def resolve_dataset(entries: Sequence[Entry], name: str, *, resolution: str | No
     entries : sequence of Entry
         What the catalog has.
     name : str
-        A project name recorded at ingest, or ``[sensor/]track[/band][/resolution]``.
-    resolution : str, optional
-        Name of the resolution; may also be part of `name`.
+        A project name recorded at ingest, or ``[sensor/]track[/band][/resolution]``; either may end in ``/product``.
+    resolution, product : str, optional
+        Name of the resolution and of the product; either may also be part of `name`.
     where : str
         The catalog, for messages.
 
@@ -90,10 +97,15 @@ def resolve_dataset(entries: Sequence[Entry], name: str, *, resolution: str | No
     TrackNotFoundError
         If nothing fits; the message lists what exists.
     CatalogError
-        If several entries fit, or several resolutions without standard among them.
+        If several entries fit, several resolutions without standard among them, or two resolutions are asked for.
     """
-    found, band, wanted = _match(entries, name)
-    wanted = resolution or wanted
+    every, band, written = _match(entries, name)
+    found = [entry for entry in every if product in (None, entry.product)]
+    if every and not found:
+        raise TrackNotFoundError(f"{name} has no product {product!r}; it has {_products(every)}")
+    if resolution and written and resolution != written:
+        raise CatalogError(f"{name} names the resolution {written}, and {resolution} is asked for as well; give one")
+    wanted = resolution or written
     if not found:
         raise TrackNotFoundError(f"no dataset {name!r} in {where or 'the catalog'}; it has {describe_entries(entries)}")
     names = sorted({entry.resolution for entry in found})
@@ -104,16 +116,38 @@ def resolve_dataset(entries: Sequence[Entry], name: str, *, resolution: str | No
         raise TrackNotFoundError(f"{name} has no resolution {wanted!r}; it has {', '.join(names)}")
     if len(fitting) > 1:
         products = ", ".join(f"{e.project or '-'} ({e.sensor}/{e.track}, product {e.product})" for e in fitting)
-        raise CatalogError(f"{name} is several datasets at {wanted}; give one of their project names: {products}")
+        hint = f"or add the product, such as {name}/{fitting[0].product}"
+        raise CatalogError(
+            f"{name} is several datasets at {wanted}; give one of their project names, {hint}: {products}"
+        )
     (entry,) = fitting
-    label = re.sub(r"[^\w.+-]", "_", entry.project or entry.track)
+    label = _label(entry, entries)
     if band is None:
         return Dataset(label, entry)
     return Dataset(f"{label}_{band}", entry, (-180.0, float(band), 180.0, band + 1.0))
 
 
+def _label(entry: Entry, entries: Sequence[Entry]) -> str:
+    """Folder of its products: the project, and what tells the entry from others of the project that one may name."""
+    own = [e for e in entries if (e.project, e.sensor, e.track) == (entry.project, entry.sensor, entry.track)]
+    parts = [entry.project or entry.track]
+    if len({e.resolution for e in own}) > 1 and entry.resolution != DEFAULT_RESOLUTION:
+        parts.append(entry.resolution)
+    if len({e.product for e in own if e.resolution == entry.resolution}) > 1:
+        parts.append(entry.product)
+    return re.sub(r"[^\w.+-]", "_", "_".join(parts))
+
+
+def _products(entries: Sequence[Entry]) -> str:
+    return ", ".join(sorted({entry.product for entry in entries}))
+
+
 def _match(entries: Sequence[Entry], name: str) -> tuple[list[Entry], int | None, str | None]:
     """Entries, band and resolution that a name means."""
+    head, _, product = name.rpartition("/")
+    if head and product in {entry.product for entry in entries}:
+        found, band, resolution = _match(entries, head)
+        return [entry for entry in found if entry.product == product], band, resolution
     by_project = [entry for entry in entries if entry.project == name]
     if by_project or not (match := _TRACK.fullmatch(name)):
         return by_project, None, None
@@ -157,9 +191,7 @@ def matching_entries(catalog: Catalog, name: str) -> list[Entry]:
     CatalogError
         If the catalog is empty.
     """
-    match = _TRACK.fullmatch(name)
-    entries = catalog.search(track=_track(match)) if match else []
-    entries = entries or all_entries(catalog)
+    entries = _candidates(catalog, name)
     found, _, _ = _match(entries, name)
     if not found:
         raise TrackNotFoundError(f"no dataset {name!r} in {catalog.root}; it has {describe_entries(entries)}")
@@ -190,12 +222,14 @@ def find_dataset(catalog: Catalog, name: str, *, resolution: str | None = None, 
     CatalogError
         If several entries fit, or the catalog is empty.
     """
-    found = matching_entries(catalog, name)
-    fitting = [entry for entry in found if product in (None, entry.product)]
-    if not fitting:
-        products = ", ".join(sorted({entry.product for entry in found}))
-        raise TrackNotFoundError(f"{name} has no product {product!r}; it has {products}")
-    return resolve_dataset(fitting, name, resolution=resolution, where=catalog.root)
+    entries = _candidates(catalog, name)
+    return resolve_dataset(entries, name, resolution=resolution, product=product, where=catalog.root)
+
+
+def _candidates(catalog: Catalog, name: str) -> list[Entry]:
+    """Entries of the one track that a name may mean, with one read; else all."""
+    match = _TRACK.fullmatch(name) or _TRACK.fullmatch(name.rpartition("/")[0])
+    return (catalog.search(track=_track(match)) if match else []) or all_entries(catalog)
 
 
 def describe_entries(entries: Sequence[Entry], limit: int = 20) -> str:

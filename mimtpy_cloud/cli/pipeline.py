@@ -19,7 +19,7 @@ from mimtpy_cloud.cli.actions import Product, concatenate, decompose, plot_produ
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.cli.datasets import Dataset, all_entries, resolve_dataset
 from mimtpy_cloud.cli.keys import squeeze
-from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, observe
+from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, name_marks, observe
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
 from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
@@ -103,12 +103,17 @@ class StepResult:
 
 @dataclass(frozen=True)
 class _Source:
-    """A product that a later step reads: the step that writes it, and where; without a name the step cannot run."""
+    """
+    A product that a later step reads: the step that writes it, and where; without a name the step cannot run.
+
+    `plain` is the name without what tells it from other products of the same dates; a template may leave that out.
+    """
 
     step: str
     folder: str = ""
     name: str = ""
     revisions: tuple[str, ...] = ()
+    plain: str = ""
 
     @property
     def stem(self) -> str:
@@ -249,12 +254,13 @@ def _plan_extract(plan: _Plan, extract: Extract) -> None:
                 plan.sources[name, type_] = _Source(key)
                 continue
             folder = join(plan.out, dataset.label, type_)
-            base = f"{type_}_{compact_dates(ds)}".rstrip("_")
+            plain = f"{type_}_{compact_dates(ds)}".rstrip("_")
+            base = plain + name_marks(ds, bbox=extract.bbox, mask=extract.mask)
             product = Product.single(join(folder, base), type_)
             provenance = plan.provenance("extract", [name], [dataset.entry.revision])
             run = partial(write_product, ds, product, provenance)
             key = plan.add("extract", dataset.label, type_, product, run, note=dates_used(ds))
-            found = _Source(key, folder, base, (dataset.entry.revision,))
+            found = _Source(key, folder, base, (dataset.entry.revision,), plain)
             plan.sources[name, type_] = plan.sources[dataset.label, type_] = found
 
 
@@ -311,7 +317,8 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
         more = tuple(join(folder, f"{base}_seams.{suffix}") for suffix in ("html", "json")) if is_compared else ()
         key = plan.add(name, project, type_, product, run, needs=[source.step for source in sources], more=more)
         if isinstance(config, Concatenate):
-            plan.sources[base, type_] = _Source(key, folder, base, revisions)
+            plain = f"{sources[0].plain}_mosaic" if sources[0].plain else base
+            plan.sources[base, type_] = plan.sources[plain, type_] = _Source(key, folder, base, revisions, plain)
 
 
 def _find(plan: _Plan, dataset: str, type_: str, name: str) -> _Source:
@@ -326,7 +333,7 @@ def _find(plan: _Plan, dataset: str, type_: str, name: str) -> _Source:
                 raise
         else:
             folder, source = join(plan.out, label, type_), plan.sources.get((label, type_))
-    if source is not None and (not name or not source.name or source.name == name):
+    if source is not None and (not name or not source.name or name in (source.name, source.plain)):
         return source
     if name:
         store = join(source.folder if source else folder, f"{name}.zarr")

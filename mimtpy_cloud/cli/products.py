@@ -1,14 +1,17 @@
 """Products of the command line: a Zarr store, a Cloud Optimized GeoTIFF and a figure that share a name."""
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import xarray as xr
 
 from mimtpy_cloud.cli.steps import Plot
 from mimtpy_cloud.errors import DateError, MimtpyError, SchemaError, StorageError
+from mimtpy_cloud.location import locate
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
 
@@ -19,8 +22,10 @@ __all__ = [
     "draw",
     "exists",
     "join",
+    "name_marks",
     "observe",
     "open_product",
+    "require_data",
     "write_geotiffs",
     "write_store",
 ]
@@ -29,6 +34,8 @@ __all__ = [
 Progress = Callable[[int, int, str], None]
 #: Unit of a product -> unit that its map shows, and the factor between them.
 _SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
+#: Most excluded dates that a file name spells out.
+_MOST_NAMED = 3
 #: Tags of a GeoTIFF that are attributes of the dataset; the others are in the tag PROVENANCE.
 _TAGS = ("sensor", "track", "product", "project", "start_date", "end_date", "reference_date")
 
@@ -77,12 +84,7 @@ def exists(url: str) -> bool:
     StorageError
         If the scheme of the URL is unknown.
     """
-    from fsspec.core import url_to_fs
-
-    try:
-        fs, path = url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        raise StorageError(f"cannot open {url}: {error}") from error
+    fs, path = locate(url)
     return bool(fs.exists(path))
 
 
@@ -180,6 +182,45 @@ def compact_dates(ds: xr.Dataset) -> str:
     return "_".join(dates)
 
 
+def name_marks(
+    ds: xr.Dataset, *, bbox: Sequence[float] | None = None, mask: bool = True, reference: Sequence[float] | None = None
+) -> str:
+    """
+    Write what tells a product from the plain one of the same dates, so that neither takes the place of the other.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        With ``excluded_dates``, if any were left out.
+    bbox : sequence of float, optional
+        West, south, east, north that was asked for.
+    mask : bool
+        Whether unusable pixels were dropped.
+    reference : sequence of float, optional
+        Longitude and latitude that was asked for.
+
+    Returns
+    -------
+    str
+        Empty for a plain product.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset(attrs={"excluded_dates": ["2019-06-28"]})
+    >>> name_marks(ds, bbox=(-119.5, 36, -119, 36.25), mask=False)
+    '_subset_-119.5_36_-119_36.25_excl_20190628_nomask'
+    """
+    excluded = [str(date).replace("-", "") for date in ds.attrs.get("excluded_dates", ())]
+    if len(excluded) > _MOST_NAMED:
+        digest = hashlib.sha256(" ".join(excluded).encode()).hexdigest()[:8]
+        excluded = [str(len(excluded)), digest]
+    parts = [("subset", *(f"{value:.10g}" for value in bbox))] if bbox else []
+    parts += [("excl", *excluded)] if excluded else []
+    parts += [] if mask else [("nomask",)]
+    parts += [("ref", *(f"{value:.10g}" for value in reference))] if reference else []
+    return "".join(f"_{'_'.join(part)}" for part in parts)
+
+
 def dates_used(ds: xr.Dataset) -> str:
     """
     Say which acquisitions a product was made from.
@@ -248,9 +289,7 @@ def beside(url: str) -> str:
     -------
     str
     """
-    from fsspec.core import url_to_fs
-
-    fs, path = url_to_fs(url)
+    fs, path = locate(url)
     folder = path.rstrip("/").rpartition("/")[0]
     if not fs.isdir(folder):
         return f"nor is there a folder {folder}"
@@ -284,7 +323,14 @@ def _open_geotiff(url: str) -> xr.Dataset:
     return xr.Dataset({name: array}, attrs=attrs)
 
 
-def write_store(ds: xr.Dataset, url: str, *, provenance: Mapping[str, Any], progress: Progress | None = None) -> None:
+def write_store(
+    ds: xr.Dataset,
+    url: str,
+    *,
+    provenance: Mapping[str, Any],
+    required: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> None:
     """
     Compute a product and write it with its provenance.
 
@@ -296,12 +342,58 @@ def write_store(ds: xr.Dataset, url: str, *, provenance: Mapping[str, Any], prog
         Path or URL of the store.
     provenance : mapping
         What made it: template, step, datasets, revisions.
+    required : sequence of str
+        Maps; one that is NaN everywhere is an error, and nothing is written.
     progress : callable, optional
         ``progress(done, total, unit)``.
+
+    Raises
+    ------
+    SchemaError
+        If a required map has no data; for a decomposition the message says what may be wrong.
     """
     from mimtpy_cloud.exports.zarr import write_zarr
 
-    write_zarr(ds.assign_attrs(provenance=dict(provenance)), url, progress=progress)
+    floats = [name for name in required if ds[name].dtype.kind == "f"]
+    made = ds.assign_attrs(provenance=dict(provenance))
+    with _explained(ds):
+        write_zarr(made, url, required=floats, progress=progress)
+
+
+def require_data(ds: xr.Dataset, name: str) -> None:
+    """
+    Check that a decomposition has data before it is drawn or written as one file; this computes it.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product; others than decompositions are not checked.
+    name : str
+        Map to check.
+
+    Raises
+    ------
+    SchemaError
+        If it is NaN everywhere.
+    """
+    if "components" in ds.attrs and not bool(ds[name].notnull().any()):
+        with _explained(ds):
+            raise SchemaError(f"{name} would have no pixel with data; nothing was written")
+
+
+@contextmanager
+def _explained(ds: xr.Dataset) -> Iterator[None]:
+    """Say why a decomposition may be empty."""
+    try:
+        yield
+    except SchemaError as error:
+        if "components" not in ds.attrs or "no pixel with data" not in str(error):
+            raise
+        raise SchemaError(
+            f"{error}: no pixel has two usable looks of {ds.attrs.get('track', 'the tracks')} that tell motion toward "
+            f"{ds.attrs['azimuth']:g} degrees from vertical motion; take tracks of both orbit directions, or another "
+            "azimuth"
+        ) from error
 
 
 def write_geotiffs(store: str, maps: Mapping[str, str]) -> None:

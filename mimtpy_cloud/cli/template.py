@@ -16,6 +16,7 @@ from typing import Any
 from mimtpy_cloud.cli.keys import DEFAULTS, KEYS, PREFIX, STEPS, Key, Raw, squeeze
 from mimtpy_cloud.cli.steps import Template
 from mimtpy_cloud.errors import TemplateError
+from mimtpy_cloud.location import locate
 
 __all__ = ["Item", "load_template", "parse_legacy", "parse_template"]
 
@@ -27,6 +28,9 @@ UNAVAILABLE = {
     "geodmod": "mimtpy.geodmod is not available in this version; set it to no (the GeoTIFF of the product is written)",
     "chunk": "mimtpy.chunk is not available in this version; set it to no, and name the products in concatenation",
 }
+
+#: First parts of a key that are at least this much like ours are ours, mistyped; "mintpy" and "miaplpy" are not asked.
+_NEARLY_OURS = 0.75
 
 _BY_NAME = {squeeze(key.full): key for key in KEYS}
 
@@ -48,7 +52,8 @@ def _find_key(written: str) -> Key | None:
 
 def _unknown(written: str) -> str:
     names = {name.removeprefix(PREFIX).lower(): name for name in _spellings()}
-    near = difflib.get_close_matches(written.lower().removeprefix(PREFIX), names, n=1, cutoff=0.5)
+    own = _without_prefix(written) if _is_mistyped_prefix(written) else written.lower().removeprefix(PREFIX)
+    near = difflib.get_close_matches(own, names, n=1, cutoff=0.5)
     hint = f"did you mean {names[near[0]]}?" if near else "see `mimtpy run --keys` for all keys"
     return f"{written} is not a key; {hint}"
 
@@ -56,10 +61,27 @@ def _unknown(written: str) -> str:
 def _is_foreign(written: str, *, yaml: bool) -> bool:
     """Whether a key belongs to another program, and is not one of ours behind a mistyped prefix."""
     lower = written.lower()
-    if f"{lower}.".startswith(FOREIGN if yaml else PREFIX) != yaml:
-        return False
-    mistyped = lower.startswith("mintpy.") and lower != "mintpy.plot" and _find_key(PREFIX + lower[7:])
-    return not mistyped
+    if f"{lower}.".startswith(FOREIGN):
+        mistyped = lower.startswith("mintpy.") and lower != "mintpy.plot" and _find_key(PREFIX + lower[7:])
+        return not mistyped
+    return not (yaml or lower.startswith(PREFIX) or _is_mistyped_prefix(written))
+
+
+def _is_mistyped_prefix(written: str) -> bool:
+    """Whether a key starts nearly as ours do: ``mimpty.``, ``mimtpyvelcumu.``."""
+    first = written.lower().partition(".")[0]
+    ours = PREFIX[:-1]
+    return first != ours and (
+        first.startswith(ours) or difflib.SequenceMatcher(None, first, ours).ratio() > _NEARLY_OURS
+    )
+
+
+def _without_prefix(written: str) -> str:
+    """The key behind a mistyped prefix."""
+    ours = PREFIX[:-1]
+    first, dot, rest = written.lower().partition(".")
+    glued = first.removeprefix(ours).strip("_") if first.startswith(ours) else ""
+    return f"{glued}{dot}{rest}" if f"{PREFIX}{glued}" in map(str.lower, _spellings()) else rest
 
 
 # --- the two formats ----------------------------------------------------------------------------------------
@@ -312,9 +334,8 @@ def load_template(path: str | os.PathLike[str]) -> Template:
     name = os.fspath(path)
     try:
         if "://" in name:
-            import fsspec
-
-            with fsspec.open(name, "rt", encoding="utf-8") as file:
+            fs, path_there = locate(name)
+            with fs.open(path_there, "rt", encoding="utf-8") as file:
                 text = file.read()
         else:
             text = Path(name).read_text(encoding="utf-8")

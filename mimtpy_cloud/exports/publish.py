@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mimtpy_cloud.errors import StorageError
+from mimtpy_cloud.location import is_local, locate
 
 __all__ = ["publish_bytes", "staged"]
 
@@ -49,8 +50,8 @@ def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[
     store cannot rename: the file `last` of the old product is removed first and that of the new one
     is written last, so that a reader sees the old product, none, or the new one, never a mixture.
     """
-    fs, path = _locate(url)
-    local = _is_local(fs)
+    fs, path = locate(url)
+    local = is_local(fs)
     parent = Path(path).parent
     try:
         if local:
@@ -94,21 +95,6 @@ def publish_bytes(data: bytes, url: str | os.PathLike[str]) -> None:
     """
     with staged(url) as path:
         path.write_bytes(data)
-
-
-def _locate(url: str | os.PathLike[str]) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs
-
-    try:
-        fs, path = url_to_fs(os.fspath(url))
-    except (ValueError, ImportError) as error:
-        raise StorageError(f"cannot open {url}: {error}") from error
-    return fs, path
-
-
-def _is_local(fs: Any) -> bool:
-    protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-    return bool(protocol in ("file", "local"))
 
 
 def _refuse_foreign(fs: Any, path: str, last: str | None) -> None:

@@ -29,7 +29,9 @@ __all__ = ["write_zarr"]
 _SIDE = 625
 
 
-def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
+def write_zarr(
+    ds: xr.Dataset, url: str | os.PathLike[str], *, required: Iterable[str] = (), progress: Progress | None = None
+) -> None:
     """
     Compute a dataset and write it as a consolidated Zarr v3 store.
 
@@ -39,13 +41,16 @@ def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progres
         Lazy or not; chunks of the store are about those of dask, regular, and of maps at least 625 pixels wide.
     url : str or path
         Local path or any fsspec URL; a Zarr store that is there is replaced at the end.
+    required : iterable of str
+        Variables that must have data.
     progress : callable, optional
         ``progress(done, total, unit)``, called in this thread after each task of a local scheduler.
 
     Raises
     ------
     SchemaError
-        If the dataset is empty, or an attribute cannot be held by JSON.
+        If the dataset is empty, an attribute cannot be held by JSON, or a required variable is NaN everywhere, which
+        is known at the end: then nothing is published.
     StorageError
         If the place cannot be written, or holds a folder that is no Zarr store.
 
@@ -82,6 +87,9 @@ def write_zarr(ds: xr.Dataset, url: str | os.PathLike[str], *, progress: Progres
         with TaskProgress(progress, chunks=sum(array.size for array in writing)):
             for group in _groups(writing):
                 compute(*group, scheduler=_scheduler())  # type: ignore[no-untyped-call]
+        empty = [name for name in required if not (path / name / "c").exists()]  # chunks of NaN are not written
+        if empty:
+            raise SchemaError(f"{', '.join(empty)} would have no pixel with data; nothing was written to {url}")
 
 
 def _scheduler() -> Any:

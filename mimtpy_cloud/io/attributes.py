@@ -137,6 +137,16 @@ def parse_name(name: str) -> NameHints:
     return NameHints(match["mission"], int(match["orbit"]), int(first), int(last), suffix)
 
 
+def _require_crs(url: str, code: int) -> None:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        CRS.from_epsg(code)
+    except CRSError as error:
+        raise SourceFormatError(f"{url}: EPSG={code} is no coordinate reference system; correct it") from error
+
+
 def decode_attributes(raw: Mapping[str, Any]) -> dict[str, Value]:
     """
     Turn HDF5 attributes into plain Python values that JSON can hold.
@@ -365,6 +375,7 @@ class Metadata:
         """Coordinate reference system of a gridded file, for example ``"EPSG:32611"``."""
         code, zone = self.integer("EPSG"), self.text("UTM_ZONE")
         if code is not None:
+            _require_crs(self.url, code)
             return f"EPSG:{code}"
         match = re.fullmatch(r"(\d{1,2})([NS]?)", (zone or "").upper())
         if match:
@@ -390,6 +401,11 @@ class Metadata:
             )
         if crs == "EPSG:4326":
             west -= 360 * math.floor((west + 180) / 360)
+            south = north + ny * dy
+            if not (-90 + dy / 2 <= south and north <= 90 - dy / 2):
+                raise SourceFormatError(
+                    f"{self.url}: latitudes go from {south:g} to {north:g}, beyond a pole; check Y_FIRST and Y_STEP"
+                )
         return Grid(west, north, dx, -dy, nx, ny, crs)
 
     @property

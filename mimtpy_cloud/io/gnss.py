@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
+from mimtpy_cloud.location import locate
 
 __all__ = ["read_stations"]
 
@@ -145,16 +146,15 @@ def _long_name(name: str) -> str:
 
 
 def _read_text(url: str | os.PathLike[str]) -> list[str]:
-    import fsspec
-
+    fs, path = locate(url)
     try:
-        with fsspec.open(os.fspath(url), "rt", encoding="utf-8-sig") as file:
+        with fs.open(path, "rt", encoding="utf-8-sig") as file:
             return str(file.read()).splitlines()
     except UnicodeDecodeError as error:
         raise SourceFormatError(f"{url} is no text; expected {_FORMATS}") from error
     except FileNotFoundError as error:
         raise StorageError(f"no such file: {url}") from error
-    except (OSError, ValueError, ImportError) as error:
+    except OSError as error:
         raise StorageError(f"cannot read {url}: {error}") from error
 
 
@@ -368,13 +368,11 @@ def _place(table: _Table, url: str | os.PathLike[str], coordinates: str | os.Pat
 
 def _companion(url: str | os.PathLike[str]) -> str:
     """Table of coordinates beside a MIDAS table of the old layout."""
-    from fsspec.core import url_to_fs
-
     folder, slash, name = os.fspath(url).rpartition("/")
     parts = name.split(".")
     beside = f"{folder}{slash}stations.{'.'.join(parts[2:-1])}.csv"
     if len(parts) >= 4 and parts[0] == "midas":
-        fs, path = url_to_fs(beside)
+        fs, path = locate(beside)
         if fs.exists(path):
             return beside
     raise SourceFormatError(

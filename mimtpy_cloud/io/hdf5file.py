@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import h5py
 
 from mimtpy_cloud.errors import SourceFormatError
+from mimtpy_cloud.location import is_local, locate
 
 __all__ = ["SourceFile", "open_hdf5"]
 
@@ -57,7 +57,7 @@ class SourceFile:
             If there is no such file, or it is a directory.
         """
         text = os.fspath(url)
-        fs, path = fsspec.core.url_to_fs(text)
+        fs, path = locate(text)
         try:
             info = fs.info(path)
         except FileNotFoundError:
@@ -65,7 +65,7 @@ class SourceFile:
         if info.get("type") == "directory":
             raise SourceFormatError(f"{text} is a directory, expected an HDF5 file; name the file in it")
         version = next((str(info[key]) for key in _VERSIONS if info.get(key) is not None), "")
-        return cls(path if _is_local(fs) else text, int(info.get("size") or 0), version)
+        return cls(path if is_local(fs) else text, int(info.get("size") or 0), version)
 
     @property
     def is_local(self) -> bool:
@@ -76,11 +76,6 @@ class SourceFile:
     def record(self) -> dict[str, Any]:
         """What ``attrs["source"]`` keeps."""
         return {"url": self.url, "size": self.size}
-
-
-def _is_local(fs: Any) -> bool:
-    protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
-    return protocol in ("file", "local")
 
 
 @contextlib.contextmanager
@@ -103,8 +98,8 @@ def open_hdf5(url: str) -> Iterator[h5py.File]:
         If it is not HDF5, or is cut short.
     """
     with contextlib.ExitStack() as stack:
-        fs, path = fsspec.core.url_to_fs(url)
-        if _is_local(fs):
+        fs, path = locate(url)
+        if is_local(fs):
             handle: Any = path
         elif "memory" in fs.protocol:  # all openings of one memory file share a position
             handle = io.BytesIO(fs.cat_file(path))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
-import fsspec
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
@@ -18,6 +17,7 @@ from mimtpy_cloud.io.canonical import describe
 from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.hdf5 import block_shape
 from mimtpy_cloud.io.hdf5file import SourceFile
+from mimtpy_cloud.location import is_local, locate
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, track_name
 
@@ -112,9 +112,8 @@ def _open_raster(url: str) -> Iterator[Any]:
     from rasterio.errors import RasterioIOError
 
     with contextlib.ExitStack() as stack:
-        fs, path = fsspec.core.url_to_fs(url)
-        local = isinstance(fs, fsspec.implementations.local.LocalFileSystem)
-        handle = path if local else stack.enter_context(fs.open(path, "rb"))
+        fs, path = locate(url)
+        handle = path if is_local(fs) else stack.enter_context(fs.open(path, "rb"))
         try:
             raster = stack.enter_context(rasterio.open(handle))
         except RasterioIOError as error:
@@ -198,7 +197,7 @@ def open_licsbas(folder: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def _locate_layers(folder: str) -> dict[str, _Raster]:
-    fs, path = fsspec.core.url_to_fs(folder)
+    fs, path = locate(folder)
     if not fs.isdir(path):
         raise SourceFormatError(f"{folder} is no folder; expected one with vel, vstd, mask, E, N and U GeoTIFFs")
     names = [entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False)]

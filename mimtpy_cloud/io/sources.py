@@ -2,7 +2,6 @@
 
 import os
 
-import fsspec
 import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SourceFormatError
@@ -10,6 +9,7 @@ from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.licsbas import find_layers, open_licsbas
 from mimtpy_cloud.io.mintpy import open_mintpy
+from mimtpy_cloud.location import locate
 
 __all__ = ["GEOMETRY_FILES", "find_companions", "open_source", "resolve_source"]
 
@@ -84,7 +84,7 @@ def find_companions(url: str) -> dict[str, str]:
         kind = file.attrs.get("FILE_TYPE", "")
     if (kind.decode() if isinstance(kind, bytes) else str(kind)) not in _WITH_COMPANIONS:
         return {}
-    fs, path = fsspec.core.url_to_fs(url)
+    fs, path = locate(url)
     folder = _folder(path)
     found: dict[str, str] = {}
     for role, names in (("geometry", GEOMETRY_FILES), ("mask", _MASK_FILES)):
@@ -131,7 +131,7 @@ def resolve_source(url: str | os.PathLike[str]) -> tuple[str, str]:
     """
     text = os.fspath(url)
     text = text.rstrip("/") or text
-    fs, path = fsspec.core.url_to_fs(text)
+    fs, path = locate(text)
     if not fs.exists(path):
         raise SourceFormatError(f"{text} does not exist; expected {_EXPECTED}")
     if fs.isdir(path):
@@ -184,7 +184,7 @@ def _projects(folder: str, names: list[str]) -> list[str]:
 
 
 def _names(folder: str) -> list[str]:
-    fs, path = fsspec.core.url_to_fs(folder)
+    fs, path = locate(folder)
     if not fs.isdir(path):
         return []
     return sorted(entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
+from mimtpy_cloud.location import is_local, locate
 
 __all__ = ["read_lines", "read_points"]
 
@@ -109,17 +110,12 @@ def _read(url: str | os.PathLike[str]) -> _Vectors:
 @contextmanager
 def _local(url: str | os.PathLike[str]) -> Iterator[Path]:
     """Local copy of a file and of what belongs to it; a local file itself."""
-    from fsspec.core import url_to_fs
-
-    try:
-        fs, name = url_to_fs(os.fspath(url))
-        if not fs.exists(name):
-            raise StorageError(f"no such file: {url}")
-        if fs.isdir(name):
-            raise StorageError(f"{url} is a folder; name the file in it, for example faults.shp")
-    except (ValueError, ImportError) as error:
-        raise StorageError(f"cannot open {url}: {error}") from error
-    if "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol):
+    fs, name = locate(url)
+    if not fs.exists(name):
+        raise StorageError(f"no such file: {url}")
+    if fs.isdir(name):
+        raise StorageError(f"{url} is a folder; name the file in it, for example faults.shp")
+    if is_local(fs):
         yield Path(name)
         return
     folder = Path(tempfile.mkdtemp(prefix="mimtpy-vectors-"))

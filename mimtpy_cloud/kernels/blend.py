@@ -137,8 +137,8 @@ def blend_std(
     Returns
     -------
     np.ndarray
-        ``sqrt(sum w^2 s^2) / sum w`` of the used blocks, in the unit of the input, float32 of `shape`; NaN where no
-        block is used, or a used one is unknown.
+        ``sqrt(sum w^2 s^2) / sum w`` of the used blocks, in the unit of the input, float32 of `shape`; where all
+        weights are 0, that of the plain mean; NaN where no block is used, or a used one of some weight is unknown.
 
     Examples
     --------
@@ -146,18 +146,29 @@ def blend_std(
     >>> blend_std((1, 2), patches, [np.array([[True, True]]), np.array([[True, False]])]).tolist()
     [[2.5, 3.0]]
     """
-    weighed = [1.0] * len(patches) if weights is None else [np.nan_to_num(w, nan=0.0) for w in weights]
-    squared = [
-        (np.square(block * w, dtype=np.float64), row, col)
-        for (block, row, col), w in zip(patches, weighed, strict=True)
-    ]
-    total, count = _sum_used(shape, squared, used)
     if weights is not None:
-        share = [(w, row, col) for w, (_, row, col) in zip(weighed, patches, strict=True)]
-        count = _sum_used(shape, share, used)[0]  # type: ignore[arg-type]
+        return _blend_std_weighted(shape, patches, used, [np.nan_to_num(w, nan=0.0) for w in weights])
+    squared = [(np.square(block, dtype=np.float64), row, col) for block, row, col in patches]
+    total, count = _sum_used(shape, squared, used)
     out = np.empty(shape, np.float32)
     _divide(np.sqrt(total).reshape(-1), count.reshape(-1), out.reshape(-1))
     return out
+
+
+def _blend_std_weighted(
+    shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray], weights: Sequence[np.ndarray]
+) -> np.ndarray:
+    """A value of weight zero takes no part, whatever its standard deviation; all of weight zero have the plain mean."""
+    squared = [
+        (np.square(np.where(w > 0, block, 0) * w, dtype=np.float64), row, col)
+        for (block, row, col), w in zip(patches, weights, strict=True)
+    ]
+    total, _ = _sum_used(shape, squared, used)
+    whole, _ = _sum_used(shape, [(w, row, col) for w, (_, row, col) in zip(weights, patches, strict=True)], used)
+    out = np.empty(shape, np.float32)
+    _divide(np.sqrt(total).reshape(-1), whole.reshape(-1), out.reshape(-1))
+    lacking = whole == 0
+    return np.where(lacking, blend_std(shape, patches, used), out) if lacking.any() else out
 
 
 def blend_weighted(

@@ -98,7 +98,7 @@ def _label(ds: xr.Dataset) -> str:
 def _subtract(a: xr.Dataset, b: xr.Dataset, names: list[str], join: str, bbox: Bounds | None) -> xr.Dataset:
     for name in names:
         _require_one_kind(a, b, name)
-    one, other = _grid(a), _grid(b)
+    one, other = _grid(a, b), _grid(b, a)
     _require_one_lattice(a, b, one, other)
     attrs = _attrs(a, b)
     if bbox is not None:
@@ -132,11 +132,22 @@ def _require_one_kind(a: xr.Dataset, b: xr.Dataset, name: str) -> None:
         raise SchemaError(f"{name} needs one unit on both sides, got {units[0]} and {units[1]}; convert one first")
 
 
-def _grid(ds: xr.Dataset) -> Grid:
-    require_variables(_label(ds), ds.indexes, "y", "x")
+def _grid(ds: xr.Dataset, beside: xr.Dataset) -> Grid:
+    """Grid of one side; the pixels of a single row or column are as large as those beside it."""
+    for side in (ds, beside):
+        require_variables(_label(side), side.indexes, "y", "x")
     x, y = ds.indexes["x"].to_numpy(), ds.indexes["y"].to_numpy()
     n = ds.attrs.get("pixels_per_degree")
-    return Window.of(x, y, int(n)).grid if n is not None else Grid.from_centres(x, y)
+    return Window.of(x, y, int(n)).grid if n is not None else Grid.from_centres(x, y, step=_step(ds, beside))
+
+
+def _step(ds: xr.Dataset, beside: xr.Dataset) -> float:
+    """Pixel size along a dimension of one pixel: that of the other side, else of the other dimension."""
+    single = "x" if ds.sizes["x"] == 1 else "y"
+    for side, dim in ((beside, single), (ds, "y"), (ds, "x"), (beside, "y"), (beside, "x")):
+        if side.sizes[dim] > 1:
+            return abs(float(side.indexes[dim][1] - side.indexes[dim][0]))
+    return 1.0
 
 
 def _cut(ds: xr.Dataset, grid: Grid, rows: slice, cols: slice) -> tuple[xr.Dataset, Grid]:

@@ -286,10 +286,19 @@ def labelled(
         parts[name] = solved[start : start + size].reshape(shape)
         start += size
     pair, track = ("pair",), ("track",)
+    degrees = ", per km and km^2 of the degree of each term" if sizes.parts["coefficient"][1] > 1 else ""
     data: dict[str, tuple] = {
-        "coefficient": ((*track, "term"), parts["coefficient"], {"long_name": "added to the track", "units": unit}),
+        "coefficient": (
+            (*track, "term"),
+            parts["coefficient"],
+            {"long_name": f"added to the track{degrees}", "units": unit},
+        ),
         "offset": (track, parts["coefficient"][:, 0], {"long_name": f"offset added to the {variable}", "units": unit}),
-        "covariance": (("track", "term", "track_", "term_"), parts["covariance"], {"long_name": "of the coefficients"}),
+        "covariance": (
+            ("track", "term", "track_", "term_"),
+            parts["covariance"],
+            {"long_name": f"covariance of the coefficients{degrees}", "units": f"({unit})^2"},
+        ),
     }
     for k, name in enumerate(STATISTICS):
         long_name, own = _STATISTIC_NAMES[name]

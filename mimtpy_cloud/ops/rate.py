@@ -1,5 +1,6 @@
 """Displacement between two dates, and velocity, of one track."""
 
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +10,7 @@ import xarray as xr
 
 from mimtpy_cloud.errors import DateError, SchemaError, StorageError
 from mimtpy_cloud.kernels import rate as kernel
+from mimtpy_cloud.location import locate
 from mimtpy_cloud.plan.dates import (
     MAX_GAP_DAYS,
     nearest_date,
@@ -21,6 +23,8 @@ from mimtpy_cloud.plan.dates import (
 from mimtpy_cloud.schema import VARIABLES, require_dims, require_variables
 
 __all__ = ["displacement_between", "estimate_velocity"]
+
+_log = logging.getLogger(__name__)
 
 _YEARS = {"elapsed": years_elapsed, "mintpy": years_mintpy}
 _FITTED = ("velocity", "velocity_std", "intercept", "count")
@@ -71,6 +75,7 @@ def displacement_between(ds: xr.Dataset, start: Any, end: Any, *, max_gap_days: 
         )
     series = ds["displacement"]
     change = series.isel(time=j, drop=True) - series.isel(time=i, drop=True)
+    change = change.where(np.isfinite(change))
     change.attrs = VARIABLES["displacement"].attrs
     first, last = str(dates[i]), str(dates[j])
     return _product(ds, {"displacement": change}, start_date=first, end_date=last, reference_date=first)
@@ -92,7 +97,8 @@ def estimate_velocity(
     ds : xr.Dataset
         Canonical dataset with ``displacement (time, y, x)`` in m.
     start, end : date, optional
-        First and last day of the range, both inclusive; they need not be acquisitions.
+        First and last day of the range, both inclusive; they need not be acquisitions. One that is further than
+        `MAX_GAP_DAYS` (24) from the date used is told by a warning of the logger.
     exclude : date, iterable of dates, or str or path, optional
         Acquisitions to leave out, or the path or URL of a text file that lists them (MintPy's
         ``exclude_date.txt``).
@@ -139,6 +145,10 @@ def estimate_velocity(
             f"a velocity needs at least 3 dates, got {used.size} of {dates.size} ({_span(dates)}) "
             f"with start={start}, end={end} and {excluded.size} excluded; widen the range"
         )
+    for word, wanted, day in (("starts", start, used[0]), ("ends", end, used[-1])):
+        if wanted is not None and (gap := abs(int((day - parse_date(wanted)).astype(int)))) > MAX_GAP_DAYS:
+            name = ds.attrs.get("track", "a track")
+            _log.warning("the velocity of %s %s on %s, %d days from %s", name, word, day, gap, parse_date(wanted))
     series = ds["displacement"] if use.all() else ds["displacement"].isel(time=_compact(np.flatnonzero(use)))
     fitted = _fit(series, _YEARS[time_convention](used))
     product = _product(
@@ -204,7 +214,7 @@ def _excluded(exclude: Any, dates: np.ndarray) -> np.ndarray:
     """Dates to leave out, each an acquisition, in order."""
     if isinstance(exclude, str | os.PathLike):
         given = _read_dates(exclude)
-    elif isinstance(exclude, Iterable):
+    elif isinstance(exclude, Iterable) and getattr(exclude, "ndim", None) != 0:
         given = parse_dates(exclude)
     else:
         given = parse_dates([] if exclude is None else [exclude])
@@ -216,14 +226,13 @@ def _excluded(exclude: Any, dates: np.ndarray) -> np.ndarray:
 
 def _read_dates(source: str | os.PathLike[str]) -> np.ndarray:
     """Dates in a text file, or the one date that the text itself is."""
-    import fsspec
-
     try:
         return parse_dates([parse_date(os.fspath(source))])
     except DateError:
         pass
     try:
-        with fsspec.open(os.fspath(source), "rt") as file:
+        fs, path = locate(source)
+        with fs.open(path, "rt") as file:
             text = file.read()
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot read excluded dates from {source}: {error}") from error

@@ -3,7 +3,6 @@
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.errors import GridMismatchError
 from mimtpy_cloud.plan.grid import Bounds, Grid, Window
 from mimtpy_cloud.schema import LOS, require_variables
 
@@ -51,7 +50,8 @@ def select_box(ds: xr.Dataset, bbox: Bounds) -> xr.Dataset:
         Canonical dataset on the lattice or on the grid of its source.
     bbox : tuple of float
         West, south, east, north, in the units of the coordinates (degrees on the lattice). Half-open: a centre on the
-        west or north edge is in, one on the east or south edge is out, so that adjacent boxes share no pixel.
+        west or north edge is in, one on the east or south edge is out, so that adjacent boxes share no pixel. Whole
+        turns of the longitude make no difference.
 
     Returns
     -------
@@ -63,8 +63,6 @@ def select_box(ds: xr.Dataset, bbox: Bounds) -> xr.Dataset:
     GridMismatchError
         If the box is malformed or holds no pixel.
     """
-    if len(bbox) != 4:
-        raise GridMismatchError(f"a box is west, south, east, north, got {bbox}")
     rows, cols = grid_of(ds).box(bbox)
     return ds.isel(y=rows, x=cols)
 

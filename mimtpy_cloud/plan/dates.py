@@ -37,7 +37,7 @@ def parse_date(value: Any) -> np.datetime64:
 
     Parameters
     ----------
-    value : str, int, datetime.date or numpy.datetime64
+    value : str, int, datetime.date, numpy.datetime64 or array without dimension
         ``YYYYMMDD``, ``YYYY-MM-DD``, ``YYMMDD`` (70 to 99 are 19YY, the rest 20YY), an ISO date with time, or a date
         object. The time of the day is dropped.
 
@@ -56,6 +56,8 @@ def parse_date(value: Any) -> np.datetime64:
     >>> [str(parse_date(v)) for v in ("20200131", "2020-01-31", "200131", 20200131)]
     ['2020-01-31', '2020-01-31', '2020-01-31', '2020-01-31']
     """
+    if getattr(value, "ndim", None) == 0:
+        value = np.asarray(value)[()]  # ds.time[0]
     text = value.decode() if isinstance(value, bytes) else value
     if isinstance(text, str | int | np.integer):
         text = _iso(str(text).strip())

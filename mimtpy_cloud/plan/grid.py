@@ -13,7 +13,7 @@ import numpy as np
 
 from mimtpy_cloud.errors import GridMismatchError
 
-__all__ = ["Grid", "Window", "bands_between", "union"]
+__all__ = ["Grid", "Window", "bands_between", "turned", "union"]
 
 #: A position within this fraction of a pixel of a lattice line lies on it.
 ON_LATTICE = 1e-3
@@ -106,7 +106,7 @@ class Grid:
         >>> Grid(100, 40, 0.01, 0.01, 8, 6).box((100.02, 39.96, 100.05, 39.99))
         (slice(1, 4, None), slice(2, 5, None))
         """
-        west, south, east, north = _box(bounds)
+        west, south, east, north = turned(_box(bounds), self.bounds)
         rows = _centres((self.north - north) / self.dy, (self.north - south) / self.dy, self.ny)
         cols = _centres((west - self.west) / self.dx, (east - self.west) / self.dx, self.nx)
         if rows.start >= rows.stop or cols.start >= cols.stop:
@@ -211,10 +211,13 @@ def _shortest(value: float, tolerance: float) -> float:
 
 
 def _box(bounds: Bounds) -> Bounds:
-    west, south, east, north = bounds
-    if not (west < east and south < north and all(map(math.isfinite, bounds))):
+    try:
+        west, south, east, north = map(float, bounds)
+    except (TypeError, ValueError):
+        west = south = east = north = math.nan
+    if not (west < east and south < north and all(map(math.isfinite, (west, south, east, north)))):
         raise GridMismatchError(
-            f"a box is west, south, east, north, finite, with west < east and south < north, got {bounds}"
+            f"a box is west, south, east, north, finite, with west < east and south < north, got {bounds!r}"
         )
     return west, south, east, north
 
@@ -479,6 +482,37 @@ class Window:
             raise GridMismatchError(
                 f"tracks need one resolution, got {self.n} and {other.n} pixels a degree; ingest both at one resolution"
             )
+
+
+def turned(box: Bounds, extent: Bounds) -> Bounds:
+    """
+    Shift a box by a whole turn to where it covers most of an extent.
+
+    Parameters
+    ----------
+    box : tuple of float
+        West, south, east, north in degrees.
+    extent : tuple of float
+        The same of what is to be cut; its east edge may be beyond 180. One that is not in degrees changes nothing.
+
+    Returns
+    -------
+    tuple of float
+
+    Examples
+    --------
+    >>> turned((-180.0, -18.0, -179.0, -17.0), (178.5, -19.0, 180.9, -16.0))
+    (180.0, -18.0, 181.0, -17.0)
+    """
+    west, south, east, north = box
+    if not (extent[1] >= -90.001 and extent[3] <= 90.001 and extent[0] >= -540 and extent[2] <= 540):
+        return box
+
+    def covered(turn: float) -> float:
+        return min(east + turn, extent[2]) - max(west + turn, extent[0])
+
+    turn = max((0.0, 360.0, -360.0), key=covered)
+    return (west + turn, south, east + turn, north) if covered(turn) > 0 else box
 
 
 def union(windows: list[Window]) -> Window:

@@ -1,5 +1,6 @@
 """``mimtpy velocity, displacement, mosaic, decompose``."""
 
+from pathlib import PurePath
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ __all__ = ["decompose", "displacement", "mosaic", "velocity"]
 
 _FILE = (
     ".zarr, .tif and .png, or one file ending in .zarr, .tif or .png. "
-    "The name says what differs from a plain run: _subset (--bbox), _excl (--exclude), _nomask (--no-mask)."
+    "The name tells what differs from a plain run: _subset_W_S_E_N (--bbox), _excl_DATES, _nomask."
 )
 _OUT = f"Folder for <project>/<type>/<type>_<dates>{_FILE}"
 _OUT_JOINT = f"Folder for <type>/<tracks>_<what>{_FILE}"
@@ -63,19 +64,23 @@ def displacement(track: str, root: str, out: str, **choice: Any) -> None:
 def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None:
     from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_observation
-    from mimtpy_cloud.cli.products import compact_dates, join
+    from mimtpy_cloud.cli.products import compact_dates, join, name_marks
 
     check_out(out)
     label, ds, provenance = open_observation(options.open_root(root, choice.pop("as_of")), track, type_, **choice)
     _tell_dates([label], [ds])
-    name = f"{type_}_{compact_dates(ds)}".rstrip("_") + _suffix(choice)
+    name = f"{type_}_{compact_dates(ds)}".rstrip("_") + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"])
     _save(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
 
 
-def _suffix(choice: dict[str, Any]) -> str:
-    """What of a name tells apart products of the same dates."""
-    marks = {"_subset": choice["bbox"], "_excl": choice.get("exclude"), "_nomask": not choice["mask"]}
-    return "".join(mark for mark, given in marks.items() if given)
+def _joint_marks(ds: Any, choice: dict[str, Any], reference: tuple[float, float] | None = None) -> str:
+    """What tells a joint product from others of the same tracks: the period that was asked for, and the rest."""
+    from mimtpy_cloud.cli.products import name_marks
+    from mimtpy_cloud.plan.dates import parse_date
+
+    days = {word: choice[key] for word, key in (("from", "start"), ("to", "end")) if choice[key]}
+    period = "".join(f"_{word}_{str(parse_date(day)).replace('-', '')}" for word, day in days.items())
+    return period + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"], reference=reference)
 
 
 def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
@@ -165,8 +170,9 @@ def mosaic(
     adjustment = estimate_adjustment(datasets, order=order, look=look, **datum).compute()  # type: ignore[arg-type]
     ds = join_tracks(datasets, adjustment, blend)  # type: ignore[arg-type]
     variable = main_variable(ds)
-    marks = {f"_order{order}": order, f"_{blend}": blend != "mean", "_stations": stations, f"_{look}": look}
-    name = "_".join((*labels, "mosaic")) + "".join(m for m, given in marks.items() if given) + _suffix(choice)
+    fixed = f"_{PurePath(stations).stem}" if stations else ""
+    marks = {f"_order{order}": order, f"_{blend}": blend != "mean", fixed: stations, f"_{look}": look}
+    name = "_".join((*labels, "mosaic")) + "".join(m for m, given in marks.items() if given) + _joint_marks(ds, choice)
     how = {"order": order, "blend": blend, "stations": stations, "look": look}
     given = {key: value for key, value in how.items() if value not in (None, 0, "mean")}
     stem = _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **given, **provenance})
@@ -210,21 +216,24 @@ def decompose(
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
-    from mimtpy_cloud.cli.actions import check_out, warn_of_datums
+    from mimtpy_cloud.cli.actions import ASKED_GAIN, check_out, warn_of_datums
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
+    from mimtpy_cloud.ops.select import select_box
 
     check_out(out)
-    labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
+    whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
+    labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
     _tell_dates(labels, datasets)
     if reference is not None:
         datasets = [set_reference(ds, point=reference) for ds in datasets]
+        datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
     warn_of_datums(datasets)
-    ds = invert_enu(datasets, "eu" if azimuth is None else azimuth)
+    ds = invert_enu(datasets) if azimuth is None else invert_enu(datasets, azimuth, max_gain=ASKED_GAIN)
     names = {"east": "east"} if azimuth is None else {f"horizontal{azimuth:g}": "horizontal"}
     names["up"] = "up"
-    who, suffix = ds.attrs["track"], _suffix(choice)
+    who, suffix = ds.attrs["track"], _joint_marks(ds, choice, reference)
     maps = {f"{who}_{name}{suffix}": variable for name, variable in names.items()}
     _save(ds, out, join(type_, f"{who}_{'_'.join(names)}{suffix}"), maps, {"step": "decompose", **provenance})
