@@ -29,6 +29,7 @@ __all__ = [
     "check_out",
     "concatenate",
     "decompose",
+    "export_product",
     "look_azimuth",
     "plot_product",
     "save",
@@ -62,9 +63,9 @@ class Product:
     maps: tuple[tuple[str, str], ...]
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """Store and GeoTIFFs."""
-        return (self.store, *(f"{stem}.tif" for stem, _ in self.maps))
+    def geotiffs(self) -> tuple[str, ...]:
+        """GeoTIFF of each map."""
+        return tuple(f"{stem}.tif" for stem, _ in self.maps)
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def write_product(
     ds: xr.Dataset, product: Product, provenance: Mapping[str, Any], progress: Progress | None = None
 ) -> None:
     """
-    Compute a dataset and write its store and GeoTIFFs.
+    Compute a dataset and write its store.
 
     Parameters
     ----------
@@ -114,7 +115,19 @@ def write_product(
     """
     maps = [variable for _, variable in product.maps]
     write_store(ds, product.store, provenance=provenance, required=maps, progress=progress)
-    write_geotiffs(product.store, {f"{stem}.tif": variable for stem, variable in product.maps})
+
+
+def export_product(product: Product) -> None:
+    """
+    Write the maps of a written product as Cloud Optimized GeoTIFFs.
+
+    Parameters
+    ----------
+    product : Product
+        What `write_product` wrote.
+    """
+    variables = (variable for _, variable in product.maps)
+    write_geotiffs(product.store, dict(zip(product.geotiffs, variables, strict=True)))
 
 
 def check_out(out: str) -> str:
@@ -198,8 +211,9 @@ def save(
         folder = store.rpartition("/")[0]
         product = Product(store, tuple((join(folder, name), variable) for name, variable in maps.items()))
         write_product(ds, product, provenance, progress)
+        export_product(product)
         plot_product(product, Plot())
-        return product.files + product.figures
+        return (product.store, *product.geotiffs, *product.figures)
     return (out,)
 
 
@@ -264,7 +278,9 @@ def concatenate(
         for track, stem in zip(tracks[1:], stems[1:], strict=True):
             name = f"{track.attrs.get('project') or track.attrs.get('track')}_{stem.rsplit('/', 1)[-1]}_offset"
             ((_, variable),) = product.maps
-            write_product(apply_adjustment(track, adjustment), Product.single(f"{folder}/{name}", variable), provenance)
+            shifted = Product.single(f"{folder}/{name}", variable)
+            write_product(apply_adjustment(track, adjustment), shifted, provenance)
+            export_product(shifted)
 
 
 def _compare_pairs(

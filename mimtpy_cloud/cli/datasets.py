@@ -3,13 +3,22 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from mimtpy_cloud.catalog.index import DEFAULT_RESOLUTION, Catalog, Entry, choose_resolution
 from mimtpy_cloud.cli.steps import Bounds
 from mimtpy_cloud.errors import CatalogError, TrackNotFoundError
 from mimtpy_cloud.plan.grid import Window
 
-__all__ = ["Dataset", "all_entries", "describe_entries", "find_dataset", "matching_entries", "resolve_dataset"]
+__all__ = [
+    "Dataset",
+    "all_entries",
+    "describe_entries",
+    "expand_names",
+    "find_dataset",
+    "matching_entries",
+    "resolve_dataset",
+]
 
 _TRACK = re.compile(
     r"(?:(?P<sensor>[A-Za-z]\w*)/)?(?P<track>[AaDd]\d{1,3})(?:/(?P<band>-?\d{1,2}))?(?:/(?P<resolution>[A-Za-z]\w*))?"
@@ -230,6 +239,34 @@ def _candidates(catalog: Catalog, name: str) -> list[Entry]:
     """Entries of the one track that a name may mean, with one read; else all."""
     match = _TRACK.fullmatch(name) or _TRACK.fullmatch(name.rpartition("/")[0])
     return (catalog.search(track=_track(match)) if match else []) or all_entries(catalog)
+
+
+def expand_names(entries: Sequence[Entry], names: Sequence[str]) -> tuple[str, ...]:
+    """
+    Replace names with wildcards by the datasets that they fit.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        What the catalog has.
+    names : sequence of str
+        Dataset names; ``*``, ``?`` and ``[...]`` stand for letters of a project name, a track or ``sensor/track``.
+
+    Returns
+    -------
+    tuple of str
+        Project names, or ``sensor/track`` where there is none, each once; a name that fits nothing stays.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        fitting = [
+            entry.project or f"{entry.sensor}/{entry.track}"
+            for entry in entries
+            if any(fnmatchcase(own, name) for own in (entry.project, entry.track, f"{entry.sensor}/{entry.track}"))
+        ]
+        is_pattern = any(letter in name for letter in "*?[")
+        found |= dict.fromkeys(sorted(fitting) if is_pattern and fitting else [name])
+    return tuple(found)
 
 
 def describe_entries(entries: Sequence[Entry], limit: int = 20) -> str:

@@ -245,7 +245,7 @@ KEYS: tuple[Key, ...] = (
     *_keys(
         "velocity_displacement",
         "extract velocity or displacement of each dataset (older name: velcumu)",
-        ("dataset", NAMES, "datasets", "tracks (Sentinel/A124, A124) or project names"),
+        ("dataset", NAMES, "datasets", "tracks (Sentinel/A124, A124) or project names; * stands for any letters"),
         ("type", TYPES, "types", "product; default velocity"),
         ("SNWE", SNWE, "bbox", "crop to pixels with centres in the box; default the whole track"),
         (

@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from mimtpy_cloud.catalog.index import Catalog
 
-__all__ = ["NUMBERS", "bbox", "dates", "mask", "open_root", "out", "resolution", "root", "type_"]
+__all__ = ["NUMBERS", "as_of", "bbox", "dates", "mask", "open_root", "out", "resolution", "root", "type_"]
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -112,6 +112,22 @@ def dates(command: Callable[..., Any]) -> Callable[..., Any]:
     return start(end(command))
 
 
+def as_of(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--as-of``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option("--as-of", metavar="TIME", help="Use the catalog as it was at this time, UTC.")(command)
+
+
 def resolution(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     Add ``--resolution``, ``--product`` and ``--as-of``.
@@ -125,7 +141,6 @@ def resolution(command: Callable[..., Any]) -> Callable[..., Any]:
     -------
     callable
     """
-    as_of = click.option("--as-of", metavar="TIME", help="Use the catalog as it was at this time, UTC.")
     product = click.option("--product", metavar="NAME", help="Which product, if a track has several.")
     name = click.option("--resolution", metavar="NAME", help="Default: the only one there is, or standard.")
     return name(product(as_of(command)))

@@ -7,7 +7,7 @@ earlier one wrote. A step that fails takes along only those that need it.
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,9 @@ import xarray as xr
 
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
-from mimtpy_cloud.cli.actions import Product, concatenate, decompose, plot_product, write_product
+from mimtpy_cloud.cli.actions import Product, concatenate, decompose, export_product, plot_product, write_product
 from mimtpy_cloud.cli.console import reason
-from mimtpy_cloud.cli.datasets import Dataset, all_entries, resolve_dataset
+from mimtpy_cloud.cli.datasets import Dataset, all_entries, expand_names, resolve_dataset
 from mimtpy_cloud.cli.keys import squeeze
 from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, name_marks, observe
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Plot, Template
@@ -29,7 +29,7 @@ __all__ = ["STEP_NAMES", "Step", "StepResult", "plan_steps", "run_template", "se
 
 _log = logging.getLogger(__name__)
 
-STEP_NAMES = ("extract", "mask", "coherence", "concatenate", "horzvert", "overlap", "plot")
+STEP_NAMES = ("extract", "mask", "coherence", "concatenate", "horzvert", "overlap", "plot", "export")
 _STEP_ALIASES = {
     "velcumu": "extract",
     "velocitydisplacement": "extract",
@@ -165,17 +165,19 @@ class _Plan:
         note: str = "",
         more: tuple[str, ...] = (),
     ) -> str:
-        """Add a step that writes a product, and more files, and one that draws the figures of the product."""
+        """Add a step that writes a product, and more files, and those that draw its figures and write its GeoTIFFs."""
         key = f"{name} {project} {type_}"
         if any(step.key == key for step in self.steps):
             return key  # one dataset by two names
         before = tuple(dict.fromkeys(filter(None, needs)))
-        self.steps.append(Step(key, name, project, before, product.files + more, run, note=note))
+        self.steps.append(Step(key, name, project, before, (product.store, *more), run, note=note))
         plot = self.template.plot
         if plot is not None and (not plot.types or type_ in plot.types):
             draw = None if self.plot_error else partial(plot_product, product, plot)
             figures = () if self.plot_error else product.figures
             self.steps.append(Step(f"plot of {key}", "plot", project, (key,), figures, draw, self.plot_error))
+        export = partial(export_product, product)
+        self.steps.append(Step(f"export of {key}", "export", project, (key,), product.geotiffs, export))
         return key
 
 
@@ -241,7 +243,7 @@ def plan_steps(template: Template, catalog: Catalog, *, out: str = ".") -> list[
 
 
 def _plan_extract(plan: _Plan, extract: Extract) -> None:
-    for name in extract.datasets:
+    for name in expand_names(plan.entries, extract.datasets):
         for type_ in extract.types:
             try:
                 dataset = plan.resolve(name)
@@ -265,7 +267,7 @@ def _plan_extract(plan: _Plan, extract: Extract) -> None:
 
 
 def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
-    for dataset_name in layer.datasets:
+    for dataset_name in expand_names(plan.entries, layer.datasets):
         try:
             dataset = plan.resolve(dataset_name)
             source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(None))
@@ -288,12 +290,14 @@ def _layer(source: xr.Dataset, layer: Layer) -> xr.Dataset:
 
 def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action: Callable[..., None]) -> None:
     """Plan a step that reads the products of several datasets, once for each type."""
+    config = replace(config, datasets=expand_names(plan.entries, config.datasets))
     extract = plan.template.extract
     types = (config.names[0].partition("_")[0],) if config.names else extract.types if extract else ("velocity",)
     names = config.names or ("",) * len(config.datasets)
     project = "+".join(config.datasets)
     for type_ in types:
         try:
+            _require_several(config)
             sources = [_find(plan, dataset, type_, n) for dataset, n in zip(config.datasets, names, strict=True)]
             _refuse_twins(config.datasets, sources)
         except Exception as error:  # noqa: BLE001 - one step must not stop the others
@@ -319,6 +323,17 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
         if isinstance(config, Concatenate):
             plain = f"{sources[0].plain}_mosaic" if sources[0].plain else base
             plan.sources[base, type_] = plan.sources[plain, type_] = _Source(key, folder, base, revisions, plain)
+
+
+def _require_several(config: Concatenate | Decompose) -> None:
+    """Count what wildcards gave."""
+    if len(config.datasets) < 2:
+        raise TemplateError(f"two datasets are needed at least, got {', '.join(config.datasets)}")
+    if config.names and len(config.names) != len(config.datasets):
+        raise TemplateError(
+            f"dataname expects one name for each of {len(config.datasets)} datasets, got {len(config.names)}: "
+            f"{', '.join(config.datasets)}"
+        )
 
 
 def _find(plan: _Plan, dataset: str, type_: str, name: str) -> _Source:
@@ -430,8 +445,8 @@ def run_template(
     """
     wanted = select_steps(steps)
     template = load_template(path)
-    on = {name for name in STEP_NAMES if getattr(template, name)}
-    if on <= {"plot"} or not on & set(wanted):
+    on = {name for name in STEP_NAMES if name == "export" or getattr(template, name)}
+    if on <= {"plot", "export"} or not on & set(wanted):
         raise TemplateError(
             f"{template.path} has nothing to do: it switches none of the steps {', '.join(wanted)} on; set one to yes, "
             "such as mimtpy.velocity_displacement = yes"

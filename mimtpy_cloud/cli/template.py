@@ -299,13 +299,14 @@ def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
 
 def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[str]:
     names, outnames = getattr(step, "names", ()), getattr(step, "outnames", ("", ""))
-    if len(step.datasets) < least:
+    has_pattern = any(letter in name for name in step.datasets for letter in "*?[")
+    if len(step.datasets) < least and not has_pattern:
         yield f"{at('dataset')} expects at least {least}, got {len(step.datasets)}"
     pairs = list(zip(step.datasets, names, strict=False)) if names else list(step.datasets)
     if twice := [pair for i, pair in enumerate(pairs) if pair in pairs[:i]]:
         shown = ", ".join(" ".join(pair) if names else str(pair) for pair in twice)
         yield f"{at('dataset')} names {shown} twice; name each once"
-    if names and len(names) != len(step.datasets):
+    if names and len(names) != len(step.datasets) and not has_pattern:
         yield f"{at('dataname')} expects one name for each of {len(step.datasets)} datasets, got {len(names)}"
     if len({name.partition("_")[0] for name in names}) > 1:
         yield f"{at('dataname')} expects products of one type, got {', '.join(names)}"

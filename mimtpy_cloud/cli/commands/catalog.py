@@ -24,7 +24,8 @@ def catalog() -> None:
 
 @catalog.command(name="list")
 @options.root
-def list_(root: str) -> None:
+@options.as_of
+def list_(root: str, as_of: str | None) -> None:
     """
     List the current products of all tracks.
 
@@ -36,13 +37,13 @@ def list_(root: str) -> None:
     from mimtpy_cloud.cli.datasets import all_entries
     from mimtpy_cloud.cli.tables import show_entries
 
-    show_entries(all_entries(options.open_root(root)))
+    show_entries(all_entries(options.open_root(root, as_of)))
 
 
 @catalog.command()
 @click.argument("track")
 @options.root
-@click.option("--as-of", metavar="TIME", help="Show the catalog as it was at this time, UTC.")
+@options.as_of
 def show(track: str, root: str, as_of: str | None) -> None:
     """
     Show everything about the products of a track or project.
@@ -67,7 +68,8 @@ def show(track: str, root: str, as_of: str | None) -> None:
 @click.option("--resolution", metavar="NAME", help="Such as standard.")
 @click.option("--dates", nargs=2, metavar="START END", help="With an acquisition between these dates.")
 @options.root
-def search(bbox: Any, track: str | None, resolution: str | None, dates: tuple[str, str] | None, root: str) -> None:
+@options.as_of
+def search(root: str, as_of: str | None, dates: tuple[str, str] | None, **wanted: Any) -> None:
     """
     Find products by place, track, resolution and dates.
 
@@ -81,8 +83,8 @@ def search(bbox: Any, track: str | None, resolution: str | None, dates: tuple[st
     from mimtpy_cloud.errors import TrackNotFoundError
 
     start, end = dates or (None, None)
-    found = options.open_root(root)
-    entries = found.search(bbox=bbox, track=track, resolution=resolution, start=start, end=end)
+    found = options.open_root(root, as_of)
+    entries = found.search(start=start, end=end, **wanted)
     if not entries:
         raise TrackNotFoundError(f"nothing found; the catalog has {describe_entries(all_entries(found))}")
     show_entries(entries)

@@ -31,7 +31,7 @@ def _show_keys(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
 @click.option(
     "--steps",
     metavar="NAMES",
-    help="Only these, separated by commas: extract, mask, coherence, concatenate, horzvert, overlap, plot.",
+    help="Only these, separated by commas: extract, mask, coherence, concatenate, horzvert, overlap, plot, export.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the steps and their outputs.")
 @options.root
