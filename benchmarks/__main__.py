@@ -3,13 +3,14 @@
 import argparse
 import sys
 
-from benchmarks import graph, ingest, mosaic, ramp, velocity
+from benchmarks import graph, ingest, mosaic, ramp, series, velocity
 
 BENCHMARKS = {
     "ingest": ingest.main,
     "velocity": velocity.main,
     "ramp": ramp.main,
     "mosaic": mosaic.main,
+    "series": series.main,
     "graph": graph.main,
 }
 

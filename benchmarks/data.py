@@ -197,8 +197,35 @@ def with_gaps(size: tuple[int, int, int]) -> Path:
     return partial.rename(target)
 
 
+def series_tracks(size: tuple[int, int, int]) -> tuple[list[Path], Path]:
+    """Files of two adjacent tracks with a datum of their own on every date, and the catalog that was made of them."""
+    import numpy as np
+    import xarray as xr
+
+    from mimtpy_cloud.catalog.ingest import ingest
+    from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
+
+    target = folder() / f"series_{'x'.join(map(str, size))}"
+    files = [target / f"A{number + 1:03d}.he5" for number in range(2)]
+    if target.exists():
+        return files, target / "root"
+    print(f"making {target} ...", flush=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for number, file in enumerate(files):
+        west = -119.6 + number * (size[2] - overlap(size[1:])) / 1250
+        ds = noisy_track(size, west=west).assign_attrs(track=file.stem, project=file.stem)
+        datum = 1e-4 * number * xr.DataArray(np.arange(size[0]), dims="time")
+        shifted = (ds["displacement"] + datum).astype("float32").assign_attrs(ds["displacement"].attrs)
+        write_hdfeos5(ds.assign(displacement=shifted), partial / file.name)
+    ingest([partial / file.name for file in files], partial / "root", resolution="standard")
+    partial.rename(target)
+    return files, target / "root"
+
+
 def overlap(size: tuple[int, int]) -> int:
-    """Columns that neighbouring tracks of `velocity_track` share."""
+    """Columns that neighbouring tracks share."""
     return size[1] // 4
 
 

@@ -260,6 +260,50 @@ def mosaic_ours(stores: list[str], target: str, robust: bool = True) -> Worker:
     write_zarr(join([xr.open_zarr(store, chunks={}) for store in stores]), target)
 
 
+def series_mimtpy(files: list[str], target: str) -> Worker:
+    """Join two series as MimtPy does: all in memory, on each date a median offset and the mean, 64 bits in the file."""
+    import h5py
+    import numpy as np
+
+    yield
+    cubes, corners = [], []
+    for path in files:
+        with h5py.File(path) as file:
+            cubes.append(file[f"{GRID}/observation/displacement"][:])
+            step = float(file.attrs["X_STEP"])
+            corners.append(float(file.attrs["X_FIRST"]))
+    shift = round((corners[1] - corners[0]) / step)
+    dates, rows, columns = cubes[0].shape
+    joined = np.full((dates, rows, shift + columns), np.nan)
+    for first, second, out in zip(*cubes, joined, strict=True):
+        moved = second + np.nanmedian(first[:, shift:] - second[:, : columns - shift])
+        out[:, :columns], out[:, columns:] = first, moved[:, columns - shift :]
+        common = np.stack([first[:, shift:], moved[:, : columns - shift]])
+        known = np.isfinite(common)
+        with np.errstate(invalid="ignore"):
+            out[:, shift:columns] = np.where(known, common, 0).sum(axis=0) / known.sum(axis=0)
+    with h5py.File(target, "w") as file:
+        file["timeseries"] = joined
+
+
+def series_ours(root: str, target: str) -> Worker:
+    """Join two series of a catalog, from store to store."""
+    import shutil
+
+    from mimtpy_cloud.catalog.tracks import open_track
+    from mimtpy_cloud.exports.zarr import write_zarr
+    from mimtpy_cloud.ops.mosaic import mosaic
+
+    def join(tracks: list[Any]) -> Any:
+        return mosaic(tracks, anchor=0)[["displacement"]]
+
+    corner = open_track(root, "A001").isel(y=slice(50), x=slice(-400, -300))
+    write_zarr(join([corner, corner.assign_attrs(track="B001")]), target)  # load all that it needs
+    shutil.rmtree(target)
+    yield
+    write_zarr(join([open_track(root, track) for track in ("A001", "A002")]), target)
+
+
 def blend_ours(stores: list[str]) -> Worker:
     """Blend velocities that are in memory already, with offsets that are known."""
     import dask

@@ -129,7 +129,7 @@ def test_a_block_is_a_shard_or_for_a_long_series_a_row_of_inner_chunks(n, dates)
     array = TrackArray(spec, Window(n, 0, 0, 2 * side, 2 * side), ())
     *_, rows, cols = array.chunks
     assert cols == (side, side)
-    height = inner if np.prod(spec.tile) * 4 > 64 << 20 else side
+    height = inner if np.prod(spec.tile) * 4 > 32 << 20 else side
     assert rows == (height,) * (2 * side // height)  # divides a shard, so that all tracks share borders
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import look_vector
 
+from mimtpy_cloud.kernels import blend
 from mimtpy_cloud.kernels.blend import blend_any, blend_max, blend_mean, blend_std, blend_unit, count_finite
 
 SHAPE = (5, 6)
@@ -44,6 +45,27 @@ def test_mean_equals_numpy(parts, shift):
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(count_finite(SHAPE, parts), n)
+
+
+@given(parts=patches(), cut=st.tuples(st.integers(0, 3), st.integers(0, 3)))
+def test_views_of_larger_arrays_blend_as_their_copies(parts, cut):
+    def inside(block):
+        whole = np.full((block.shape[0] + cut[0] + 1, block.shape[1] + cut[1] + 2), 7, block.dtype)
+        whole[cut[0] : cut[0] + block.shape[0], cut[1] : cut[1] + block.shape[1]] = block
+        return whole[cut[0] : cut[0] + block.shape[0], cut[1] : cut[1] + block.shape[1]]
+
+    views = [(inside(block), row, col) for block, row, col in parts]
+    spread = [(np.repeat(block, 2, axis=1)[:, ::2], row, col) for block, row, col in parts]
+    for others in (views, spread):
+        np.testing.assert_array_equal(blend_mean(SHAPE, others), blend_mean(SHAPE, parts))
+
+
+def test_strips_of_a_tall_block_make_one_mean(monkeypatch):
+    rng = np.random.default_rng(1)
+    parts = [(rng.normal(size=(40, 7)).astype("f4"), 3, 1), (rng.normal(size=(30, 9)).astype("f4"), 20, 0)]
+    wanted = blend_mean((55, 9), parts, [0.5, -1])
+    monkeypatch.setattr(blend, "_STRIP", 20)
+    np.testing.assert_array_equal(blend_mean((55, 9), parts, [0.5, -1]), wanted)
 
 
 def test_values_of_weight_zero_have_no_part_in_the_std():

@@ -19,6 +19,8 @@ from mimtpy_cloud.exports.progress import WRITING
 
 __all__ = ["write_chunks"]
 
+#: Of so many values one is looked at before all are.
+_SAMPLE = 997
 #: One span of one dimension: index of the block, where its part goes in the chunk, which part it is.
 Span = tuple[int, slice, slice]
 
@@ -80,12 +82,30 @@ def _spans(blocks: Sequence[int], size: int) -> Iterator[list[Span]]:
 def _write(
     path: str, shape: tuple[int, ...], dtype: np.dtype[Any], fill: float, places: _Places, blocks: list[np.ndarray]
 ) -> np.ndarray:
-    chunk = np.full(shape, fill, dtype)
-    for (target, source), block in zip(places, blocks, strict=True):
-        chunk[target] = block[source]
-    written = bool(np.any(chunk == chunk) if np.isnan(fill) else np.any(chunk != fill))
+    chunk = _chunk(shape, dtype, fill, places, blocks)
+    written = _has_data(chunk, fill)
     if written:
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encode(chunk))
     return np.full((1,) * chunk.ndim, written)
+
+
+def _chunk(
+    shape: tuple[int, ...], dtype: np.dtype[Any], fill: float, places: _Places, blocks: list[np.ndarray]
+) -> np.ndarray:
+    """What a chunk holds; a block that is all of it is not copied."""
+    if len(blocks) == 1 and (whole := blocks[0][places[0][1]]).shape == shape and whole.dtype == dtype:
+        return np.ascontiguousarray(whole)
+    chunk = np.full(shape, fill, dtype)
+    for (target, source), block in zip(places, blocks, strict=True):
+        chunk[target] = block[source]
+    return chunk
+
+
+def _has_data(chunk: np.ndarray, fill: float) -> bool:
+    """Whether anything differs from the fill value; one value in many decides most chunks."""
+    for part in (chunk.reshape(-1)[::_SAMPLE], chunk):
+        if np.any(part == part) if np.isnan(fill) else np.any(part != fill):
+            return True
+    return False

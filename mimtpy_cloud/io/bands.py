@@ -13,7 +13,7 @@ from mimtpy_cloud.plan.grid import Window
 
 __all__ = ["TrackArray"]
 
-_LARGEST_BLOCK = 64 << 20
+_LARGEST_BLOCK = 32 << 20
 
 
 @dataclass(frozen=True)

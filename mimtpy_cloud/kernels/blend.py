@@ -28,22 +28,26 @@ Patch = tuple[np.ndarray, int, int]
 Shape = tuple[int, int]
 
 _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+#: Pixels that are summed before they are divided: their sums stay in the second cache.
+_STRIP = 1 << 15
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _add_row(total, count, block, offset):  # type: ignore[no-untyped-def]
-    for j in range(block.size):
-        value = float(block[j])
+def _add_row(total, count, values, offset):  # type: ignore[no-untyped-def]
+    for j in range(values.size):
+        value = float(values[j])
         known = value == value  # NaN differs from itself
         total[j] += value + offset if known else 0.0
         count[j] += 1.0 if known else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _add_block(total, count, block, offset, row, col):  # type: ignore[no-untyped-def]
-    nx = block.shape[1]
-    for i in range(block.shape[0]):
-        _add_row(total[row + i, col : col + nx], count[row + i, col : col + nx], block[i], offset)
+def _add_rows(total, count, whole, offset, rows, col, target_row, target_col, nx):  # type: ignore[no-untyped-def]
+    """Add rows of a block, from a column on, to the sums."""
+    for k in range(rows[1] - rows[0]):
+        t, c = total[target_row + k], count[target_row + k]
+        values = whole[rows[0] + k][col : col + nx]
+        _add_row(t[target_col : target_col + nx], c[target_col : target_col + nx], values, offset)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
@@ -53,22 +57,34 @@ def _divide(total, count, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _shift(block, offset, out):  # type: ignore[no-untyped-def]
-    for i in range(block.shape[0]):
-        values, target = block[i], out[i]
-        for j in range(values.size):
-            target[j] = values[j] + offset
+def _divide_rows(total, count, out):  # type: ignore[no-untyped-def]
+    """Mean of the sums, which are then zero again."""
+    for k in range(out.shape[0]):
+        _divide(total[k], count[k], out[k])
+        total[k, :] = 0.0
+        count[k, :] = 0.0
 
 
-def _sum(
-    shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the known values plus offsets, and their number, both float64 of `shape`."""
-    total, count = np.zeros(shape), np.zeros(shape)
-    for k, (block, row, col) in enumerate(patches):
-        offset = 0.0 if offsets is None else float(offsets[k])
-        _add_block(total, count, np.ascontiguousarray(block), offset, row, col)
-    return total, count
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _shift_row(values, offset, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        out[j] = values[j] + offset
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+def _shift(whole, row, col, offset, out):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        _shift_row(whole[row + i][col : col + out.shape[1]], offset, out[i])
+
+
+def _whole(block: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Contiguous array that a block is a part of, and its first row and column there; a copy where there is none."""
+    base = block if block.base is None else block.base
+    is_plain = isinstance(base, np.ndarray) and base.ndim == 2 and base.flags.c_contiguous and base.size > 0
+    if is_plain and (base.dtype, base.strides) == (block.dtype, block.strides):
+        row, col = divmod((block.ctypes.data - base.ctypes.data) // base.itemsize, base.shape[1])
+        return base, row, col
+    return np.ascontiguousarray(block), 0, 0
 
 
 def _sum_used(shape: Shape, patches: Sequence[Patch], used: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -106,11 +122,21 @@ def blend_mean(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] 
     [[1.0, 3.0, nan, nan]]
     """
     out = np.empty(shape, np.float32)
+    own = [0.0] * len(patches) if offsets is None else [float(offset) for offset in offsets]
     if len(patches) == 1 and patches[0][0].shape == tuple(shape):  # most of a mosaic
-        _shift(np.ascontiguousarray(patches[0][0]), 0.0 if offsets is None else float(offsets[0]), out)
+        _shift(*_whole(patches[0][0]), own[0], out)
         return out
-    total, count = _sum(shape, patches, offsets)
-    _divide(total.reshape(-1), count.reshape(-1), out.reshape(-1))
+    parts = [(*_whole(block), *block.shape, row, col) for block, row, col in patches]
+    height = min(max(1, _STRIP // max(shape[1], 1)), shape[0])
+    total, count = np.zeros((height, shape[1])), np.zeros((height, shape[1]))
+    for top in range(0, shape[0], height or 1):
+        bottom = min(top + height, shape[0])
+        for (whole, first, left, ny, nx, row, col), offset in zip(parts, own, strict=True):
+            low, high = max(row, top), min(row + ny, bottom)
+            if low < high:
+                rows = (first + low - row, first + high - row)
+                _add_rows(total, count, whole, offset, rows, left, low - top, col, nx)
+        _divide_rows(total, count, out[top:bottom])
     return out
 
 
@@ -427,7 +453,7 @@ def blend_unit(
     sums = [_sum_used(shape, part, used) for part in (east, north, up)]
     vector, count = np.stack([total for total, _ in sums]), sums[0][1]
     if not count.all():
-        every = [_sum(shape, part) for part in (east, north, up)]
+        every = [_sum_used(shape, part, [~np.isnan(block) for block, _, _ in part]) for part in (east, north, up)]
         vector = np.where(count > 0, vector, np.stack([total for total, _ in every]))
         count = np.where(count > 0, count, every[0][1])
     length = np.sqrt(np.square(vector).sum(axis=0))

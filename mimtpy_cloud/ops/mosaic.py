@@ -11,6 +11,7 @@ import xarray as xr
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels import blend as kernel
 from mimtpy_cloud.kernels.look import mean_azimuth
+from mimtpy_cloud.kernels.rebase import rebase
 from mimtpy_cloud.ops.adjustment import (
     MIN_OVERLAP,
     anchor_index,
@@ -22,7 +23,7 @@ from mimtpy_cloud.ops.adjustment import (
 from mimtpy_cloud.ops.combination import Track, common_attrs, lattice_tracks, on_window
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.ops.pairs import masked
-from mimtpy_cloud.ops.series import common_dates, date_offsets, is_series, require_series, series_sheets
+from mimtpy_cloud.ops.series import Matched, common_dates, date_offsets, is_series, require_series, series_sheets
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window, union
 from mimtpy_cloud.schema import LOS, VARIABLES
@@ -195,25 +196,27 @@ def _feather(track: Track, variable: str, width: int) -> da.Array:
     return weight
 
 
-def _matched(placed: list[Track], anchor: int | None, max_gap_days: float) -> list[Track]:
+def _matched(placed: list[Track], anchor: int | None, max_gap_days: float) -> Matched:
     require_series(placed)
     require_one_geometry(placed)
     return common_dates(placed, anchor, max_gap_days)
 
 
 def _mosaic_series(
-    matched: list[Track], adjustment: xr.Dataset, blend: Blend, feather_pixels: int, coherence: str
+    matched: Matched, adjustment: xr.Dataset, blend: Blend, feather_pixels: int, coherence: str
 ) -> xr.Dataset:
     """Blend series date by date, in one graph layer."""
-    flat = [Track(t.label, t.window, t.ds.assign(displacement=_somewhen(t.ds["displacement"]))) for t in matched]
+    flat = [
+        Track(t.label, t.window, t.ds.assign(displacement=_known(t.ds["displacement"][dates[0]])))
+        for t, dates in zip(matched.tracks, matched.dates, strict=True)
+    ]
     rule = _rule(flat, "displacement", blend, adjustment.attrs["anchor"], feather_pixels)
-    window = union([t.window for t in matched])
-    weights: list[tuple[da.Array, ...]] = [(w,) for w in rule.weights] or [()] * len(matched)
-    sheets = [Sheet(s.window, (*w, *s.arrays)) for s, w in zip(series_sheets(matched), weights, strict=True)]
+    window = union([t.window for t in flat])
+    weights: list[tuple[da.Array, ...]] = [(w,) for w in rule.weights] or [()] * len(flat)
+    sheets = [Sheet(s.window, (*w, *s.arrays)) for s, w in zip(series_sheets(matched.tracks), weights, strict=True)]
     offsets: da.Array = adjustment["offset"].data.rechunk(-1)
-    mix = _MixSeries(rule.blend, rule.first, bool(rule.weights))
-    dates = matched[0].ds.sizes["time"]
-    series = lay(mix, window, sheets, offsets, dtype=np.float32, depth=dates)
+    mix = _MixSeries(rule.blend, rule.first, bool(rule.weights), matched.dates)
+    series = lay(mix, window, sheets, offsets, dtype=np.float32, depth=matched.time.size)
     count = lay(_count, window, _valid_sheets(flat), dtype=np.int16)
     attrs = VARIABLES["displacement"].attrs
     data: dict[str, tuple] = {
@@ -224,14 +227,13 @@ def _mosaic_series(
     data |= _blend_quality(flat, window, coherence) | _blend_look(flat, "displacement", window)
     name = blend if isinstance(blend, str) else getattr(blend, "__name__", "callable")
     made = _mosaic_attrs(flat, adjustment.attrs["anchor"]) | {"blend": name}
-    joined = on_window(window, data, flat, made).assign_coords(time=matched[0].ds["time"])
+    joined = on_window(window, data, flat, made).assign_coords(time=matched.time)
     return joined.assign(adjustment.variables)
 
 
-def _somewhen(series: xr.DataArray) -> xr.DataArray:
-    """Zero where a series has data on some date, else NaN."""
-    known = series.notnull().any("time")
-    return known.where(known).astype(np.float32) * np.float32(0)
+def _known(first: xr.DataArray) -> xr.DataArray:
+    """Zero where a series has data on the date that all others refer to, else NaN: then it has none."""
+    return (first - first).astype(np.float32)
 
 
 def _valid_sheets(placed: list[Track]) -> list[Sheet]:
@@ -245,15 +247,20 @@ class _MixSeries:
     blend: Blend
     first: int
     weighted: bool
+    dates: tuple[tuple[int, ...], ...]
 
     def __call__(self, shape: Shape, patches: list[Patch], offsets: np.ndarray) -> np.ndarray:
         mix, at = _Mix(self.blend, self.first, self.weighted), int(self.weighted)
         out = np.full((len(offsets), *shape), np.nan, np.float32)
         for date, own in enumerate(offsets if patches else ()):
-            views = [(*p.views[:at], p.views[at][date], *p.views[at + 1 :]) for p in patches]
-            here = [Patch(p.sheet, p.row, p.col, v) for p, v in zip(patches, views, strict=True)]
-            out[date] = mix(shape, here, own)
+            out[date] = mix(shape, [self._rebased(p, at, date) for p in patches], own)
         return out
+
+    def _rebased(self, patch: Patch, at: int, date: int) -> Patch:
+        """The patch on one date, relative to the first; weights come before the data."""
+        weights, (series, *valid), dates = patch.views[:at], patch.views[at:], self.dates[patch.sheet]
+        data = rebase(series, dates[date], dates[0], valid[0] if valid else None)
+        return Patch(patch.sheet, patch.row, patch.col, (*weights, data))
 
 
 def _mosaic_attrs(placed: list[Track], anchor: str) -> dict[str, Any]:

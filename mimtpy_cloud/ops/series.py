@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
+from dask.graph_manipulation import clone
 
 from mimtpy_cloud.errors import DateError, DisconnectedTracksError, SchemaError
-from mimtpy_cloud.kernels.offset import difference
 from mimtpy_cloud.kernels.pair import summarise_pair
+from mimtpy_cloud.kernels.rebase import rebased_difference
 from mimtpy_cloud.ops.combination import Track
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
 from mimtpy_cloud.plan.chunks import tile_sides
@@ -19,8 +21,10 @@ from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.network import overlapping_pairs, require_connected, solve_network
 from mimtpy_cloud.schema import VARIABLES
 
-__all__ = ["common_dates", "date_offsets", "is_series", "require_series", "series_sheets"]
+__all__ = ["Matched", "common_dates", "date_offsets", "is_series", "require_series", "series_sheets"]
 
+#: Tasks that summarise the dates of one pair.
+_GROUPS = 4
 _MEASURES = ("pair_median", "pair_sigma", "pair_count")
 
 
@@ -40,9 +44,29 @@ def is_series(ds: xr.Dataset) -> bool:
     return "displacement" in ds and "time" in ds["displacement"].dims
 
 
-def common_dates(placed: Sequence[Track], anchor: int | None, max_gap_days: float) -> list[Track]:
+@dataclass(frozen=True)
+class Matched:
     """
-    Match the dates of all tracks one to one, and rebase every series to the first common date.
+    Series and their common dates.
+
+    Parameters
+    ----------
+    tracks : tuple of Track
+        With `displacement` as it was, on all dates of the track, in one chunk of time.
+    dates : tuple of tuple of int
+        For each track, where the common dates are among its own.
+    time : xr.DataArray
+        The common dates.
+    """
+
+    tracks: tuple[Track, ...]
+    dates: tuple[tuple[int, ...], ...]
+    time: xr.DataArray
+
+
+def common_dates(placed: Sequence[Track], anchor: int | None, max_gap_days: float) -> Matched:
+    """
+    Match the dates of all tracks one to one.
 
     Parameters
     ----------
@@ -55,8 +79,8 @@ def common_dates(placed: Sequence[Track], anchor: int | None, max_gap_days: floa
 
     Returns
     -------
-    list of Track
-        Each with one `displacement` of equal dates; zero on the first.
+    Matched
+        All refer to the first common date, which becomes the `reference_date` of the tracks.
 
     Raises
     ------
@@ -81,19 +105,14 @@ def common_dates(placed: Sequence[Track], anchor: int | None, max_gap_days: floa
             "raise max_gap_days, or take estimate_velocity first"
         )
     time = placed[lead].ds["time"].isel(time=kept)
-    out = []
-    for track, pairs in zip(placed, found, strict=True):
-        partner = dict(pairs.tolist())
-        index = [partner[k] for k in kept]
-        series = track.ds["displacement"].isel(time=index)
-        if series.chunks is None:
-            series = series.chunk()
-        series = series.chunk(time=-1)
-        rebased = (series - series.isel(time=0, drop=True)).assign_coords(time=time)
+    tracks = []
+    for track in placed:
+        series = track.ds["displacement"] if track.ds["displacement"].chunks else track.ds["displacement"].chunk()
         timed = [name for name, v in track.ds.variables.items() if "time" in v.dims]
-        ds = track.ds.drop_vars(timed).assign(displacement=rebased.assign_attrs(track.ds["displacement"].attrs))
-        out.append(replace(track, ds=ds.assign_attrs(reference_date=str(dates[lead][kept[0]]))))
-    return out
+        ds = track.ds.drop_vars(timed).assign(displacement=series.chunk(time=-1).drop_vars("time"))
+        tracks.append(replace(track, ds=ds.assign_attrs(reference_date=str(dates[lead][kept[0]]))))
+    partners = (dict(pairs.tolist()) for pairs in found)
+    return Matched(tuple(tracks), tuple(tuple(partner[k] for k in kept) for partner in partners), time)
 
 
 def series_sheets(placed: Sequence[Track]) -> list[Sheet]:
@@ -114,14 +133,14 @@ def series_sheets(placed: Sequence[Track]) -> list[Sheet]:
 
 
 def date_offsets(
-    placed: Sequence[Track], *, anchor: int | None, min_overlap: int, per_date: bool, robust: bool = True
+    matched: Matched, *, anchor: int | None, min_overlap: int, per_date: bool, robust: bool = True
 ) -> xr.Dataset:
     """
     Estimate an offset of each track on each date.
 
     Parameters
     ----------
-    placed : sequence of Track
+    matched : Matched
         From `common_dates`.
     anchor : int, optional
         Track that keeps its datum; else the offsets of a date have zero mean.
@@ -147,25 +166,33 @@ def date_offsets(
     -----
     The differences of a pair are held in memory on all dates: 4 bytes a pixel of the overlap and date.
     """
+    placed = matched.tracks
     labels = [t.label for t in placed]
     pairs = overlapping_pairs([t.window for t in placed])
     require_connected(pairs, labels, [t.window for t in placed])
-    sheets = series_sheets(placed)
+    sheets = [_read_apart(s) for s in series_sheets(placed)]
     arrays = [a for s in sheets for a in s.arrays]
-    plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, placed[0].ds.sizes["time"])
-    name = "dates-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in sheets], plan)
-    side = tile_sides(placed[0].window.n)[1]
+    plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, matched.time.size)
+    name = "dates-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in sheets], matched.dates, plan)
+    side = tile_sides(placed[0].window.n)[0]
     graph: dict[tuple, tuple] = {}
+    rows: list[list[tuple]] = []
     for p, (i, j) in enumerate(pairs):
         overlap = placed[i].window & placed[j].window
         tiles = list(overlap.tiles(side))
+        subtract = _SeriesDifference((matched.dates[i], matched.dates[j]))
         parts = {
-            (f"{name}-difference", p, t): window_task(_series_difference, tile, [sheets[i], sheets[j]])
+            (f"{name}-difference", p, t): window_task(subtract, tile, [sheets[i], sheets[j]])
             for t, tile in enumerate(tiles)
         }
         graph |= parts
-        graph[(f"{name}-one", p)] = (_PairDates(plan, overlap, tuple(tiles)), list(parts))
-    graph[(name, 0)] = (plan.solve, [(f"{name}-one", p) for p in range(len(pairs))])
+        jobs = {
+            (f"{name}-one", p, g): (_PairDates(plan, overlap, tuple(tiles), dates), list(parts))
+            for g, dates in enumerate(plan.groups)
+        }
+        graph |= jobs
+        rows.append(list(jobs))
+    graph[(name, 0)] = (plan.solve, rows)
     n, size = plan.dates, plan.dates * (len(labels) + 3 * len(pairs))
     flat = lazy_array(name, graph, ((size,),), float, arrays)
     start = n * len(labels)
@@ -186,13 +213,20 @@ def date_offsets(
     return xr.Dataset(data, coords, {"anchor": named, "variable": "displacement", "order": 0})
 
 
-def _series_difference(_shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
-    first, second = patches
-    made = difference(first.views[0], second.views[0])
-    for patch in patches:
-        if len(patch.views) > 1:
-            made[..., ~patch.views[1]] = np.nan
-    return made
+def _read_apart(sheet: Sheet) -> Sheet:
+    """The same under other names: else all series in overlaps would wait in memory for the offsets, to be blended."""
+    return Sheet(sheet.window, tuple(clone(a, seed="offsets of dates") for a in sheet.arrays))
+
+
+@dataclass(frozen=True)
+class _SeriesDifference:
+    """Subtracts two series on a block; `dates` of each."""
+
+    dates: tuple[tuple[int, ...], tuple[int, ...]]
+
+    def __call__(self, _shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
+        valid = [p.views[1] if len(p.views) > 1 else None for p in patches]
+        return rebased_difference([p.views[0] for p in patches], self.dates, valid)
 
 
 @dataclass(frozen=True)
@@ -207,9 +241,16 @@ class _Dates:
     robust: bool
     dates: int
 
-    def solve(self, rows: list[np.ndarray]) -> np.ndarray:
+    @property
+    def groups(self) -> list[range]:
+        """Dates that one task summarises; all, if their mean is what counts."""
+        count = min(_GROUPS, self.dates) if self.per_date else 1
+        edges = [self.dates * g // count for g in range(count + 1)]
+        return [range(a, b) for a, b in pairwise(edges)]
+
+    def solve(self, rows: list[list[np.ndarray]]) -> np.ndarray:
         """Offsets of each date, and what each pair says on it, flat."""
-        table = np.array(rows).reshape(-1, self.dates, 5).transpose(1, 0, 2)  # date, pair
+        table = np.array([np.concatenate(groups) for groups in rows]).transpose(1, 0, 2)  # date, pair
         offsets = [self._solve_date(pairs) for pairs in table]
         if np.isnan(offsets).all():
             raise DisconnectedTracksError(
@@ -240,14 +281,15 @@ class _Dates:
 
 @dataclass(frozen=True)
 class _PairDates:
-    """Joins the tiles of an overlap, and summarises each date."""
+    """Joins the tiles of an overlap, and summarises some dates."""
 
     plan: _Dates
     overlap: Window
     tiles: tuple[Window, ...]
+    dates: range
 
     def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
-        images = (self._image(parts, date) for date in range(self.plan.dates))
+        images = (self._image(parts, date) for date in self.dates)
         if self.plan.per_date:
             return np.array([self._row(image) for image in images])
         total, count = np.zeros(self.overlap.shape), np.zeros(self.overlap.shape)
