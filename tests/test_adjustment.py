@@ -83,6 +83,20 @@ def test_known_ramps_are_recovered(order, robust):
     assert np.nanmax(np.abs(shown - trend)) < 1e-7
 
 
+def test_quadratic_ramps_of_a_long_chain_are_recovered():
+    rng = np.random.default_rng(5)
+    windows = [Window(20, 1000, 5600 + 50 * k, 40, 60) for k in range(14)]  # 2800 km from end to end
+    ramps = rng.normal(size=(14, 6)) * [1e-2, 1e-5, 1e-5, 1e-7, 1e-7, 1e-7]
+    found = []
+    for k, window in enumerate(windows):
+        x, y = plane_km(window.x, window.y, (float(window.x[29]), 39.0))
+        own = evaluate_ramp(ramps[k], x, y, "quadratic")
+        found.append(lattice_dataset(window, velocity=own, track=f"A{k + 1:03d}"))
+    adjustment = estimate_adjustment(found, order=2, anchor="A001", correlation_km=0.0).compute()
+    assert (adjustment.pair_rms > 1e-4).all()
+    assert (adjustment.pair_rms_after < 5e-9).all()  # velocities are float32
+
+
 @settings(max_examples=6)
 @given(order=st.permutations(range(4)), rank=st.integers(0, 2), data=st.data())
 def test_result_is_bit_equal_for_any_order_of_tracks_and_chunks(order, rank, data):
@@ -208,9 +222,30 @@ def test_three_stations_fix_a_plane():
         estimate_adjustment(flat, order=1, ties=stations(places[:2])).compute()
 
 
+def test_a_place_at_rest_and_a_station_without_up_are_ties_too():
+    found, _ = tracks(0)
+    rest = stations([(120.103, 39.803)], std=0.0)
+    observed = float(found[0].velocity.sel(x=rest.lon[0], y=rest.lat[0], method="nearest"))
+    made = estimate_adjustment(found, ties=rest).compute()
+    assert made.offset[0].item() == pytest.approx(-observed, abs=1e-8)
+    flat = rest.assign(up=rest.up * np.nan)
+    with pytest.raises(DisconnectedTracksError, match="none of 1 stations"):
+        estimate_adjustment(found, ties=flat).compute()
+    np.testing.assert_allclose(estimate_adjustment(found, ties=flat, up="zero").offset, made.offset, atol=1e-9)
+
+
+def test_an_adjustment_knows_the_products_of_its_tracks():
+    found, _ = tracks(0)
+    made = estimate_adjustment(found, anchor=0).compute()
+    with pytest.raises(SchemaError, match="knows A001 of product 0113_0119, got product 0999; estimate it with this"):
+        apply_adjustment(found[0].assign_attrs(product="0999"), made)
+
+
 def test_ties_that_cannot_be_used_are_refused():
     found, _ = tracks(0)
     ties = stations([(120.1, 39.8)])
+    with pytest.raises(SchemaError, match="name stations S000 more than once; keep one row of each"):
+        estimate_adjustment(found, ties=xr.concat([ties, ties], "station"))
     with pytest.raises(SchemaError, match="either that of the anchor, 'A001', or that of the ties"):
         estimate_adjustment(found, anchor="A001", ties=ties)
     with pytest.raises(SchemaError, match="the weights of pairs must be 'variance', as those of ties are, got 'count'"):

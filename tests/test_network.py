@@ -1,20 +1,18 @@
 """Overlap graph: pairs, components, loops, and the least-squares adjustment of offsets and ramps."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mimtpy_cloud.errors import DisconnectedTracksError
+from mimtpy_cloud.kernels.ramp import shift_ramp
+from mimtpy_cloud.plan.graph import connected_components, fundamental_loops, overlapping_pairs, require_connected
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.plan.network import (
-    Ties,
-    connected_components,
-    fundamental_loops,
-    overlapping_pairs,
-    require_connected,
-    solve_network,
-)
+from mimtpy_cloud.plan.network import Centres, Ties, solve_network
 
 
 def solve_offsets(pairs, differences, weights, n, anchor=None, **options):
@@ -65,6 +63,61 @@ def test_consistent_differences_give_the_corrections_back(graph, terms, seed, an
     found = solve_network(pairs, m, np.einsum("pia,pib->pab", roots, roots), n, anchor=0 if anchored else None)
     np.testing.assert_allclose(found.coefficients, x - (x[0] if anchored else x.mean(axis=0)), atol=1e-6)
     np.testing.assert_allclose(found.residuals, 0, atol=1e-6)
+
+
+def chain(n, spacing):
+    """Quadratic ramps of tracks in a row that overlap by a fifth, and what each overlap says about its own middle."""
+    rng = np.random.default_rng(n)
+    shift = partial(shift_ramp, "quadratic")
+    size = np.array([1e-2, 1e-4, 1e-4, 1e-6, 1e-6, 1e-6])  # m/yr per km^degree
+    nodes = np.stack([spacing * (np.arange(n) - (n - 1) / 2), 0.0 * np.arange(n)], axis=1)
+    places = (nodes[1:] + nodes[:-1]) / 2
+    own = rng.normal(size=(n, 6)) * size  # about the middle of each
+    pairs = [(k, k + 1) for k in range(n - 1)]
+    centres = Centres(shift, nodes, places)
+    m = np.array([centres.at_pair(p, j) @ own[j] - centres.at_pair(p, i) @ own[i] for p, (i, j) in enumerate(pairs)])
+    x, y = (c.ravel() for c in np.meshgrid(np.linspace(-25, 25, 20), np.linspace(-100, 100, 40)))
+    terms = np.stack([x**0, x, y, x * x, x * y, y * y])
+    information = np.broadcast_to(terms @ terms.T / 1e-6, (n - 1, 6, 6))
+    return pairs, m, information, centres, own
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_quadratic_ramps_of_a_long_chain_are_recovered(anchored):
+    pairs, m, information, centres, own = chain(16, 200.0)
+    found = solve_network(pairs, m, information, 16, anchor=0 if anchored else None, centres=centres)
+    about_origin = np.einsum("nab,nb->na", centres.to_origin, own)
+    wanted = about_origin - (about_origin[0] if anchored else about_origin.mean(axis=0))
+    if not anchored:
+        np.testing.assert_allclose(found.coefficients.sum(axis=0), 0, atol=1e-9)
+    for node, place in enumerate(centres.nodes):  # what is added in the middle of each track, and 100 km around it
+        near = centres.shift(*place)
+        np.testing.assert_allclose(near @ found.coefficients[node], near @ wanted[node], atol=1e-9)
+    np.testing.assert_allclose(found.residuals, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+def test_frames_change_nothing_but_the_rounding(anchored):
+    pairs, m, information, centres, _ = chain(4, 60.0)
+    m = m + np.random.default_rng(0).normal(size=m.shape) * [1e-4, 1e-6, 1e-6, 1e-8, 1e-8, 1e-8]
+    pairs, m, information = [*pairs, (0, 1)], np.vstack([m, m[:1] * 1.1]), np.vstack([information, information[:1]])
+    centres = replace(centres, pairs=np.vstack([centres.pairs, centres.pairs[:1]]))
+    moved = np.array([centres.shift(*-place) for place in centres.pairs])
+    back = np.linalg.inv(moved)
+    common = solve_network(
+        pairs,
+        np.einsum("pab,pb->pa", moved, m),
+        np.einsum("pba,pbc,pcd->pad", back, information, back),
+        4,
+        anchor=0 if anchored else None,
+    )
+    own = solve_network(pairs, m, information, 4, anchor=0 if anchored else None, centres=centres)
+    size = np.array([1, 50, 50, 2500, 2500, 2500])
+    np.testing.assert_allclose(own.coefficients * size, common.coefficients * size, atol=1e-7)
+    both = np.outer(np.tile(size, 4), np.tile(size, 4))
+    np.testing.assert_allclose(own.covariance * both, common.covariance * both, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(own.chi2, common.chi2, rtol=1e-6)
+    np.testing.assert_allclose(own.normalised, common.normalised, rtol=1e-5)
 
 
 @given(graph=graphs(), seed=st.integers(0, 2**32 - 1))

@@ -12,6 +12,7 @@ from mimtpy_cloud.kernels.ramp import (
     evaluate_ramp,
     ramp_size,
     ramp_terms,
+    shift_ramp,
     solve_ramp,
     subtract_ramp,
 )
@@ -205,6 +206,15 @@ def test_a_singular_ramp_is_refused(pixels, kind, message):
         values[row, col] = row + col
     with pytest.raises(RampError, match=message):
         solve_ramp(accumulate_ramp(values, np.arange(6.0), np.arange(5.0), kind), kind)
+
+
+@pytest.mark.parametrize("kind", RAMPS)
+def test_a_shifted_ramp_has_the_same_values(kind):
+    c = np.random.default_rng(1).normal(size=len(ramp_terms(kind)))
+    x, y = np.linspace(-3, 3, 5), np.linspace(2, -2, 4)
+    about = shift_ramp(kind, 7.0, -11.0) @ c
+    np.testing.assert_allclose(evaluate_ramp(about, x - 7, y + 11, kind), evaluate_ramp(c, x, y, kind), atol=1e-11)
+    np.testing.assert_allclose(shift_ramp(kind, -7.0, 11.0) @ about, c, atol=1e-11)
 
 
 def test_a_small_patch_far_from_the_origin_is_regular():

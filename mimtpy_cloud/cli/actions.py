@@ -289,7 +289,7 @@ def _compare_pairs(
     """Write the report of all seams, and a figure with profiles of each pair that shares pixels."""
     from mimtpy_cloud.cli.overlaps import compare_products
     from mimtpy_cloud.ops.combination import lattice_tracks
-    from mimtpy_cloud.plan.network import overlapping_pairs
+    from mimtpy_cloud.plan.graph import overlapping_pairs
     from mimtpy_cloud.view.seams import write_seams
 
     write_seams(tracks, adjustment, f"{stem}_seams", title=f"Seams of {stem.rsplit('/', 1)[-1]}")

@@ -15,6 +15,7 @@ __all__ = [
     "ramp_degrees",
     "ramp_size",
     "ramp_terms",
+    "shift_ramp",
     "solve_ramp",
     "subtract_ramp",
 ]
@@ -99,6 +100,44 @@ def ramp_degrees(kind: str) -> tuple[int, ...]:
     (0, 1, 1, 2, 2, 2)
     """
     return tuple(sum(_POWERS[term]) for term in ramp_terms(kind))
+
+
+def shift_ramp(kind: str, east_km: float, north_km: float) -> np.ndarray:
+    """
+    Express a ramp about another point.
+
+    Parameters
+    ----------
+    kind : str
+        As for `ramp_terms`.
+    east_km, north_km : float
+        Where the new point lies from the old one.
+
+    Returns
+    -------
+    np.ndarray
+        Matrix that turns coefficients about the old point into those about the new one, shape ``(term, term)``.
+
+    Raises
+    ------
+    RampError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> shift_ramp("linear_range", 10.0, 0.0) @ np.array([1.0, 0.5])
+    array([6. , 0.5])
+    """
+    terms = ramp_terms(kind)
+    matrix = np.zeros((len(terms), len(terms)))
+    for column, term in enumerate(terms):
+        a, b = _POWERS[term]
+        for i in range(a + 1):
+            for j in range(b + 1):
+                made = next(name for name, powers in _POWERS.items() if powers == (i, j))
+                factor = math.comb(a, i) * math.comb(b, j) * east_km ** (a - i) * north_km ** (b - j)
+                matrix[terms.index(made), column] += factor
+    return matrix
 
 
 def ramp_size(kind: str) -> int:

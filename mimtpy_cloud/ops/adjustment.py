@@ -16,8 +16,8 @@ from mimtpy_cloud.ops.network import KINDS, Plan, labelled
 from mimtpy_cloud.ops.overlay import lazy_array
 from mimtpy_cloud.ops.pairs import Look, pair_rows, tie_rows
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
+from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.grid import union
-from mimtpy_cloud.plan.network import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.plane import plane_km
 from mimtpy_cloud.schema import require_variables
 
@@ -46,6 +46,7 @@ def estimate_adjustment(
     robust: Robust = True,
     correlation_km: float | None = None,
     look: Look = None,
+    up: Literal["drop", "zero"] = "drop",
     min_overlap: int = MIN_OVERLAP,
     max_gap_days: float = MAX_GAP_DAYS,
 ) -> xr.Dataset:
@@ -64,9 +65,9 @@ def estimate_adjustment(
     ties : xr.Dataset, optional
         Stations as `mimtpy_cloud.io.gnss.read_stations` gives them (m/yr): their velocities, projected into the line of
         sight of each track, fix the datum. A place that is known to be at rest is a station with velocity 0. The
-        variance of a tie is that of the station, plus `velocity_std` of the pixel where the track has one; a station
-        that lies in two tracks counts as two independent ones. Without
-        `anchor` and `ties` the corrections have zero mean.
+        variance of a tie is that of the station, plus `velocity_std` of the pixel where the track has one, and at least
+        that of 0.01 mm/yr; a station that lies in two tracks counts as two independent ones. Without `anchor` and
+        `ties` the corrections have zero mean.
     weights : {"variance", "count", "equal"}
         Weight of a pair: the inverse variance of what its overlap says, its number of pixels, or 1. With `ties` only
         the first, since theirs are variances too.
@@ -78,6 +79,8 @@ def estimate_adjustment(
         Two tracks see one motion along different looks, so that their difference holds signal. None takes the plain
         difference; ``"vertical"`` compares the vertical motions that both would mean; a dataset with some of
         ``east, north, up`` in m/yr on the lattice takes the difference that it predicts away.
+    up : {"drop", "zero"}
+        What becomes of a station without vertical velocity, as for `project_stations`.
     min_overlap : int
         Overlaps with fewer common pixels are listed but not used.
     max_gap_days : float
@@ -135,7 +138,7 @@ def estimate_adjustment(
         anchor=anchor_index(placed, tracks, anchor),
         kind=KINDS[order],
         origin=origin,
-        scale=max(1.0, (north - south) * 55),  # half the height in km
+        windows=tuple(windows),
         weights=weights,
         robust=robust,
         length_km=correlation_km,
@@ -144,13 +147,18 @@ def estimate_adjustment(
     )
     rows = pair_rows(placed, variable, plan, look)
     plain = None if look is None else pair_rows(placed, variable, plan, None)
-    tied = [] if ties is None else [tie_rows(t, ties) for t in placed]
+    tied = [] if ties is None else [tie_rows(t, ties, up) for t in placed]
     name = "adjustment-" + tokenize([a.name for a in (rows, *tied)], plan)
     graph = {(name, 0): (plan.solve, (rows.name, 0, 0), [(t.name, 0, 0) for t in tied])}
     solved = lazy_array(name, graph, ((plan.sizes.total,),), float, [rows, *tied])
     made = labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
-    seen = {"look": "plain" if look is None else look if isinstance(look, str) else "field", "robust": str(robust)}
+    products = [str(t.ds.attrs.get("product", "")) for t in placed]
+    seen = {"look": _look_name(look), "robust": str(robust), "products": products}
     return made.assign_attrs(seen | ({} if correlation_km is None else {"correlation_km": correlation_km}))
+
+
+def _look_name(look: Look) -> str:
+    return "plain" if look is None else look if isinstance(look, str) else "field"
 
 
 def _require_ties(ties: xr.Dataset, variable: str, anchor: Any, weights: str) -> None:
@@ -160,6 +168,10 @@ def _require_ties(ties: xr.Dataset, variable: str, anchor: Any, weights: str) ->
         raise SchemaError(f"ties are velocities in m/yr; the tracks hold {variable}: take estimate_velocity first")
     if anchor is not None:
         raise SchemaError(f"the datum is either that of the anchor, {anchor!r}, or that of the ties; give one of them")
+    twice = ties.get_index("station")
+    if not twice.is_unique:
+        shown = ", ".join(map(str, twice[twice.duplicated()].unique()))
+        raise SchemaError(f"the ties name stations {shown} more than once; keep one row of each")
     names = [f"{name}_std" for name in ("east", "north", "up")]
     require_variables("the ties", ties.variables, *names)
     if not np.isfinite(ties[names[0]]).any():
@@ -349,8 +361,15 @@ def _known_label(ds: xr.Dataset, adjustment: xr.Dataset) -> str:
     known = adjustment["track"].values.tolist()
     track = str(ds.attrs.get("track", "track"))
     full = f"{track}:{ds.attrs.get('product', '')}"
+    products = dict(zip(known, adjustment.attrs.get("products", ()), strict=False))
     for label in (track, full):
         if label in known:
+            product = str(ds.attrs.get("product", ""))
+            if products.get(label, product) != product:
+                raise SchemaError(
+                    f"the adjustment knows {track} of product {products[label] or 'without a name'}, got product "
+                    f"{product or 'without a name'}; estimate it with this one"
+                )
             return label
     if f"{full}#1" in known:
         raise SchemaError(

@@ -19,8 +19,8 @@ from mimtpy_cloud.ops.combination import (
 )
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
+from mimtpy_cloud.plan.graph import overlapping_pairs
 from mimtpy_cloud.plan.grid import Window, union
-from mimtpy_cloud.plan.network import overlapping_pairs
 from mimtpy_cloud.schema import LOS, require_variables
 
 __all__ = ["invert_enu"]

@@ -1,6 +1,7 @@
 """What an adjustment knows before it sees data, how it solves, and what its result is called."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -9,9 +10,10 @@ import xarray as xr
 
 from mimtpy_cloud.errors import DisconnectedTracksError
 from mimtpy_cloud.kernels.pair import STATISTICS, PairSummary, Robust
-from mimtpy_cloud.kernels.ramp import ramp_terms
+from mimtpy_cloud.kernels.ramp import ramp_terms, shift_ramp
+from mimtpy_cloud.plan.graph import fundamental_loops
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.plan.network import Ties, fundamental_loops, solve_network
+from mimtpy_cloud.plan.network import Centres, Ties, solve_network
 from mimtpy_cloud.plan.plane import plane_km
 from mimtpy_cloud.schema import VARIABLES
 
@@ -95,9 +97,9 @@ class Plan:
     kind : str
         Of `KINDS`.
     origin : tuple of float
-        Longitude and latitude where the terms of ramps are zero.
-    scale : float
-        Half the height of all tracks in km.
+        Longitude and latitude where the terms of the result are zero.
+    windows : tuple of Window
+        Where the tracks lie.
     weights : str
         What a pair weighs.
     robust : bool or {"mode"}
@@ -115,7 +117,7 @@ class Plan:
     anchor: int | None
     kind: str
     origin: tuple[float, float]
-    scale: float
+    windows: tuple[Window, ...]
     weights: str
     robust: Robust
     length_km: float | None
@@ -137,9 +139,26 @@ class Plan:
         """Where what lies in the flat result."""
         return Sizes(len(self.labels), len(self.terms), len(self.pairs), len(self.loops), self.n_stations)
 
+    def middle(self, window: Window) -> np.ndarray:
+        """
+        Find the middle of a window in km east and north of the origin.
+
+        Parameters
+        ----------
+        window : Window
+            On the lattice.
+
+        Returns
+        -------
+        np.ndarray
+            Two numbers.
+        """
+        x, y = plane_km(window.x, window.y, self.origin)
+        return np.array([(x[0] + x[-1]) / 2, (y[0] + y[-1]) / 2])
+
     def plane(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """
-        Give the kilometres of the columns and rows of a window.
+        Give the kilometres of the columns and rows of a window from its middle.
 
         Parameters
         ----------
@@ -150,7 +169,28 @@ class Plan:
         -------
         x_km, y_km : np.ndarray
         """
-        return plane_km(window.x, window.y, self.origin)
+        x, y = plane_km(window.x, window.y, self.origin)
+        east, north = self.middle(window)
+        return x - east, y - north
+
+    def centres(self, used: list[int]) -> Centres:
+        """
+        Say about which points ramps of tracks and of some pairs are solved.
+
+        Parameters
+        ----------
+        used : list of int
+            Indices of the pairs.
+
+        Returns
+        -------
+        Centres
+        """
+        overlaps = [self.windows[i] & self.windows[j] for i, j in (self.pairs[p] for p in used)]
+        nodes = np.array([self.middle(window) for window in self.windows])
+        return Centres(
+            partial(shift_ramp, self.kind), nodes, np.array([self.middle(o) for o in overlaps]).reshape(-1, 2)
+        )
 
     def solve(self, rows: np.ndarray, tied: list[np.ndarray]) -> np.ndarray:
         """
@@ -173,13 +213,15 @@ class Plan:
         count = rows[:, 2]
         used = [p for p in range(len(self.pairs)) if count[p] >= max(self.min_overlap, 1)]
         information = [self._weighted(found[p]) for p in used]
+        centres = self.centres(used)
         solution = solve_network(
             [self.pairs[p] for p in used],
             np.array([found[p].terms for p in used]).reshape(-1, k),
             np.array(information).reshape(-1, k, k),
             len(self.labels),
             anchor=self.anchor,
-            ties=self._ties(tied),
+            ties=self._ties(tied, centres.nodes),
+            centres=centres,
             names=self.labels,
         )
         x = solution.coefficients
@@ -188,7 +230,7 @@ class Plan:
         normalised[used] = solution.normalised
         for p, (i, j) in enumerate(self.pairs):
             if count[p]:
-                after[p] = _rms_after(found[p], x[j] - x[i])
+                after[p] = _rms_after(found[p], self._about(p, x[j] - x[i]))
         medians = np.full(len(self.pairs), np.nan)
         medians[used] = rows[used, 0]
         loops = [sum(sign * medians[p] for p, sign in loop) for loop in self.loops]
@@ -209,6 +251,12 @@ class Plan:
         ]
         return np.concatenate([np.ravel(p) for p in parts])
 
+    def _about(self, pair: int, ramp: np.ndarray) -> np.ndarray:
+        """A ramp about the origin, about the middle of a pair."""
+        i, j = self.pairs[pair]
+        about: np.ndarray = shift_ramp(self.kind, *self.middle(self.windows[i] & self.windows[j])) @ ramp
+        return about
+
     def _weighted(self, pair: PairSummary) -> np.ndarray:
         """Inverse covariance of a pair, or that with another weight of its constant term."""
         if self.weights == "variance":
@@ -221,7 +269,7 @@ class Plan:
         usable = [np.isfinite(rows[:2]).all(axis=0) & (rows[1] > 0) for rows in tied]
         return np.nonzero(np.array(usable).reshape(-1, self.n_stations) if tied else np.zeros((0, 0)))
 
-    def _ties(self, tied: list[np.ndarray]) -> Ties | None:
+    def _ties(self, tied: list[np.ndarray], middles: np.ndarray) -> Ties | None:
         if not tied:
             return None
         node, station = self._tied(tied)
@@ -231,7 +279,7 @@ class Plan:
                 f"{', '.join(self.labels)}; give stations inside the tracks, or an anchor"
             )
         value, variance, lon, lat = np.array(tied)[node, :, station].T
-        x, y = plane_km(lon, lat, self.origin)
+        x, y = np.array([plane_km(lon, lat, self.origin)]).reshape(2, -1) - middles[node].T
         design = np.stack([np.ones_like(x), *(_power(term, x, y) for term in self.terms[1:])], axis=1)
         return Ties(node, design, value, variance)
 

@@ -21,7 +21,7 @@ from mimtpy_cloud.ops.combination import (
 from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array
 from mimtpy_cloud.ops.profile import sample_profile
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
-from mimtpy_cloud.plan.network import overlapping_pairs
+from mimtpy_cloud.plan.graph import overlapping_pairs
 from mimtpy_cloud.plan.profile import Line
 from mimtpy_cloud.schema import VARIABLES
 

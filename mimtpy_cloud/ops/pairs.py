@@ -21,6 +21,9 @@ from mimtpy_cloud.schema import LOS, VARIABLES, require_variables
 
 __all__ = ["Look", "masked", "pair_rows", "tie_rows"]
 
+#: Least standard deviation of a tie, m/yr.
+_SMALLEST_STD = 1e-5
+
 Look = Literal["vertical"] | xr.Dataset | None
 
 
@@ -156,18 +159,23 @@ class _PairJob:
         x, y = self.plan.plane(self.overlap)
         plan = self.plan
         found = summarise_pair(
-            image, x, y, plan.kind, scale_km=plan.scale, robust=plan.robust, length_km=plan.length_km
+            image, x, y, plan.kind, scale_km=_scale(x, y), robust=plan.robust, length_km=plan.length_km
         )
         return np.concatenate(
             [found.statistics, found.terms, found.information.ravel(), found.moments, found.products.ravel()]
         )
 
 
+def _scale(x_km: np.ndarray, y_km: np.ndarray) -> float:
+    """Half the larger side, so that scaled coordinates lie between -1 and 1."""
+    return max(float(np.ptp(x_km)), float(np.ptp(y_km)), 1.0) / 2
+
+
 def _stack(rows: list[np.ndarray], width: int) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, width)
 
 
-def tie_rows(track: Track, ties: xr.Dataset) -> da.Array:
+def tie_rows(track: Track, ties: xr.Dataset, up: str) -> da.Array:
     """
     Compare a track with stations.
 
@@ -177,6 +185,8 @@ def tie_rows(track: Track, ties: xr.Dataset) -> da.Array:
         With velocity and look vectors.
     ties : xr.Dataset
         Stations.
+    up : {"drop", "zero"}
+        What becomes of a station without vertical velocity.
 
     Returns
     -------
@@ -184,11 +194,12 @@ def tie_rows(track: Track, ties: xr.Dataset) -> da.Array:
         Of each station: what the track lacks in m/yr, its variance, longitude and latitude; shape ``(4, station)``, one
         chunk, NaN where there is no pixel.
     """
-    found = project_stations(track.ds, ties)
+    found = project_stations(track.ds, ties, up=up)
     variance = found["los_std"] ** 2
     if "velocity_std" in track.ds:
         at = {"y": found["row"], "x": found["col"]}
         variance = variance + track.ds["velocity_std"].isel(at).drop_vars(("y", "x")) ** 2
+    variance = variance.clip(min=_SMALLEST_STD**2)  # a place at rest
     index = ties.get_index("station").get_indexer(found["station"].values)
     places = [ties[name].values[index] for name in ("lon", "lat")]
     parts = [(found["los"] - found["observed"]).data, variance.data, *places]

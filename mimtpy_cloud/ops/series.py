@@ -17,8 +17,9 @@ from mimtpy_cloud.ops.combination import Track
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.dates import match_dates, parse_dates
+from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.plan.network import overlapping_pairs, require_connected, solve_network
+from mimtpy_cloud.plan.network import solve_network
 from mimtpy_cloud.schema import VARIABLES
 
 __all__ = ["Matched", "common_dates", "date_offsets", "is_series", "require_series", "series_sheets"]

@@ -1,133 +1,23 @@
-"""Join tracks into one network: which windows overlap, what hangs together, and the correction of each track."""
+"""Adjust a network of tracks: the correction of each from the differences of pairs and outside ties."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mimtpy_cloud.errors import DisconnectedTracksError
-from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.plan.graph import Pair, connected_components, name_groups
 
-__all__ = [
-    "Solution",
-    "Ties",
-    "connected_components",
-    "fundamental_loops",
-    "overlapping_pairs",
-    "require_connected",
-    "solve_network",
-]
-
-Pair = tuple[int, int]
+__all__ = ["Centres", "Solution", "Ties", "solve_network"]
 
 #: Smallest over largest eigenvalue of a normal matrix, scaled to a unit diagonal, that still determines all unknowns.
 _SINGULAR = 1e-12
 #: A difference whose redundancy is below this share is not controlled by others, and has no normalised residual.
 _CONTROLLED = 1e-6
+#: Passes of a solution with its residuals.
+_REFINED = 3
+_NOTHING = (np.ones(0), np.zeros((0, 0)))
 _LESS = "use a lower order, give ties, or leave the track out"
-
-
-def overlapping_pairs(windows: Sequence[Window]) -> list[Pair]:
-    """
-    List the pairs of windows that share at least one pixel.
-
-    Parameters
-    ----------
-    windows : sequence of Window
-        All on one lattice.
-
-    Returns
-    -------
-    list of tuple
-        Pairs ``(i, j)`` with ``i < j``, in order.
-
-    Examples
-    --------
-    >>> overlapping_pairs([Window(10, 0, 0, 4, 4), Window(10, 0, 3, 4, 4), Window(10, 0, 7, 4, 4)])
-    [(0, 1)]
-    """
-    row, col, ny, nx = np.array([(w.row, w.col, w.ny, w.nx) for w in windows], dtype=np.int64).reshape(-1, 4).T
-    rows = np.minimum.outer(row + ny, row + ny) > np.maximum.outer(row, row)
-    cols = np.minimum.outer(col + nx, col + nx) > np.maximum.outer(col, col)
-    first, second = np.nonzero(np.triu(rows & cols, k=1))
-    return list(zip(first.tolist(), second.tolist(), strict=True))
-
-
-def connected_components(pairs: Sequence[Pair], n_nodes: int) -> list[list[int]]:
-    """
-    Split the nodes of a graph into groups that hang together.
-
-    Parameters
-    ----------
-    pairs : sequence of tuple
-        Edges ``(i, j)``.
-    n_nodes : int
-        Number of nodes.
-
-    Returns
-    -------
-    list of list of int
-        Sorted members, by the smallest member; a node without an edge is a group of one.
-
-    Examples
-    --------
-    >>> connected_components([(0, 3), (1, 2)], 5)
-    [[0, 3], [1, 2], [4]]
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components as label_nodes
-
-    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(first.size), (first, second)), shape=(n_nodes, n_nodes))
-    count, label = label_nodes(graph, directed=False)
-    groups = [np.flatnonzero(label == k).tolist() for k in range(count)]
-    return sorted(groups)
-
-
-def require_connected(pairs: Sequence[Pair], names: Sequence[str], windows: Sequence[Window]) -> None:
-    """
-    Check that overlaps tie all tracks together.
-
-    Parameters
-    ----------
-    pairs : sequence of tuple
-        Overlapping pairs ``(i, j)``.
-    names : sequence of str
-        Names of the tracks.
-    windows : sequence of Window
-        Where they lie, on one lattice.
-
-    Raises
-    ------
-    DisconnectedTracksError
-        If they fall apart; the message names the groups, and for each the gap to the nearest track of another.
-    """
-    groups = connected_components(pairs, len(names))
-    if len(groups) > 1:
-        gaps = "; ".join(_nearest(group, names, windows) for group in groups[1:])
-        raise DisconnectedTracksError(
-            f"{_groups_text(groups, names)}; {gaps}: add a track that bridges them, give ties, "
-            "or combine each group by itself"
-        )
-
-
-def _nearest(group: Sequence[int], names: Sequence[str], windows: Sequence[Window]) -> str:
-    """The smallest gap between a track of a group and one outside it."""
-    others = [k for k in range(len(names)) if k not in group]
-    gap, i, j = min((_gap(windows[i], windows[j]), i, j) for i in group for j in others)
-    return f"between {names[i]} and {names[j]} lie {gap:.3g} degrees"
-
-
-def _gap(a: Window, b: Window) -> float:
-    """Distance in degrees between the edges of two windows; 0 if they touch."""
-    down = max(a.row, b.row) - min(a.row + a.ny, b.row + b.ny)
-    across = max(a.col, b.col) - min(a.col + a.nx, b.col + b.nx)
-    return float(np.hypot(max(down, 0), max(across, 0))) / a.n
-
-
-def _groups_text(groups: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    shown = "; ".join(", ".join(names[i] for i in group) for group in groups)
-    return f"tracks need overlaps that tie them all together, got {len(groups)} separate groups: {shown}"
 
 
 @dataclass(frozen=True)
@@ -138,11 +28,12 @@ class Solution:
     Parameters
     ----------
     coefficients : np.ndarray
-        Correction to add to each node, shape ``(node, term)``.
+        Correction to add to each node, about the origin, shape ``(node, term)``.
     covariance : np.ndarray
         Shape ``(node * term, node * term)``, node by node.
     residuals : np.ndarray
-        Observed less adjusted difference of each pair, shape ``(pair, term)``; NaN where a pair does not determine all.
+        Observed less adjusted difference of each pair, about its middle, shape ``(pair, term)``; NaN where a pair does
+        not determine all.
     normalised : np.ndarray
         Length of each residual over its expected length, shape ``(pair,)``: signed for a single term. NaN where no
         other pair controls it.
@@ -173,7 +64,7 @@ class Ties:
     node : np.ndarray
         Node of each tie, shape ``(tie,)``, int.
     design : np.ndarray
-        Value of each term at the place, shape ``(tie, term)``.
+        Value of each term at the place, about the middle of the node, shape ``(tie, term)``.
     value, variance : np.ndarray
         Correction that the tie asks for, and its variance, shape ``(tie,)``.
     """
@@ -200,6 +91,67 @@ class Ties:
         return cls(np.empty(0, np.int64), np.empty((0, terms)), np.empty(0), np.empty(0))
 
 
+@dataclass(frozen=True)
+class Centres:
+    """
+    Where the terms of ramps are zero: about the middle of what they describe they can be told apart best.
+
+    Parameters
+    ----------
+    shift : callable
+        ``(east, north) -> (term, term)``: matrix that expresses a ramp about a point that lies so far away.
+    nodes : np.ndarray
+        Middle of each node, from the common origin, shape ``(node, 2)``.
+    pairs : np.ndarray
+        Middle of each pair, from the common origin, shape ``(pair, 2)``.
+    """
+
+    shift: Callable[[float, float], np.ndarray]
+    nodes: np.ndarray
+    pairs: np.ndarray
+
+    @classmethod
+    def common(cls, terms: int, nodes: int, pairs: int) -> "Centres":
+        """
+        Take the origin for all.
+
+        Parameters
+        ----------
+        terms, nodes, pairs : int
+            Numbers of each.
+
+        Returns
+        -------
+        Centres
+        """
+        return cls(lambda _east, _north: np.eye(terms), np.zeros((nodes, 2)), np.zeros((pairs, 2)))
+
+    def at_pair(self, pair: int, node: int) -> np.ndarray:
+        """
+        Express a ramp of a node in the middle of a pair.
+
+        Parameters
+        ----------
+        pair, node : int
+            Which.
+
+        Returns
+        -------
+        np.ndarray
+        """
+        return self.shift(*(self.pairs[pair] - self.nodes[node]))
+
+    @property
+    def from_origin(self) -> np.ndarray:
+        """Ramp about the origin -> about the middle of each node, shape ``(node, term, term)``."""
+        return np.array([self.shift(*place) for place in self.nodes])
+
+    @property
+    def to_origin(self) -> np.ndarray:
+        """Ramp about the middle of each node -> about the origin, shape ``(node, term, term)``."""
+        return np.array([self.shift(*-place) for place in self.nodes])
+
+
 def solve_network(
     pairs: Sequence[Pair],
     differences: np.ndarray,
@@ -208,6 +160,7 @@ def solve_network(
     *,
     anchor: int | None = None,
     ties: Ties | None = None,
+    centres: Centres | None = None,
     names: Sequence[str] | None = None,
 ) -> Solution:
     """
@@ -227,13 +180,16 @@ def solve_network(
         Track that keeps its datum. Without it and without ties the corrections have zero mean.
     ties : Ties, optional
         Outside knowledge; with it the datum is that of the ties.
+    centres : Centres, optional
+        About which points the terms of pairs are given, and those of ties: the middle of their node. By default all
+        are about the origin.
     names : sequence of str, optional
         Names of the tracks in messages.
 
     Returns
     -------
     Solution
-        Corrections to add to each track.
+        Corrections to add to each track, about the origin; residuals of pairs about the middle of the pair.
 
     Raises
     ------
@@ -245,12 +201,17 @@ def solve_network(
     -----
     Minimises ``sum (x_j - x_i - m)^T W (x_j - x_i - m) + sum (B x_i - v)^2 / s^2``, so that
     ``track_i + x_i = track_j + x_j`` in the overlap. Normal matrix: the block Laplacian of the graph, plus the ties.
-    The datum defect is closed by the minimum-norm (zero-mean) solution, or by removing the anchor [1]_.
+    The datum defect is closed by removing the anchor, or by the inner constraint that the corrections about the origin
+    sum to zero (an S-transformation of a generalised inverse) [1]_. Ramps are solved about the middle of each node,
+    and only the result is carried to the origin: a chain of tracks may be long. The solution is refined with its
+    residuals, which makes it as good as one by orthogonal factors [2]_.
 
     References
     ----------
     .. [1] A. Leick, L. Rapoport and D. Tatarnikov, 2015, GPS Satellite Surveying, 4th edition, Wiley, chapter 2
        (minimal and inner constraints), DOI 10.1002/9781119018612.
+    .. [2] A. Bjorck, 1987, Stability analysis of the method of seminormal equations for linear least squares problems,
+       Linear Algebra and its Applications, 88-89, 31-48, DOI 10.1016/0024-3795(87)90101-7.
 
     Examples
     --------
@@ -262,21 +223,89 @@ def solve_network(
     labels = list(names or map(str, range(n_nodes)))
     k = differences.shape[1]
     ties = ties or Ties.none(k)
+    centres = centres or Centres.common(k, n_nodes, len(pairs))
     _require_datum(pairs, labels, anchor, ties)
-    normal, rhs = np.zeros((n_nodes, k, n_nodes, k)), np.zeros((n_nodes, k))
-    for (i, j), m, w in zip(pairs, differences, information, strict=True):
-        for a, b, sign in ((i, i, 1), (j, j, 1), (i, j, -1), (j, i, -1)):
-            normal[a, :, b] += sign * w
-        rhs[i] -= w @ m
-        rhs[j] += w @ m
-    for node, row, value, variance in zip(ties.node, ties.design, ties.value, ties.variance, strict=True):
-        normal[node, :, node] += np.outer(row, row) / variance
-        rhs[node] += row * value / variance
+    observed = _Observed(list(pairs), differences, information, ties, centres)
     free = anchor is None and ties.node.size == 0
-    x, covariance = _invert(normal.reshape(n_nodes * k, -1), rhs.reshape(-1), n_nodes, k, anchor, free, labels)
-    x = x.reshape(n_nodes, k)
-    unknowns = n_nodes * k - (k if free or anchor is not None else 0)
-    return _residuals(pairs, differences, information, ties, x, covariance, unknowns)
+    inverse = _invert(observed.normal(n_nodes), centres, anchor, free, labels)
+    x = np.zeros((n_nodes, k))
+    for _ in range(_REFINED):
+        x += (inverse @ observed.pull(x).ravel()).reshape(n_nodes, k)
+    if free:  # corrections about the origin sum to zero
+        common, mean = centres.from_origin.reshape(-1, k), np.concatenate(centres.to_origin, axis=1) / n_nodes
+        zero_mean = np.eye(n_nodes * k) - common @ mean
+        x, inverse = (zero_mean @ x.ravel()).reshape(n_nodes, k), zero_mean @ inverse @ zero_mean.T
+    return observed.solution(x, inverse, n_nodes * k - (k if free or anchor is not None else 0))
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """Observations of a network; unknowns are ramps about the middle of each node."""
+
+    pairs: list[Pair]
+    differences: np.ndarray
+    information: np.ndarray
+    ties: Ties
+    centres: Centres
+
+    def sides(self, pair: int) -> tuple[tuple[int, np.ndarray], tuple[int, np.ndarray]]:
+        """Node and matrix of both sides of a pair: ``second x_j - first x_i`` is what its difference should be."""
+        i, j = self.pairs[pair]
+        return (i, -self.centres.at_pair(pair, i)), (j, self.centres.at_pair(pair, j))
+
+    def normal(self, nodes: int) -> np.ndarray:
+        """Normal matrix, shape ``(node, term, node, term)``."""
+        k = self.differences.shape[1]
+        made = np.zeros((nodes, k, nodes, k))
+        for p, w in enumerate(self.information):
+            for a, left in self.sides(p):
+                for b, right in self.sides(p):
+                    made[a, :, b] += left.T @ w @ right
+        for node, row, variance in zip(self.ties.node, self.ties.design, self.ties.variance, strict=True):
+            made[node, :, node] += np.outer(row, row) / variance
+        return made
+
+    def residuals(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of pairs, about their middle, and of ties."""
+        predicted = [sum(side @ x[a] for a, side in self.sides(p)) for p in range(len(self.pairs))]
+        of_ties: np.ndarray = self.ties.value - np.einsum("tk,tk->t", self.ties.design, x[self.ties.node])
+        return self.differences - np.array(predicted).reshape(self.differences.shape), of_ties
+
+    def pull(self, x: np.ndarray) -> np.ndarray:
+        """Right side of the normal equations for what is left of the observations."""
+        of_pairs, of_ties = self.residuals(x)
+        made = np.zeros(x.shape)
+        for p, (r, w) in enumerate(zip(of_pairs, self.information, strict=True)):
+            for a, side in self.sides(p):
+                made[a] += side.T @ w @ r
+        weighted = self.ties.design * (of_ties / self.ties.variance)[:, None]
+        np.add.at(made, self.ties.node, weighted)
+        return made
+
+    def solution(self, x: np.ndarray, covariance: np.ndarray, unknowns: int) -> Solution:
+        """What is left of the observations, and the corrections about the origin."""
+        n, k = x.shape
+        blocks = covariance.reshape(n, k, n, k)
+        residuals, tie_residuals = self.residuals(x)
+        normalised, chi2, ranks = np.full(len(self.pairs), np.nan), 0.0, 0
+        for p, (r, w) in enumerate(zip(residuals, self.information, strict=True)):
+            rank = _rank(w)
+            ranks += rank
+            squares = float(r @ w @ r)
+            chi2 += squares
+            sides = self.sides(p)
+            adjusted = sum(left @ blocks[a, :, b] @ right.T for a, left in sides for b, right in sides)
+            free = rank - float(np.trace(w @ adjusted))  # expected r^T W r
+            if free > _CONTROLLED * k:
+                normalised[p] = np.sqrt(squares / free) * (np.sign(r[0]) if k == 1 else 1.0)
+            if rank < k:
+                residuals[p] = np.nan
+        chi2 += float(np.sum(tie_residuals**2 / self.ties.variance))
+        dof = ranks + self.ties.node.size - unknowns
+        carry = self.centres.to_origin
+        coefficients = np.einsum("nab,nb->na", carry, x)
+        carried = np.einsum("nab,nbmc,mdc->namd", carry, blocks, carry, optimize=True).reshape(n * k, n * k)
+        return Solution(coefficients, carried, residuals, normalised, tie_residuals, chi2, dof)
 
 
 def _require_datum(pairs: Sequence[Pair], names: Sequence[str], anchor: int | None, ties: Ties) -> None:
@@ -286,73 +315,37 @@ def _require_datum(pairs: Sequence[Pair], names: Sequence[str], anchor: int | No
     loose = [group for group in groups if not tied & set(group)]
     if loose and (tied or len(groups) > 1):
         raise DisconnectedTracksError(
-            f"{_groups_text(groups, names)}; "
+            f"{name_groups(groups, names)}; "
             + (f"{', '.join(names[i] for g in loose for i in g)} hang on nothing; " if tied else "")
             + "add a track that bridges them, give ties in each, or combine each group by itself"
         )
 
 
-def _invert(
-    normal: np.ndarray, rhs: np.ndarray, n: int, k: int, anchor: int | None, free: bool, names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Solution and covariance, after scaling to a unit diagonal; the anchor's rows are left out."""
+def _invert(normal: np.ndarray, centres: Centres, anchor: int | None, free: bool, names: Sequence[str]) -> np.ndarray:
+    """Generalised inverse of the normal matrix, after scaling to a unit diagonal; zeros for the anchor."""
+    n, k = normal.shape[:2]
     if n == 1 and free:
-        return np.zeros(k), np.zeros((k, k))
+        return np.zeros((k, k))
     keep = np.ones(n * k, bool)
     if anchor is not None:
         keep[anchor * k : (anchor + 1) * k] = False
-    matrix = normal[np.ix_(keep, keep)]
+    matrix = normal.reshape(n * k, n * k)[np.ix_(keep, keep)]
     diagonal = np.diag(matrix)
     if not (diagonal > 0).all():
         lacking = sorted({names[i // k] for i in np.flatnonzero(keep)[~(diagonal > 0)]})
         raise DisconnectedTracksError(f"no overlap or tie determines {', '.join(lacking)}; {_LESS}")
-    # Scales are the same for one term of all tracks, so that the datum defect stays a common shift.
-    term = np.flatnonzero(keep) % k
-    scale = np.sqrt(np.array([diagonal[term == t].mean() for t in range(k)]) if matrix.size else np.ones(k))
-    s = scale[term]
-    scaled = matrix / np.outer(s, s)
-    gauge = np.kron(np.ones((n, n)) / n, np.eye(k)) if free else 0.0
-    values, vectors = np.linalg.eigh(scaled + gauge) if matrix.size else (np.ones(0), np.zeros((0, 0)))
+    s = np.sqrt(diagonal)
+    common = centres.from_origin.reshape(n * k, k)  # one ramp of all tracks: no overlap tells of it
+    unseen = np.linalg.qr(s[:, None] * common)[0] if free else np.zeros((s.size, 0))
+    values, vectors = np.linalg.eigh(matrix / np.outer(s, s) + unseen @ unseen.T) if s.size else _NOTHING
     if values.size and values[0] < _SINGULAR * values[-1]:
         worst = np.abs(vectors[:, 0]).reshape(-1, k).max(axis=1)
         which = np.flatnonzero(keep).reshape(-1, k)[:, 0] // k
         weak = [names[i] for i in which[worst > worst.max() / 2]]
         raise DisconnectedTracksError(f"overlaps and ties do not determine the ramps of {', '.join(weak)}; {_LESS}")
-    inverse = (vectors / values) @ vectors.T - gauge
-    x, covariance = np.zeros(n * k), np.zeros((n * k, n * k))
-    inverse /= np.outer(s, s)
-    x[keep] = inverse @ rhs[keep]
-    covariance[np.ix_(keep, keep)] = inverse
-    return x, covariance
-
-
-def _residuals(
-    pairs: Sequence[Pair],
-    differences: np.ndarray,
-    information: np.ndarray,
-    ties: Ties,
-    x: np.ndarray,
-    covariance: np.ndarray,
-    unknowns: int,
-) -> Solution:
-    n, k = x.shape
-    blocks = covariance.reshape(n, k, n, k)
-    residuals, normalised, chi2 = np.zeros((len(pairs), k)), np.full(len(pairs), np.nan), 0.0
-    ranks = 0
-    for p, ((i, j), m, w) in enumerate(zip(pairs, differences, information, strict=True)):
-        r = m - (x[j] - x[i])
-        rank = _rank(w)
-        ranks += rank
-        residuals[p] = r if rank == k else np.nan
-        chi2 += float(r @ w @ r)
-        adjusted = blocks[i, :, i] + blocks[j, :, j] - blocks[i, :, j] - blocks[j, :, i]
-        free = rank - float(np.trace(w @ adjusted))  # expected r^T W r
-        if free > _CONTROLLED * k:
-            normalised[p] = np.sqrt(float(r @ w @ r) / free) * (np.sign(r[0]) if k == 1 else 1.0)
-    tie_residuals = ties.value - np.einsum("tk,tk->t", ties.design, x[ties.node])
-    chi2 += float(np.sum(tie_residuals**2 / ties.variance))
-    dof = ranks + ties.node.size - unknowns
-    return Solution(x, covariance, residuals, normalised, tie_residuals, chi2, dof)
+    inverse = np.zeros((n * k, n * k))
+    inverse[np.ix_(keep, keep)] = ((vectors / values) @ vectors.T - unseen @ unseen.T) / np.outer(s, s)
+    return inverse
 
 
 def _rank(information: np.ndarray) -> int:
@@ -360,60 +353,3 @@ def _rank(information: np.ndarray) -> int:
     scale = np.sqrt(np.diag(information))
     scale[scale == 0] = 1.0
     return int(np.linalg.matrix_rank(information / np.outer(scale, scale), tol=_SINGULAR * len(scale), hermitian=True))
-
-
-def fundamental_loops(pairs: Sequence[Pair], n_nodes: int) -> list[list[tuple[int, int]]]:
-    """
-    Find a set of independent loops of a graph.
-
-    Parameters
-    ----------
-    pairs : sequence of tuple
-        Edges ``(i, j)``.
-    n_nodes : int
-        Number of nodes.
-
-    Returns
-    -------
-    list of list of (int, int)
-        One loop for each edge that a breadth-first tree leaves out, shortest way round: index of each edge and its
-        direction, 1 if the loop runs from its first node to its second, else -1.
-
-    Examples
-    --------
-    >>> fundamental_loops([(0, 1), (1, 2), (0, 2)], 3)
-    [[(1, 1), (2, -1), (0, 1)]]
-    """
-    neighbours: list[list[tuple[int, int, int]]] = [[] for _ in range(n_nodes)]
-    for e, (i, j) in enumerate(pairs):
-        neighbours[i].append((j, e, 1))
-        neighbours[j].append((i, e, -1))
-    parent: list[tuple[int, int, int] | None] = [None] * n_nodes  # node, edge, direction from it
-    depth, tree = [-1] * n_nodes, set[int]()
-    for root in range(n_nodes):
-        if depth[root] >= 0:
-            continue
-        depth[root], queue = 0, [root]
-        for node in queue:
-            for other, edge, direction in neighbours[node]:
-                if depth[other] < 0:
-                    depth[other], parent[other] = depth[node] + 1, (node, edge, direction)
-                    tree.add(edge)
-                    queue.append(other)
-    return [_loop(e, pairs[e], parent, depth) for e in range(len(pairs)) if e not in tree]
-
-
-def _loop(edge: int, pair: Pair, parent: list[tuple[int, int, int] | None], depth: list[int]) -> list[tuple[int, int]]:
-    """The edge from its first to its second node, and the way back through the tree."""
-    i, j = pair
-    up, down = [], []  # from j up to the meeting point, and from there down to i
-    while i != j:
-        if depth[j] >= depth[i]:
-            node, e, direction = parent[j]  # type: ignore[misc]
-            up.append((e, -direction))
-            j = node
-        else:
-            node, e, direction = parent[i]  # type: ignore[misc]
-            down.append((e, direction))
-            i = node
-    return [(edge, 1), *up, *reversed(down)]
