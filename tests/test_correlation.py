@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mimtpy_cloud.kernels.correlation import correlation_of, mean_variance
+from mimtpy_cloud.kernels.correlation import correlation_of, count_cells, mean_variance
+from mimtpy_cloud.kernels.tiles import Tiles
 
 STEP = (0.1, 0.1)  # km
 
@@ -21,7 +22,7 @@ def exponential_noise(rng, shape, length, share=1.0):
 @pytest.mark.parametrize(("length", "share"), [(4, 1.0), (8, 0.5), (15, 0.8)])
 def test_length_and_share_are_recovered(length, share):
     rng = np.random.default_rng(length)
-    found = [correlation_of(exponential_noise(rng, (240, 200), length, share), STEP) for _ in range(8)]
+    found = [correlation_of(Tiles.of(exponential_noise(rng, (240, 200), length, share)), STEP) for _ in range(8)]
     assert np.mean([f[0] for f in found]) == pytest.approx(length * 0.1, rel=0.25)
     assert np.mean([f[1] for f in found]) == pytest.approx(share, abs=0.1)
 
@@ -31,13 +32,13 @@ def test_gaps_and_outliers_change_little():
     field = exponential_noise(rng, (240, 200), 8)
     holes = np.where(rng.random(field.shape) < 0.3, np.nan, field)
     holes[5:9, 5:9] = 300.0
-    assert correlation_of(holes, STEP)[0] == pytest.approx(correlation_of(field, STEP)[0], rel=0.2)
+    assert correlation_of(Tiles.of(holes), STEP)[0] == pytest.approx(correlation_of(Tiles.of(field), STEP)[0], rel=0.2)
 
 
 def test_nothing_to_see_is_white():
-    assert correlation_of(np.zeros((40, 40)), STEP) == (0.0, 0.0)
-    assert correlation_of(np.full((40, 40), np.nan), STEP) == (0.0, 0.0)
-    assert correlation_of(np.ones((1, 3)), STEP) == (0.0, 0.0)
+    assert correlation_of(Tiles.of(np.zeros((40, 40))), STEP) == (0.0, 0.0)
+    assert correlation_of(Tiles.of(np.full((40, 40), np.nan)), STEP) == (0.0, 0.0)
+    assert correlation_of(Tiles.of(np.ones((1, 3))), STEP) == (0.0, 0.0)
 
 
 BOX = np.ones((60, 90), bool)
@@ -53,7 +54,9 @@ def test_variance_of_the_mean_is_that_of_many_fields(known, share):
 
 def test_cells_change_little():
     large = np.kron(STRIP, np.ones((8, 8), bool))
-    fine, coarse = mean_variance(STRIP, STEP, 0.6), mean_variance(large, (0.0125, 0.0125), 0.6)
+    cells = count_cells(Tiles.of(np.where(large, 0.0, np.nan)), (0.0125, 0.0125))
+    assert cells[0].shape == (96, 90)
+    fine, coarse = mean_variance(STRIP, STEP, 0.6), mean_variance(*cells, 0.6)
     assert coarse == pytest.approx(fine, rel=0.05)
 
 

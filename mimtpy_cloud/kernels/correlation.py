@@ -2,7 +2,9 @@
 
 import numpy as np
 
-__all__ = ["correlation_of", "mean_variance"]
+from mimtpy_cloud.kernels.tiles import Tiles
+
+__all__ = ["correlation_of", "count_cells", "mean_variance"]
 
 #: Structured shares below this are taken as none: what is left is white.
 _WHITE = 0.05
@@ -10,20 +12,22 @@ _WHITE = 0.05
 _CLIPPED = 4.0
 #: Most rows or columns along which lags are looked at.
 _LINES = 512
+#: Most values along them.
+_VALUES = 1 << 20
 #: Steps of the integral over separations along one axis, and most cells along one axis in which values are counted.
 _STEPS, _CELLS = 96, 96
 #: Steps over the width of a cell in the mean correlation of two cells.
 _INSIDE = 4
 
 
-def correlation_of(image: np.ndarray, step_km: tuple[float, float], centre: float = 0.0) -> tuple[float, float]:
+def correlation_of(tiles: Tiles, step_km: tuple[float, float], centre: float = 0.0) -> tuple[float, float]:
     """
     Fit an exponential correlation to the noise of an image.
 
     Parameters
     ----------
-    image : np.ndarray
-        Noise about a centre, shape ``(y, x)``, any unit; NaN is no data.
+    tiles : Tiles
+        Noise about a centre, any unit; NaN is no data.
     step_km : tuple of float
         Height and width of a pixel in km.
     centre : float
@@ -41,7 +45,8 @@ def correlation_of(image: np.ndarray, step_km: tuple[float, float], centre: floa
     The correlogram ``1 - gamma(h) / variance`` at lags along rows and columns that grow by a factor of about 1.5 up to
     a quarter of the image, with values beyond 4 standard deviations left out. The share is its value extrapolated to
     lag 0 from the first two lags; the length is where it falls to 1/e of that. A correlation longer than the image
-    cannot be seen in it, and comes out too short.
+    cannot be seen in it, and comes out too short. At most 512 rows and 512 columns, or one million values of each, are
+    looked at.
 
     References
     ----------
@@ -50,16 +55,14 @@ def correlation_of(image: np.ndarray, step_km: tuple[float, float], centre: floa
     Examples
     --------
     >>> white = np.random.default_rng(1).normal(size=(80, 90))
-    >>> correlation_of(white, (0.1, 0.1))
+    >>> correlation_of(Tiles.of(white), (0.1, 0.1))
     (0.0, 0.0)
     """
-    axes = [
-        _decay(_correlogram(some - image.dtype.type(centre)), step)
-        for some, step in (
-            (image[:: -(-image.shape[0] // _LINES)], step_km[1]),
-            (image[:, :: -(-image.shape[1] // _LINES)].T, step_km[0]),
-        )
-    ]
+    axes = []
+    for axis, step in ((0, step_km[1]), (1, step_km[0])):
+        lines, length = tiles.shape[axis], tiles.shape[1 - axis]
+        most = max(1, min(_LINES, _VALUES // max(length, 1)))
+        axes.append(_decay(_correlogram(tiles.lines(-(-lines // most), axis) - centre), step))
     found = [pair for pair in axes if pair is not None]
     if not found:
         return 0.0, 0.0
@@ -70,17 +73,18 @@ def correlation_of(image: np.ndarray, step_km: tuple[float, float], centre: floa
 def _correlogram(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lags in pixels along the rows, and the correlation at each."""
     most = rows.shape[1] // 4
-    spread = np.sqrt(np.nanmean(np.square(rows, dtype=np.float64))) if np.isfinite(rows).any() else 0.0
+    spread = np.sqrt(np.nanmean(np.square(rows))) if np.isfinite(rows).any() else 0.0
     if most < 2 or not spread > 0:
         return np.empty(0), np.empty(0)
-    rows = np.where(np.abs(rows) <= _CLIPPED * spread, rows, np.nan)
-    variance = float(np.nanmean(np.square(rows, dtype=np.float64)))
+    rows[np.abs(rows) > _CLIPPED * spread] = np.nan
+    variance = float(np.nanmean(np.square(rows)))
     kept, rho = [], []
     for lag in np.unique(np.geomspace(1, most, max(2, int(2 * np.log(most)) + 2)).round().astype(int)).tolist():
-        square = np.square(rows[:, lag:] - rows[:, :-lag], dtype=np.float64)
-        if np.isfinite(square).sum() >= 30:
+        apart = rows[:, lag:] - rows[:, :-lag]
+        square = np.square(apart[np.isfinite(apart)])
+        if square.size >= 30:
             kept.append(lag)
-            rho.append(1 - 0.5 * float(np.nanmean(square)) / variance)
+            rho.append(1 - 0.5 * float(square.mean()) / variance)
     return np.array(kept), np.array(rho)
 
 
@@ -102,16 +106,54 @@ def _decay(correlogram: tuple[np.ndarray, np.ndarray], step: float) -> tuple[flo
     return float((lags[k - 1] + part * (lags[k] - lags[k - 1])) * step), share
 
 
-def mean_variance(known: np.ndarray, step_km: tuple[float, float], length_km: float, share: float = 1.0) -> float:
+def count_cells(tiles: Tiles, step_km: tuple[float, float]) -> tuple[np.ndarray, tuple[float, float]]:
+    """
+    Count the values of an image in cells.
+
+    Parameters
+    ----------
+    tiles : Tiles
+        Image; NaN is no data.
+    step_km : tuple of float
+        Height and width of a pixel in km.
+
+    Returns
+    -------
+    cells : np.ndarray
+        Number of values in each of at most 96 x 96 cells, int64.
+    size_km : tuple of float
+        Height and width of a cell in km.
+
+    Examples
+    --------
+    >>> cells, size_km = count_cells(Tiles.of(np.ones((192, 50))), (1.0, 1.0))
+    >>> cells.shape, int(cells[0, 0]), size_km
+    ((96, 50), 2, (2.0, 1.0))
+    """
+    sides = [-(-size // _CELLS) for size in tiles.shape]
+    cells = np.zeros([-(-size // side) for size, side in zip(tiles.shape, sides, strict=True)], np.int64)
+    for block, *spans in tiles:
+        part = np.isfinite(block)
+        at = []
+        for axis, (span, side) in enumerate(zip(spans, sides, strict=True)):
+            cell = np.arange(span.start, span.stop) // side
+            edges = np.flatnonzero(np.diff(cell, prepend=-1))
+            part = np.add.reduceat(part, edges, axis=axis, dtype=np.int64)
+            at.append(cell[edges])
+        cells[np.ix_(*at)] += part
+    return cells, (sides[0] * step_km[0], sides[1] * step_km[1])
+
+
+def mean_variance(cells: np.ndarray, size_km: tuple[float, float], length_km: float, share: float = 1.0) -> float:
     """
     Give the variance of the mean of correlated values over that of one value.
 
     Parameters
     ----------
-    known : np.ndarray
-        Where there are values, boolean, shape ``(y, x)``.
-    step_km : tuple of float
-        Height and width of a pixel in km.
+    cells : np.ndarray
+        Number of values in each cell, shape ``(y, x)``, as `count_cells` gives it.
+    size_km : tuple of float
+        Height and width of a cell in km.
     length_km : float
         Correlation length of the exponential correlation; 0 for white noise.
     share : float
@@ -125,40 +167,34 @@ def mean_variance(known: np.ndarray, step_km: tuple[float, float], length_km: fl
 
     Notes
     -----
-    The mean of ``exp(-h / L)`` over all pairs of values. Values are counted in at most 96 x 96 cells; the
-    autocorrelation of the counts says how many pairs lie how far apart, so that the shape of the data counts and not
-    the box around them. Pairs of two cells get the mean correlation over both.
+    The mean of ``exp(-h / L)`` over all pairs of values. The autocorrelation of the counts says how many pairs lie how
+    far apart, so that the shape of the data counts and not the box around them. Pairs of two cells get the mean
+    correlation over both.
 
     Examples
     --------
-    >>> square = np.ones((10, 10), bool)
-    >>> mean_variance(square, (1, 1), 0)
+    >>> mean_variance(np.ones((10, 10), int), (1, 1), 0)
     0.01
-    >>> wide = np.ones((400, 400), bool)
-    >>> round(mean_variance(wide, (1, 1), 2.0) * 400 * 400 / (2 * np.pi * 2**2), 1)
+    >>> wide = count_cells(Tiles.of(np.ones((400, 400))), (1, 1))
+    >>> round(mean_variance(*wide, 2.0) * 400 * 400 / (2 * np.pi * 2**2), 1)
     1.0
     """
-    count = int(np.count_nonzero(known))
+    count = int(cells.sum())
     if count == 0:
         return np.nan
     if length_km <= 0 or share <= 0:
         return 1.0 / count
-    sides = [-(-size // _CELLS) for size in known.shape]
-    cells = known
-    for axis, side in enumerate(sides):
-        cells = np.add.reduceat(cells, np.arange(0, known.shape[axis], side), axis=axis, dtype=np.int64)
-    size = [side * step for side, step in zip(sides, step_km, strict=True)]
     shape = [2 * n for n in cells.shape]
     power = np.abs(np.fft.rfft2(cells, shape)) ** 2
     pairs = np.maximum(np.fft.irfft2(power, shape), 0)  # of values, by distance in cells
-    down, across = (np.fft.fftfreq(n, 1 / n) * step for n, step in zip(shape, size, strict=True))
+    down, across = (np.fft.fftfreq(n, 1 / n) * step for n, step in zip(shape, size_km, strict=True))
     correlation = np.zeros(shape)
     inside = np.arange(-_INSIDE + 1, _INSIDE) / _INSIDE
     for u in inside:
         for v in inside:
-            distance = np.hypot(down[:, np.newaxis] + u * size[0], across + v * size[1])
+            distance = np.hypot(down[:, np.newaxis] + u * size_km[0], across + v * size_km[1])
             correlation += (1 - abs(u)) * (1 - abs(v)) / _INSIDE**2 * np.exp(-distance / length_km)
-    correlation[0, 0] = _mean_in_rectangle((size[0], size[1]), length_km)
+    correlation[0, 0] = _mean_in_rectangle(size_km, length_km)
     mean = float(np.sum(pairs * correlation) / np.sum(pairs))
     return min(1.0, max(1.0 / count, (1 - share) / count + share * mean))
 

@@ -1,14 +1,17 @@
 """What the difference of two overlapping tracks says of their datum: terms of an offset or ramp, and how well."""
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from mimtpy_cloud.kernels.correlation import correlation_of, mean_variance
+from mimtpy_cloud.kernels.correlation import correlation_of, count_cells, mean_variance
+from mimtpy_cloud.kernels.median import median
 from mimtpy_cloud.kernels.offset import half_sample_mode
-from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, ramp_degrees, ramp_terms, subtract_ramp
+from mimtpy_cloud.kernels.ramp import accumulate_ramp, ramp_degrees, ramp_size, ramp_terms, subtract_ramp
+from mimtpy_cloud.kernels.tiles import Change, Tiles
 
 __all__ = ["STATISTICS", "PairSummary", "Robust", "summarise_pair"]
 
@@ -55,7 +58,7 @@ class PairSummary:
 
 
 def summarise_pair(
-    image: np.ndarray,
+    image: Tiles,
     x_km: np.ndarray,
     y_km: np.ndarray,
     kind: str = "constant",
@@ -69,10 +72,10 @@ def summarise_pair(
 
     Parameters
     ----------
-    image : np.ndarray
-        Track i minus track j in m or m/yr, shape ``(y, x)``; NaN is no data.
+    image : Tiles
+        Track i minus track j in m or m/yr; NaN is no data.
     x_km, y_km : np.ndarray
-        Position of the columns and rows in km from the common origin.
+        Position of the columns and rows in km from the point about which the terms are given.
     kind : {"constant", "linear", "quadratic"}
         What is fitted.
     scale_km : float
@@ -90,8 +93,8 @@ def summarise_pair(
     -----
     The covariance is that of independent pixels times the variance of their mean over that of uncorrelated ones
     (`mean_variance`): exact for a constant; for a ramp it takes the noise as white on the scale of the correlation.
-    Memory beside the image: about 20 bytes a pixel, 32 for a robust ramp.
-    Huber's weights are found by six reweightings that start at the residuals from the plain fit.
+    Every pass goes over the image piece by piece: the memory beside the image is that of some pieces. Huber's weights
+    are found by six reweightings that start at the residuals from the plain fit.
 
     References
     ----------
@@ -101,35 +104,35 @@ def summarise_pair(
     Examples
     --------
     >>> image = np.array([[1.0, 2.0, 6.0], [np.nan, 2.0, 2.0]])
-    >>> found = summarise_pair(image, np.arange(3.0), np.arange(2.0))
+    >>> found = summarise_pair(Tiles.of(image), np.arange(3.0), np.arange(2.0))
     >>> found.terms.tolist(), float(found.statistics[2])
     ([2.0], 5.0)
     """
-    values = image[np.isfinite(image)]
     k = len(ramp_terms(kind))
-    if values.size == 0:
+    count = sum(int(np.count_nonzero(np.isfinite(block))) for block, _, _ in image)
+    if count == 0:
         statistics = np.full(len(STATISTICS), np.nan)
         statistics[2] = 0.0
         return PairSummary(statistics, np.zeros(k), np.zeros((k, k)), np.zeros(k), np.zeros((k, k)))
-    normal, rhs, rms = _normal(image, x_km, y_km, kind, scale_km)
-    moments, products = rhs / values.size, normal / values.size
-    median = float(np.median(values, overwrite_input=True))  # only reorders them
+    fit = _Fit(image, x_km, y_km, kind, scale_km)
+    normal, rhs, rms = fit.normal()
+    moments, products = rhs / count, normal / count
+    middle = median(image)
     if kind == "constant":
-        terms = np.array([_centre(values, median, moments[0], robust)])
-        residual, centre, count = image, float(terms[0]), values.size
+        terms = np.array([_centre(image, middle, moments[0], robust)])
+        residual, centre = image, float(terms[0])
     else:
-        terms, normal = _fit(image, x_km, y_km, kind, scale_km, robust)
-        residual, centre, count = subtract_ramp(image, terms, x_km, y_km, kind), 0.0, values.size
-        values = residual[np.isfinite(residual)]
-    sigma = _spread(values, robust)
+        terms, normal = fit.solve(robust)
+        residual, centre = fit.less(terms), 0.0
+    sigma = _spread(residual, robust)
     step_km, length, share = (_step(y_km), _step(x_km)), length_km, 1.0
     if length is None:
         length, share = correlation_of(residual, step_km, centre)
-    factor = mean_variance(np.isfinite(image), step_km, length, share) * count
+    factor = mean_variance(*count_cells(image, step_km), length, share) * count
     variance = (
         max(sigma, _SMALLEST) ** 2 * factor * (_efficiency(robust, count / factor) if kind == "constant" else 1.0)
     )
-    statistics = np.array([median, sigma, count, rms, length, count / factor])
+    statistics = np.array([middle, sigma, count, rms, length, count / factor])
     return PairSummary(statistics, terms, normal / variance, moments, products)
 
 
@@ -140,49 +143,87 @@ def _efficiency(robust: Robust, effective: float) -> float:
     return _MEDIAN_VARIANCE if robust else 1.0
 
 
-def _spread(values: np.ndarray, robust: Robust) -> float:
-    """Robust or plain standard deviation of what may be overwritten."""
-    if not robust:
-        return float(values.std(dtype=np.float64))
-    values -= np.median(values, overwrite_input=True)
-    return _SIGMA_OVER_MAD * float(np.median(np.abs(values, out=values), overwrite_input=True))
+def _spread(tiles: Tiles, robust: Robust) -> float:
+    """Robust or plain standard deviation."""
+    if robust:
+        middle = median(tiles)
+        return _SIGMA_OVER_MAD * median(_then(tiles, lambda block: np.abs(block - np.float32(middle))))
+    sums = [(block.size, block.sum()) for block in _finite(tiles)]
+    mean = sum(total for _, total in sums) / sum(size for size, _ in sums)
+    return math.sqrt(sum(float(np.sum((block - mean) ** 2)) for block in _finite(tiles)) / sum(n for n, _ in sums))
+
+
+def _finite(tiles: Tiles) -> Iterator[np.ndarray]:
+    """Values of each piece, float64."""
+    for block, _, _ in tiles:
+        yield block[np.isfinite(block)].astype(np.float64)
+
+
+def _then(tiles: Tiles, function: Callable[[np.ndarray], np.ndarray]) -> Tiles:
+    """Do something more to each piece."""
+    before = tiles.change
+    return tiles.changed(lambda block, *at: function(block if before is None else before(block, *at)))
 
 
 def _step(positions: np.ndarray) -> float:
     return float(abs(positions[1] - positions[0])) if positions.size > 1 else 0.0
 
 
-def _centre(values: np.ndarray, median: float, mean: float, robust: Robust) -> float:
+def _centre(image: Tiles, middle: float, mean: float, robust: Robust) -> float:
     if robust == "mode":
-        return half_sample_mode(values)
-    return median if robust else mean
+        return half_sample_mode(np.concatenate(list(_finite(image))))
+    return middle if robust else mean
 
 
-def _normal(
-    image: np.ndarray, x_km: np.ndarray, y_km: np.ndarray, kind: str, scale: float, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Normal matrix and right side in the units of the terms, and the root mean square."""
-    vector = accumulate_ramp(image, x_km, y_km, kind, weights, scale=scale)
-    k = len(ramp_terms(kind))
-    units = scale ** np.array(ramp_degrees(kind), np.float64)
-    normal = np.zeros((k, k))
-    normal[np.triu_indices(k)] = vector[3 + k :]
-    normal += np.triu(normal, 1).T
-    return normal * np.outer(units, units), vector[3 : 3 + k] * units, math.sqrt(vector[2] / vector[1])
+@dataclass(frozen=True)
+class _Fit:
+    """Fits a ramp to an image."""
 
+    image: Tiles
+    x_km: np.ndarray
+    y_km: np.ndarray
+    kind: str
+    scale: float
 
-def _fit(
-    image: np.ndarray, x_km: np.ndarray, y_km: np.ndarray, kind: str, scale: float, robust: Robust
-) -> tuple[np.ndarray, np.ndarray]:
-    """Terms, and the normal matrix of the last pass; a direction that the pixels do not determine is left at 0."""
-    weights: np.ndarray | None = None
-    for _ in range(1 + (_PASSES if robust else 0)):
-        normal, rhs, _rms = _normal(image, x_km, y_km, kind, scale, weights)
-        powers = np.sqrt(np.diag(normal))
-        powers[powers == 0] = 1.0
-        terms = np.linalg.pinv(normal / np.outer(powers, powers), rcond=1e-9, hermitian=True) @ (rhs / powers) / powers
-        if robust:
-            off = np.abs(image - evaluate_ramp(terms, x_km, y_km, kind))
-            sigma = max(_SIGMA_OVER_MAD * float(np.nanmedian(off)), _SMALLEST)
-            weights = np.minimum(1.0, _HUBER * sigma / np.maximum(off, _SMALLEST)).astype(np.float32)
-    return terms, normal
+    def normal(self, weights: Change | None = None) -> tuple[np.ndarray, np.ndarray, float]:
+        """Normal matrix and right side in the units of the terms, and the root mean square."""
+        k = len(ramp_terms(self.kind))
+        vector = np.zeros(ramp_size(self.kind))
+        for block, rows, cols in self.image:
+            weight = None if weights is None else weights(block, rows, cols)
+            vector += accumulate_ramp(block, self.x_km[cols], self.y_km[rows], self.kind, weight, scale=self.scale)
+        units = self.scale ** np.array(ramp_degrees(self.kind), np.float64)
+        normal = np.zeros((k, k))
+        normal[np.triu_indices(k)] = vector[3 + k :]
+        normal += np.triu(normal, 1).T
+        return normal * np.outer(units, units), vector[3 : 3 + k] * units, math.sqrt(vector[2] / vector[1])
+
+    def less(self, terms: np.ndarray) -> Tiles:
+        """The image without a ramp."""
+        return self.image.changed(
+            lambda block, rows, cols: subtract_ramp(block, terms, self.x_km[cols], self.y_km[rows], self.kind)
+        )
+
+    def solve(self, robust: Robust) -> tuple[np.ndarray, np.ndarray]:
+        """Terms, and the normal matrix of the last pass; a direction that the pixels do not determine is left at 0."""
+        weights: Change | None = None
+        for _ in range(1 + (_PASSES if robust else 0)):
+            normal, rhs, _rms = self.normal(weights)
+            powers = np.sqrt(np.diag(normal))
+            powers[powers == 0] = 1.0
+            terms = np.linalg.pinv(normal / np.outer(powers, powers), rcond=1e-9, hermitian=True) @ (rhs / powers)
+            terms = terms / powers
+            if robust:
+                weights = self._huber(terms)
+        return terms, normal
+
+    def _huber(self, terms: np.ndarray) -> Change:
+        """Weights for the residuals of a ramp."""
+        residual = self.less(terms)
+        sigma = max(_SIGMA_OVER_MAD * median(_then(residual, np.abs)), _SMALLEST)
+
+        def weigh(block: np.ndarray, rows: slice, cols: slice) -> np.ndarray:
+            off = np.abs(subtract_ramp(block, terms, self.x_km[cols], self.y_km[rows], self.kind))
+            return np.minimum(1.0, _HUBER * sigma / np.maximum(off, _SMALLEST)).astype(np.float32)
+
+        return weigh

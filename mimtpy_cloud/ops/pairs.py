@@ -1,5 +1,6 @@
 """What overlaps and stations say of the datum of tracks, lazily."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from dask.base import tokenize
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.offset import difference, vertical_difference
 from mimtpy_cloud.kernels.pair import summarise_pair
+from mimtpy_cloud.kernels.tiles import Tiles
 from mimtpy_cloud.ops.combination import Track, lattice_tracks, near
 from mimtpy_cloud.ops.network import Plan
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
@@ -19,7 +21,7 @@ from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import LOS, VARIABLES, require_variables
 
-__all__ = ["Look", "masked", "pair_rows", "tie_rows"]
+__all__ = ["Look", "masked", "pair_rows", "tie_rows", "tiled"]
 
 #: Least standard deviation of a tie, m/yr.
 _SMALLEST_STD = 1e-5
@@ -146,16 +148,14 @@ def masked(patch: Patch, first: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _PairJob:
-    """Joins the tiles of an overlap and summarises it."""
+    """Summarises an overlap, whose difference comes in tiles."""
 
     plan: Plan
     overlap: Window
     tiles: tuple[Window, ...]
 
     def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
-        image = np.full(self.overlap.shape, np.nan, np.float32)
-        for tile, part in zip(self.tiles, parts, strict=True):
-            image[tile.slices_in(self.overlap)] = part
+        image = tiled(self.overlap, self.tiles, parts)
         x, y = self.plan.plane(self.overlap)
         plan = self.plan
         found = summarise_pair(
@@ -164,6 +164,27 @@ class _PairJob:
         return np.concatenate(
             [found.statistics, found.terms, found.information.ravel(), found.moments, found.products.ravel()]
         )
+
+
+def tiled(whole: Window, tiles: Sequence[Window], parts: Sequence[np.ndarray]) -> Tiles:
+    """
+    Place blocks in a window.
+
+    Parameters
+    ----------
+    whole : Window
+        Window of the image.
+    tiles : sequence of Window
+        Windows of the blocks.
+    parts : sequence of np.ndarray
+        The blocks, shape ``(y, x)``.
+
+    Returns
+    -------
+    Tiles
+    """
+    at = [(tile.row - whole.row, tile.col - whole.col) for tile in tiles]
+    return Tiles(whole.shape, tuple((part, *place) for part, place in zip(parts, at, strict=True)))
 
 
 def _scale(x_km: np.ndarray, y_km: np.ndarray) -> float:

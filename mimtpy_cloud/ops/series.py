@@ -15,6 +15,7 @@ from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.kernels.rebase import rebased_difference
 from mimtpy_cloud.ops.combination import Track
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
+from mimtpy_cloud.ops.pairs import tiled
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.dates import match_dates, parse_dates
 from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
@@ -282,7 +283,7 @@ class _Dates:
 
 @dataclass(frozen=True)
 class _PairDates:
-    """Joins the tiles of an overlap, and summarises some dates."""
+    """Summarises some dates of an overlap, whose differences come in tiles."""
 
     plan: _Dates
     overlap: Window
@@ -290,26 +291,24 @@ class _PairDates:
     dates: range
 
     def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
-        images = (self._image(parts, date) for date in self.dates)
         if self.plan.per_date:
-            return np.array([self._row(image) for image in images])
-        total, count = np.zeros(self.overlap.shape), np.zeros(self.overlap.shape)
-        for image in images:
-            total += np.nan_to_num(image)
-            count += np.isfinite(image)
-        mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-        return np.tile(self._row(mean.astype(np.float32)), (self.plan.dates, 1))
+            return np.array([self._row([part[date] for part in parts]) for date in self.dates])
+        return np.tile(self._row([_mean_of_dates(part) for part in parts]), (self.plan.dates, 1))
 
-    def _image(self, parts: list[np.ndarray], date: int) -> np.ndarray:
-        image = np.full(self.overlap.shape, np.nan, np.float32)
-        for tile, part in zip(self.tiles, parts, strict=True):
-            image[tile.slices_in(self.overlap)] = part[date]
-        return image
-
-    def _row(self, image: np.ndarray) -> np.ndarray:
-        y, x = (np.arange(size, dtype=float) for size in image.shape)
+    def _row(self, parts: list[np.ndarray]) -> np.ndarray:
+        y, x = (np.arange(size, dtype=float) for size in self.overlap.shape)
+        image = tiled(self.overlap, self.tiles, parts)
         found = summarise_pair(image, x, y, robust=self.plan.robust, length_km=0.0)
         return np.array([*found.statistics[:3], found.terms[0], found.information[0, 0]])
+
+
+def _mean_of_dates(part: np.ndarray) -> np.ndarray:
+    """Mean over the dates that have data; NaN where none has."""
+    known = np.isfinite(part)
+    count = known.sum(axis=0)
+    total = np.where(known, part, 0).sum(axis=0, dtype=np.float64)
+    mean: np.ndarray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean.astype(np.float32)
 
 
 def require_series(placed: Sequence[Track]) -> None:
