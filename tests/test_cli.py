@@ -141,7 +141,7 @@ def test_all_keys_of_a_template_are_listed():
             "error: no acquisition within 24 days of 2019-01-01; nearest: 2020",
         ),
         (("displacement", "A064", "--end", "soon"), "error: expected a date like 20200131 or 2020-01-31, got 'soon'"),
-        (("catalog", "search", "--track", "A999"), "error: nothing found; the catalog has Sentinel/A064"),
+        (("catalog", "search", "--track", "A999"), "error: no dataset 'A999' in {root}; it has Sentinel/A064"),
         (("catalog", "list", "--root", "{root}/no"), "error: no catalog at {root}/no; set --root or MIMTPY_ROOT"),
         (
             ("velocity", "A064", "--start", "20200201", "--end", "20200101"),
@@ -271,6 +271,44 @@ def test_interrupt_ends_with_130(root, monkeypatch):
 # --- verbs --------------------------------------------------------------------------------------------------
 
 
+def test_catalog_search_takes_names_as_other_verbs_do(root):
+    for name in ("A64", "a064", "SynthSenA064", "Sentinel/A064"):
+        out = run("catalog", "search", "--track", name).stdout
+        assert "Sentinel/A064" in out
+        assert "D071" not in out
+    assert "exchange them" in run("catalog", "search", "--dates", "20200201", "20200101", code=2).stderr
+    assert "had nothing as of 2019-01-01" in run("catalog", "list", "--as-of", "2019-01-01", code=2).stderr
+
+
+def test_products_of_several_maps_are_as_many_geotiffs(root, tmp_path):
+    out = run("decompose", "A064", "D071", "--out", tmp_path / "eu.tif").stdout
+    assert out.splitlines() == [f"{tmp_path}/eu_east.tif", f"{tmp_path}/eu_up.tif"]
+    assert "up" in open_product(str(tmp_path / "eu_up.tif"))
+
+
+def test_decompositions_along_other_directions_do_not_take_each_others_place(root, tmp_path):
+    one = run("decompose", "A064", "D071", "--out", tmp_path).stdout.splitlines()
+    two = run("decompose", "A064", "D071", "--azimuth", 60, "--out", tmp_path).stdout.splitlines()
+    assert not set(one) & set(two)
+    assert two[0].endswith("SynthSenA064+SynthSenD071_horizontal_up_azimuth_60.zarr")
+
+
+def test_nothing_is_written_into_a_store(root, tmp_path):
+    run("velocity", "A064", "--out", tmp_path / "v.zarr")
+    message = run("velocity", "D071", "--out", tmp_path / "v.zarr" / "inside.zarr", code=2).stderr
+    assert "lies inside the Zarr store" in message
+    assert not (tmp_path / "v.zarr" / "inside.zarr").exists()
+
+
+def test_an_error_leaves_no_geotiff_open(root, tmp_path):
+    run("velocity", "A064", "--out", tmp_path / "v.tif")
+    mimtpy = Path(sys.executable).with_name("mimtpy")
+    line = [mimtpy, "mosaic", tmp_path / "v.tif", "A999", "--root", root]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: no dataset 'A999'")
+
+
 def test_catalog_is_listed_shown_searched_checked_and_cleaned(root):
     assert run("catalog", "list").stdout.splitlines()[0].endswith("committed, UTC")
     assert [line.split()[0] for line in run("catalog", "list").stdout.splitlines()] == [
@@ -337,7 +375,7 @@ def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
     out = run("decompose", tmp_path / "one.zarr", "D071", "--reference", -118.95, 36.95, "--out", tmp_path).stdout
     names = ("east_up_R.zarr", "east_R.tif", "up_R.tif", "east_R.png", "up_R.png", "east_up_R.png")
     wanted = [name.replace("R", "ref_-118.95_36.95") for name in names]
-    assert out.splitlines() == [f"{tmp_path}/velocity/A064+D071_{name}" for name in wanted]
+    assert out.splitlines() == [f"{tmp_path}/velocity/SynthSenA064_one+SynthSenD071_{name}" for name in wanted]
     out = run("decompose", "A064", "D071", "--azimuth", -90, "--out", tmp_path / "hu.zarr").stdout
     assert out == f"{tmp_path}/hu.zarr\n"
     out = run("mosaic", "A064", tmp_path / "one.zarr", "--out", tmp_path / "m.zarr").stdout
@@ -367,14 +405,14 @@ def test_mosaic_in_a_folder_reports_its_seams(root, tmp_path):
     run("velocity", "A064", "--out", one)
     shifted(one, two, track="A137")
     names = run("mosaic", one, two, "--out", tmp_path).stdout.splitlines()
-    stem = f"{tmp_path}/velocity/one_two_mosaic"
+    stem = f"{tmp_path}/velocity/SynthSenA064_one_SynthSenA064_two_mosaic"
     ends = (".zarr", ".tif", ".png", "_seams.html", "_seams.json")
     assert names == [f"{stem}{end}" for end in ends]
     (seam,) = json.loads(Path(names[-1]).read_text())["seams"]
     assert seam["pair"] == "A064-A137"
     assert seam["before"]["statistics"]["median"] == pytest.approx(-0.01, abs=1e-8)
     assert seam["after"]["median"] == pytest.approx(0, abs=1e-8)
-    assert "<h1>Seams of one_two_mosaic</h1>" in Path(names[-2]).read_text()
+    assert "<h1>Seams of SynthSenA064_one_SynthSenA064_two_mosaic</h1>" in Path(names[-2]).read_text()
 
 
 def test_mosaic_takes_ramps_blends_and_stations(root, tmp_path):
@@ -386,12 +424,12 @@ def test_mosaic_takes_ramps_blends_and_stations(root, tmp_path):
     out = run("mosaic", one, two, "--stations", stations, "--units", "mm/yr", "--out", tmp_path / "tied.zarr").stdout
     assert open_product(out.strip()).attrs["anchor"] == "ties"
     names = run("mosaic", one, two, "--order", 0, "--blend", "feather", "--out", tmp_path).stdout.splitlines()
-    assert names[0] == f"{tmp_path}/velocity/one_two_mosaic_feather.zarr"
+    assert names[0] == f"{tmp_path}/velocity/SynthSenA064_one_SynthSenA064_two_mosaic_blend_feather.zarr"
     ds = open_product(names[0])
     assert ds.attrs["blend"] == "feather"
     assert ds.attrs["provenance"]["blend"] == "feather"
     names = run("mosaic", one, two, "--order", 1, "--look", "vertical", "--out", tmp_path).stdout.splitlines()
-    assert names[0] == f"{tmp_path}/velocity/one_two_mosaic_order1_vertical.zarr"
+    assert names[0] == f"{tmp_path}/velocity/SynthSenA064_one_SynthSenA064_two_mosaic_order_1_look_vertical.zarr"
     ds = open_product(names[0])
     assert ds.term.values.tolist() == ["1", "x", "y"]
     np.testing.assert_allclose(ds["velocity"], open_product(str(one))["velocity"], atol=1e-6)
@@ -403,7 +441,7 @@ def test_overlap_compares_products_and_prints_the_numbers(root, tmp_path):
     shifted(one, tmp_path / "two.zarr", track="A137")
     write_cog(labelled(open_product(str(tmp_path / "two.zarr")), "velocity"), two)
     result = run("overlap", two, one, "--profiles", 2, "--out", tmp_path / "look")
-    stem = f"{tmp_path}/look/two_one_overlap"
+    stem = f"{tmp_path}/look/SynthSenA064_two_SynthSenA064_one_velocity_overlap_profiles_2"
     lines = result.stdout.splitlines()
     assert lines[-2:] == [f"{stem}.png", f"{stem}.json"]
     numbers = {line.split()[0]: line.split()[1:] for line in lines[:-2]}
@@ -427,7 +465,8 @@ def test_overlap_takes_tracks_and_profiles_through_a_point(root, tmp_path):
     point = (-118.9, 36.93)
     options = ("--through", *point, "--azimuth", 30, "--type", "displacement", "--out", tmp_path)
     run("overlap", "A064", "D071", *options)
-    content = json.loads((tmp_path / "SynthSenA064_SynthSenD071_overlap.json").read_text())
+    told = "through_-118.9_36.93_azimuth_30"
+    content = json.loads((tmp_path / f"SynthSenA064_SynthSenD071_displacement_overlap_{told}.json").read_text())
     assert content["variable"] == "displacement"
     assert [(p["direction"], p["azimuth"]) for p in content["profiles"]] == [("along", 30), ("across", 120)]
     for profile in content["profiles"]:

@@ -13,6 +13,7 @@ from mimtpy_cloud.exports.geotiff import write_cog
 from mimtpy_cloud.exports.provenance import labelled
 from mimtpy_cloud.ops.deramp import remove_ramp
 from mimtpy_cloud.ops.difference import subtract
+from mimtpy_cloud.ops.enu import invert_enu
 
 WINDOW = small_window(20, 25)
 
@@ -39,9 +40,9 @@ def products(tmp_path):
 
 def test_deramp_writes_what_the_library_removes(products, tmp_path):
     out = run("deramp", products / "a.zarr", "--kind", "quadratic", "--out", f"{tmp_path}/").stdout
-    names = ("a_deramp.zarr", "a_deramp.tif", "a_deramp.png")
+    names = tuple(f"SynthSenAT064_a_deramp_quadratic.{suffix}" for suffix in ("zarr", "tif", "png"))
     assert out.splitlines() == [f"{tmp_path}/velocity/{name}" for name in names]
-    found = open_product(f"{tmp_path}/velocity/a_deramp.zarr")
+    found = open_product(f"{tmp_path}/velocity/SynthSenAT064_a_deramp_quadratic.zarr")
     wanted = remove_ramp(open_product(str(products / "a.zarr")), "quadratic")
     np.testing.assert_array_equal(found["velocity"], wanted["velocity"])
     np.testing.assert_allclose(found["ramp_coefficient"], wanted["ramp_coefficient"])
@@ -91,8 +92,40 @@ def test_subtract_writes_what_the_library_subtracts(products, tmp_path, join):
 def test_subtract_takes_geotiffs_and_names_a_folder(products, tmp_path):
     box = ("--bbox", -119, 36.9, -118.9, 37)
     out = run("subtract", products / "b.zarr", products / "a.tif", *box, "--out", f"{tmp_path}/").stdout
-    assert out.splitlines()[0] == f"{tmp_path}/velocity/b_minus_a.zarr"
-    assert (tmp_path / "velocity" / "b_minus_a.png").exists()
+    name = "SynthSenAT064_b_minus_SynthSenAT064_a_subset_-119_36.9_-118.9_37"
+    assert out.splitlines() == [f"{tmp_path}/velocity/{name}.{suffix}" for suffix in ("zarr", "tif", "png")]
+
+
+def test_subtract_keeps_both_components(products, tmp_path):
+    looks = [lattice_dataset(WINDOW, velocity=0.01, los_azimuth_angle=angle) for angle in (102.0, -102.0)]
+    solved = invert_enu(looks)
+    for name in ("one", "two"):
+        write_store(solved.assign(east=solved["east"] + (name == "two")), str(tmp_path / f"{name}.zarr"), provenance={})
+    out = run("subtract", tmp_path / "two.zarr", tmp_path / "one.zarr", "--out", tmp_path / "d.tif").stdout
+    assert out.splitlines() == [f"{tmp_path}/d_east.tif", f"{tmp_path}/d_up.tif"]
+    east, up = (open_product(line) for line in out.splitlines())
+    np.testing.assert_allclose(east["east"], 1.0)
+    np.testing.assert_allclose(up["up"], 0.0)
+    folder = run("subtract", tmp_path / "two.zarr", tmp_path / "one.zarr", "--out", f"{tmp_path}/out/").stdout
+    assert len(folder.splitlines()) == 6
+    assert folder.startswith(f"{tmp_path}/out/velocity/")
+
+
+@pytest.mark.parametrize("verb", [("deramp",), ("subtract", "b.zarr")])
+def test_a_product_is_not_written_over_itself(products, verb):
+    name, *other = verb
+    inputs = [products / "a.zarr", *(products / file for file in other)]
+    message = run(name, *inputs, "--out", products / ".." / "in" / "a.zarr", code=2).stderr
+    assert "is what the product is made from and would be lost" in message
+
+
+def test_a_mask_of_another_shape_is_refused(products, tmp_path):
+    other = lattice_dataset(small_window(20, 24), velocity=1.0)[["valid"]]
+    write_store(other, str(tmp_path / "mask.zarr"), provenance={})
+    message = run(
+        "deramp", products / "a.zarr", "--mask-file", tmp_path / "mask.zarr", "--out", tmp_path, code=2
+    ).stderr
+    assert message.splitlines()[-1].startswith("error: ")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from mimtpy_cloud.ops.reference import set_reference
 WINDOW = small_window(8, 10, west=33.0, north=40.0)
 POINT = (float(WINDOW.x[3]), float(WINDOW.y[2]))
 RATES = np.random.default_rng(0).normal(0, 0.01, WINDOW.shape)
+#: Project of the product, and what its name says of the point.
+NAME, AT = "SynthSenAT064", "33.028_39.98"
 
 
 def run(*args, code=0):
@@ -58,10 +60,8 @@ def test_a_point_becomes_zero_and_the_product_says_how(velocity, tmp_path):
 
 def test_a_folder_gets_store_map_and_figure(velocity, tmp_path):
     lines = run(velocity, "--point", *POINT, "--out", tmp_path / "out").stdout.splitlines()
-    assert lines == [f"{tmp_path}/out/velocity_ref.{suffix}" for suffix in ("zarr", "tif", "png")]
-    tiff = run(
-        tmp_path / "out" / "velocity_ref.tif", "--point", WINDOW.x[0], WINDOW.y[0], "--out", tmp_path / "again.tif"
-    )
+    assert lines == [f"{tmp_path}/out/{NAME}_velocity_ref_{AT}.{suffix}" for suffix in ("zarr", "tif", "png")]
+    tiff = run(lines[1], "--point", WINDOW.x[0], WINDOW.y[0], "--out", tmp_path / "again.tif")
     result = open_product(tiff.stdout.strip())
     np.testing.assert_allclose(result["velocity"], RATES - RATES[0, 0], atol=1e-7)
 
@@ -102,7 +102,7 @@ def test_components_of_a_decomposition_are_referred_and_drawn(tmp_path):
     write_store(invert_enu(tracks), str(tmp_path / "east_up.zarr"), provenance={})
     lines = run(tmp_path / "east_up.zarr", "--point", *POINT, "--out", tmp_path / "out").stdout.splitlines()
     names = [line.removeprefix(f"{tmp_path}/out/") for line in lines]
-    assert names[:3] == ["east_up_ref.zarr", "east_up_ref_east.tif", "east_up_ref_up.tif"]
+    assert names[:3] == [f"{NAME}_east_up_ref_{AT}{end}" for end in (".zarr", "_east.tif", "_up.tif")]
     result = open_product(lines[0])
     assert float(result["east"][2, 3]) == float(result["up"][2, 3]) == 0.0
 

@@ -62,7 +62,7 @@ def test_common_pixels_are_subtracted(rows, cols):
     np.testing.assert_array_equal(result["velocity"], by_label(a, b, "velocity"))
     assert result["velocity"].shape == (8 - abs(rows), 9 - abs(cols))
     np.testing.assert_array_equal(result["x"], np.intersect1d(a["x"], b["x"]))
-    assert result["velocity"].attrs == a["velocity"].attrs
+    assert result["velocity"].attrs == {"units": "m/yr", "long_name": "difference of line-of-sight velocity"}
     assert result["velocity"].dtype == np.float32
 
 
@@ -107,13 +107,20 @@ def test_valid_is_where_both_are():
     assert result["valid"].attrs == a["valid"].attrs
 
 
+def test_a_difference_of_two_directions_warns(caplog):
+    subtract(product(track="A064"), product(track="D071", orbit_direction="descending"))
+    assert caplog.messages == [
+        "A064 is ascending and D071 is descending: their lines of sight differ, so that the difference holds motion"
+    ]
+
+
 def test_attributes_say_what_was_subtracted_from_what():
     a, b = product(track="A064"), product(track="A137", end_date="2022-01-01", sensor="Sentinel")
     attrs = subtract(a, b).attrs
     assert attrs["minuend"]["track"] == "A064"
     assert attrs["subtrahend"]["track"] == "A137"
     assert attrs["subtrahend"]["end_date"] == "2022-01-01"
-    assert attrs["track"] == "A064-A137"
+    assert attrs["track"] == "A064 minus A137"
     assert attrs["sensor"] == "Sentinel"
     assert "end_date" not in attrs
     assert attrs["reference_point"] == a.attrs["reference_point"]

@@ -16,6 +16,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import SymLogNorm, to_hex
 from matplotlib.figure import Figure
 from pyproj import CRS, Geod, Transformer
+from synthetic import lattice_dataset, small_window
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
 from mimtpy_cloud.plan.grid import Grid, Window
@@ -410,3 +411,13 @@ def test_wrong_arguments_are_named() -> None:
             plot_map(empty)
     with pytest.raises(StorageError, match="no such file"):
         plot_map(da, faults="absent.shp")
+
+
+def test_zero_is_white_whatever_the_limits():
+    ds = lattice_dataset(small_window(5, 7), velocity=np.linspace(-0.02, 0.02, 7))
+    figure = plot_map(ds, "velocity", limits=(-5, 15), unit="mm/yr")
+    (image,) = figure.axes[0].images
+    colour = image.cmap(image.norm(np.array([0.0, -5.0, 5.0, 15.0])))
+    assert (colour[0, :3] > 0.95).all()
+    np.testing.assert_allclose(colour[1, 0], colour[2, 2], atol=0.1)  # equal amounts are equally strong
+    assert image.colorbar.ax.get_ylim() == (-5, 15)

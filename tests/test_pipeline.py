@@ -718,6 +718,18 @@ def test_faults_limits_and_reference_of_the_template_reach_the_figure(root, writ
     ]
 
 
+def test_limits_are_those_of_velocities_not_of_coherence(root, write, tmp_path, monkeypatch):
+    from mimtpy_cloud.view import map as view
+
+    drawn = []
+    plot_map = view.plot_map
+    monkeypatch.setattr(view, "plot_map", lambda *args, **options: drawn.append(options) or plot_map(*args, **options))
+    template = write("mimtpy.coherence = y", "mimtpy.coherence.dataset = A064", "mimtpy.plot.vlim = -0.02,0.01")
+    run_template(template, root=root, out=str(tmp_path / "out"))
+    (options,) = drawn
+    assert "limits" not in options
+
+
 def test_plot_type_limits_the_figures(root, write, tmp_path):
     template = write(
         "mimtpy.velcumu = y",

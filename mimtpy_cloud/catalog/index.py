@@ -292,6 +292,11 @@ class Catalog:
         """Root URL."""
         return self.storage.url
 
+    @property
+    def as_of(self) -> str | None:
+        """Time as of which it is read, UTC; None for now."""
+        return self._until
+
     def __repr__(self) -> str:
         return f"Catalog({self.root!r})" if self._until is None else f"Catalog({self.root!r}, as_of={self._until!r})"
 
@@ -392,12 +397,14 @@ class Catalog:
         GridMismatchError
             If `bbox` is malformed.
         DateError
-            If `start` or `end` is not a date.
+            If `start` or `end` is not a date, or the first is after the second.
         """
         if bbox is not None:
             Window.within(1, bbox)  # raises where malformed
         first = "0000" if start is None else str(parse_date(start))
         last = "9999" if end is None else str(parse_date(end))
+        if first > last:
+            raise DateError(f"the start {first} is after the end {last}; exchange them")
         wanted = {"resolution": resolution, "product": product, "project": project}
         return [
             entry

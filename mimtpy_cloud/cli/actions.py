@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -30,9 +31,12 @@ __all__ = [
     "concatenate",
     "decompose",
     "export_product",
+    "kind_of",
     "look_azimuth",
     "plot_product",
+    "refuse_itself",
     "save",
+    "shown_variables",
     "warn_of_datums",
     "write_product",
 ]
@@ -162,6 +166,82 @@ def check_out(out: str) -> str:
     return ""
 
 
+def refuse_itself(out: str, *products: str) -> None:
+    """
+    Check that a product is not to be written over what it is made from.
+
+    Parameters
+    ----------
+    out : str
+        What ``--out`` says.
+    *products : str
+        What is read.
+
+    Raises
+    ------
+    StorageError
+        If one is the other.
+    """
+    places = {_place(product): product for product in products}
+    if _place(out) in places:
+        raise StorageError(f"--out {out} is what the product is made from and would be lost; give another name")
+
+
+def _place(name: str) -> str:
+    return name.rstrip("/") if "://" in name else os.path.realpath(name)
+
+
+def shown_variables(ds: xr.Dataset, suffix: str) -> list[str]:
+    """
+    List the variables of a product that get a GeoTIFF and a figure.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+    suffix : str
+        Of ``--out``, as `check_out` gives it.
+
+    Returns
+    -------
+    list of str
+        The components of a decomposition, else the main variable.
+
+    Raises
+    ------
+    SchemaError
+        If it is a time series and the suffix is not ``.zarr``.
+    """
+    from mimtpy_cloud.view.map import COMPONENTS, main_variable
+
+    components = [name for name in COMPONENTS if name in ds]
+    if components:
+        return components
+    if "displacement" in ds and ds["displacement"].ndim == 3 and "velocity" not in ds:
+        if suffix != ".zarr":
+            raise SchemaError("the product is a time series, which is written as .zarr; give --out NAME.zarr")
+        return ["displacement"]
+    return [main_variable(ds)]
+
+
+def kind_of(ds: xr.Dataset, variable: str) -> str:
+    """
+    Tell the folder of a product: velocity, displacement, or the name of what it holds.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Product.
+    variable : str
+        What it shows first.
+
+    Returns
+    -------
+    str
+    """
+    return {"m/yr": "velocity", "m": "displacement"}.get(str(ds[variable].attrs.get("units")), variable)
+
+
 def save(
     ds: xr.Dataset,
     out: str,
@@ -183,7 +263,8 @@ def save(
     stem : str
         Path of the store below the folder, without suffix.
     maps : mapping of str to str
-        Name of each GeoTIFF and figure, without suffix -> variable; a single GeoTIFF holds the first.
+        Name of each GeoTIFF and figure, without suffix -> variable; ``NAME.tif`` is one of several maps as
+        ``NAME_<variable>.tif``.
     provenance : mapping
         What made it.
     progress : callable, optional
@@ -194,15 +275,11 @@ def save(
     tuple of str
         What was written.
     """
-    from mimtpy_cloud.exports.geotiff import write_cog
-    from mimtpy_cloud.exports.provenance import labelled
-
     first, suffix = next(iter(maps.values())), check_out(out)
     if suffix == ".zarr":
         write_store(ds, out, provenance=provenance, required=list(maps.values()), progress=progress)
     elif suffix in (".tif", ".tiff"):
-        require_data(ds, first)
-        write_cog(labelled(ds.assign_attrs(provenance=dict(provenance)), first), out, progress=progress)
+        return _save_geotiffs(ds, out, list(maps.values()), provenance, progress)
     elif suffix == ".png":
         require_data(ds, first)
         draw(ds, out, Plot(), variable=first if len(maps) == 1 else "")
@@ -215,6 +292,21 @@ def save(
         plot_product(product, Plot())
         return (product.store, *product.geotiffs, *product.figures)
     return (out,)
+
+
+def _save_geotiffs(
+    ds: xr.Dataset, out: str, variables: Sequence[str], provenance: Mapping[str, Any], progress: Progress | None
+) -> tuple[str, ...]:
+    """Write one file; of several maps one each, with the name of the variable before the suffix."""
+    from mimtpy_cloud.exports.geotiff import write_cog
+    from mimtpy_cloud.exports.provenance import labelled
+
+    base, dot, suffix = out.rpartition(".")
+    files = (out,) if len(variables) == 1 else tuple(f"{base}_{variable}{dot}{suffix}" for variable in variables)
+    for file, variable in zip(files, variables, strict=True):
+        require_data(ds, variable)
+        write_cog(labelled(ds.assign_attrs(provenance=dict(provenance)), variable), file, progress=progress)
+    return files
 
 
 def plot_product(product: Product, plot: Plot, progress: Progress | None = None) -> None:

@@ -69,23 +69,20 @@ class _Mimtpy(click.Group):
             params = [p for command in self.commands.values() for p in command.params if error.option_name in p.opts]
             wanted = next((f": {p.metavar}" for p in params if p.metavar), "")
             raise click.BadOptionUsage(error.option_name, error.message.rstrip(".") + wanted, error.ctx) from None
-        except (MimtpyError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            if ctx.params.get("verbose"):
-                click.echo(traceback.format_exc(), err=True, nl=False)
-            click.echo(f"error: {reason(error)}", err=True)
-            ctx.exit(2)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted; what was finished is kept, and the same command may be run again", err=True)
+            code = 130
         except Exception as error:
-            if (problem := service_problem(error)) is None:
+            problem = reason(error) if isinstance(error, MimtpyError | OSError) else service_problem(error)
+            if problem is None:
                 raise
             if ctx.params.get("verbose"):
                 click.echo(traceback.format_exc(), err=True, nl=False)
             click.echo(f"error: {problem}", err=True)
-            ctx.exit(2)
-        except KeyboardInterrupt:
-            click.echo("interrupted; what was finished is kept, and the same command may be run again", err=True)
-            ctx.exit(130)
+            code = 2
+        raise click.exceptions.Exit(code)  # outside of the handlers, which hold what the error refers to
 
 
 @click.group(cls=_Mimtpy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

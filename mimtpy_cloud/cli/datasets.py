@@ -311,6 +311,8 @@ def all_entries(catalog: Catalog) -> list[Entry]:
         If there is none.
     """
     entries = catalog.search()
+    if not entries and catalog.as_of is not None:
+        raise CatalogError(f"the catalog {catalog.root} had nothing as of {catalog.as_of}, UTC; choose a later time")
     if not entries:
         raise CatalogError(
             f"no catalog at {catalog.root}; set --root or MIMTPY_ROOT to a folder that has one, "

@@ -9,6 +9,7 @@ import xarray as xr
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.datasets import find_dataset
+from mimtpy_cloud.cli.names import product_stem
 from mimtpy_cloud.cli.products import observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
@@ -104,7 +105,7 @@ def open_inputs(
         if name.lower().rstrip("/").endswith(_SUFFIXES):
             _refuse_twin(seen, _same_path(name), name)
             ds = open_product(name.rstrip("/"))
-            label, bbox = name.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0], choice.get("bbox")
+            label, bbox = product_stem(ds, name), choice.get("bbox")
             datasets.append(ds if bbox is None else select_box(ds, bbox))
             revisions += ds.attrs.get("provenance", {}).get("revisions", [])
         else:

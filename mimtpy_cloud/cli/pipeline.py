@@ -19,7 +19,8 @@ from mimtpy_cloud.cli.actions import Product, concatenate, decompose, export_pro
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.cli.datasets import Dataset, all_entries, expand_names, resolve_dataset
 from mimtpy_cloud.cli.keys import squeeze
-from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, name_marks, observe
+from mimtpy_cloud.cli.names import name_marks
+from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, observe
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
 from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
@@ -270,12 +271,13 @@ def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
     for dataset_name in expand_names(plan.entries, layer.datasets):
         try:
             dataset = plan.resolve(dataset_name)
-            source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(None))
+            bbox = plan.template.extract.bbox if plan.template.extract else None
+            source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(bbox))
             ds = _layer(source, layer)
         except Exception as error:  # noqa: BLE001 - one project must not stop the others
             plan.fail(name, dataset_name, layer.variable, error)
             continue
-        base = "mask" if layer.variable == "valid" else layer.variable
+        base = ("mask" if layer.variable == "valid" else layer.variable) + name_marks(ds, bbox=bbox)
         product = Product.single(join(plan.out, dataset.label, name, base), layer.variable)
         provenance = plan.provenance(name, [dataset_name], [dataset.entry.revision])
         plan.add(name, dataset.label, name, product, partial(write_product, ds, product, provenance))

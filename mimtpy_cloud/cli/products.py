@@ -1,18 +1,17 @@
 """Products of the command line: a Zarr store, a Cloud Optimized GeoTIFF and a figure that share a name."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.cli.steps import Plot
 from mimtpy_cloud.errors import DateError, MimtpyError, SchemaError, StorageError
 from mimtpy_cloud.location import locate
-from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = [
@@ -22,7 +21,6 @@ __all__ = [
     "draw",
     "exists",
     "join",
-    "name_marks",
     "observe",
     "open_product",
     "require_data",
@@ -34,8 +32,8 @@ __all__ = [
 Progress = Callable[[int, int, str], None]
 #: Unit of a product -> unit that its map shows, and the factor between them.
 _SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
-#: Most excluded dates that a file name spells out.
-_MOST_NAMED = 3
+#: Bytes of a block of a GeoTIFF.
+_TIFF_BLOCK = 4 << 20
 #: Tags of a GeoTIFF that are attributes of the dataset; the others are in the tag PROVENANCE.
 _TAGS = ("sensor", "track", "product", "project", "start_date", "end_date", "reference_date")
 
@@ -182,45 +180,6 @@ def compact_dates(ds: xr.Dataset) -> str:
     return "_".join(dates)
 
 
-def name_marks(
-    ds: xr.Dataset, *, bbox: Sequence[float] | None = None, mask: bool = True, reference: Sequence[float] | None = None
-) -> str:
-    """
-    Write what tells a product from the plain one of the same dates, so that neither takes the place of the other.
-
-    Parameters
-    ----------
-    ds : xr.Dataset
-        With ``excluded_dates``, if any were left out.
-    bbox : sequence of float, optional
-        West, south, east, north that was asked for.
-    mask : bool
-        Whether unusable pixels were dropped.
-    reference : sequence of float, optional
-        Longitude and latitude that was asked for.
-
-    Returns
-    -------
-    str
-        Empty for a plain product.
-
-    Examples
-    --------
-    >>> ds = xr.Dataset(attrs={"excluded_dates": ["2019-06-28"]})
-    >>> name_marks(ds, bbox=(-119.5, 36, -119, 36.25), mask=False)
-    '_subset_-119.5_36_-119_36.25_excl_20190628_nomask'
-    """
-    excluded = [str(date).replace("-", "") for date in ds.attrs.get("excluded_dates", ())]
-    if len(excluded) > _MOST_NAMED:
-        digest = hashlib.sha256(" ".join(excluded).encode()).hexdigest()[:8]
-        excluded = [str(len(excluded)), digest]
-    parts = [("subset", *(f"{value:.10g}" for value in bbox))] if bbox else []
-    parts += [("excl", *excluded)] if excluded else []
-    parts += [] if mask else [("nomask",)]
-    parts += [("ref", *(f"{value:.10g}" for value in reference))] if reference else []
-    return "".join(f"_{'_'.join(part)}" for part in parts)
-
-
 def dates_used(ds: xr.Dataset) -> str:
     """
     Say which acquisitions a product was made from.
@@ -304,23 +263,23 @@ def _open_store(url: str) -> xr.Dataset:
 
 
 def _open_geotiff(url: str) -> xr.Dataset:
-    import rasterio
-    import rioxarray
+    from mimtpy_cloud.io.georeference import coordinates
+    from mimtpy_cloud.io.hdf5 import block_shape
+    from mimtpy_cloud.io.raster import locate_raster, open_raster
 
-    with rasterio.open(url) as file:
+    with open_raster(url) as file:
         if file.count != 1:
             raise StorageError(f"{url} has {file.count} bands; expected a map with one")
         tags, units, name = file.tags(), file.units[0], file.descriptions[0]
         long_name = file.tags(1).get("long_name")
-    raster: Any = rioxarray.open_rasterio(url, masked=True, chunks={}, parse_coordinates=False)
-    west, dx, _, north, _, dy = map(float, raster["spatial_ref"].attrs["GeoTransform"].split())
-    grid = Grid(west, north, dx, -dy, raster.sizes["x"], raster.sizes["y"])
-    array = raster.squeeze("band", drop=True).assign_coords(x=grid.x, y=grid.y)
+    raster = locate_raster(url)
+    grid, size = raster.grid, np.dtype(raster.dtype).itemsize
+    array = raster.lazy(block_shape(raster.shape, raster.tile, size, _TIFF_BLOCK))
     name = name or url.rsplit("/", 1)[-1].partition(".")[0]
     array.attrs = {"units": units or "1", "long_name": long_name or name}
     more = json.loads(tags.pop("PROVENANCE", "{}"))
     attrs = {key: value for key, value in tags.items() if key in _TAGS} | more
-    return xr.Dataset({name: array}, attrs=attrs)
+    return xr.Dataset({name: array}, coordinates(grid.x, grid.y, grid.crs), attrs)
 
 
 def write_store(
@@ -442,9 +401,8 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     together = not variable and sum(name in ds for name in COMPONENTS) > 1
     name = variable or main_variable(ds)
     require_variables("this product", ds.data_vars, name)
-    if plot.limits is not None:
-        units = str(ds[name].attrs.get("units"))
-        unit, factor = _SHOWN_UNITS.get(units, (units, 1.0))
+    if plot.limits is not None and (units := str(ds[name].attrs.get("units"))) in _SHOWN_UNITS:
+        unit, factor = _SHOWN_UNITS[units]
         options |= {"unit": unit, "limits": (plot.limits[0] * factor, plot.limits[1] * factor)}
     options |= {
         "faults": [join(plot.folder or "", fault) for fault in plot.faults],

@@ -1,24 +1,18 @@
 """Read a LiCSBAS or LiCSAR frame of GeoTIFFs (velocity, its deviation, mask, look vector), lazily."""
 
-import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.base import tokenize
 
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.canonical import describe
 from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.hdf5 import block_shape
-from mimtpy_cloud.io.hdf5file import SourceFile
-from mimtpy_cloud.location import is_local, locate
-from mimtpy_cloud.plan.grid import Grid
+from mimtpy_cloud.io.raster import Raster, locate_raster
+from mimtpy_cloud.location import locate
 from mimtpy_cloud.schema import LOS, track_name
 
 __all__ = ["find_layers", "open_licsbas"]
@@ -36,8 +30,6 @@ _FRAME = re.compile(r"(?<!\d)(\d{3})([AD])_(\d{5}_\d{6})(?!\d)")
 _METRES_PER_MILLIMETRE = np.float32(1e-3)
 #: Sentinel-1 C band, as MintPy writes it (m).
 _WAVELENGTH = 0.05546576
-#: Rows and columns of the sample that gives the mean look direction.
-_SAMPLE = 64
 
 
 def find_layers(names: Sequence[str]) -> dict[str, str]:
@@ -66,74 +58,6 @@ def find_layers(names: Sequence[str]) -> dict[str, str]:
         if fitting:
             found[variable] = min(fitting, key=lambda name: (len(parts[name]), name))
     return found
-
-
-@dataclass(frozen=True)
-class _Raster:
-    """First band of a GeoTIFF, opened for every block; no-data is NaN."""
-
-    file: SourceFile
-    shape: tuple[int, int]
-    tile: tuple[int, int]
-    grid: Grid
-    dtype: str = "float32"
-    ndim: int = 2
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        from rasterio.windows import Window
-
-        rows, cols = (np.arange(size)[part] for size, part in zip(self.shape, index, strict=True))
-        if rows.size == 0 or cols.size == 0:
-            return np.empty((rows.size, cols.size), self.dtype)
-        top, left = int(rows.min()), int(cols.min())
-        window = Window(left, top, int(cols.max()) + 1 - left, int(rows.max()) + 1 - top)
-        with _open_raster(self.file.url) as raster:
-            values = raster.read(1, window=window, masked=True).astype(self.dtype).filled(np.nan)
-        return np.ascontiguousarray(values[np.ix_(rows - top, cols - left)])
-
-    def sample(self) -> np.ndarray:
-        """Every n-th pixel, at most `_SAMPLE` squared."""
-        with _open_raster(self.file.url) as raster:
-            shape = tuple(min(size, _SAMPLE) for size in self.shape)
-            return raster.read(1, out_shape=shape, masked=True).astype("float64").filled(np.nan)  # type: ignore[no-any-return]
-
-    def lazy(self, block: tuple[int, ...]) -> xr.DataArray:
-        name = f"read-tif-{tokenize(self, block)}"
-        meta = np.empty((0, 0), self.dtype)
-        data = da.from_array(  # type: ignore[no-untyped-call]
-            self, chunks=block, name=name, asarray=False, fancy=False, meta=meta, inline_array=True
-        )
-        return xr.DataArray(data, dims=("y", "x"))
-
-
-@contextlib.contextmanager
-def _open_raster(url: str) -> Iterator[Any]:
-    import rasterio
-    from rasterio.errors import RasterioIOError
-
-    with contextlib.ExitStack() as stack:
-        fs, path = locate(url)
-        handle = path if is_local(fs) else stack.enter_context(fs.open(path, "rb"))
-        try:
-            raster = stack.enter_context(rasterio.open(handle))
-        except RasterioIOError as error:
-            raise SourceFormatError(f"{url} cannot be read as GeoTIFF ({error}); copy or write it again") from error
-        yield raster
-
-
-def _locate_raster(url: str) -> _Raster:
-    file = SourceFile.locate(url)
-    with _open_raster(file.url) as raster:
-        t = raster.transform
-        if raster.crs is None or t.b or t.d or t.e >= 0 or t.a <= 0:
-            raise SourceFormatError(
-                f"{url} must be north up with a coordinate reference system, got {raster.crs} and {tuple(t)[:6]};"
-                " geocode it again"
-            )
-        crs = raster.crs.to_string()
-        grid = Grid(t.c, t.f, t.a, -t.e, raster.width, raster.height, crs)
-        tile = raster.block_shapes[0]
-    return _Raster(file, (grid.ny, grid.nx), tile, grid)
 
 
 def open_licsbas(folder: str | os.PathLike[str]) -> xr.Dataset:
@@ -196,7 +120,7 @@ def open_licsbas(folder: str | os.PathLike[str]) -> xr.Dataset:
     return xr.Dataset({name: describe(name, arrays[name]) for name in names}, coords, attrs)
 
 
-def _locate_layers(folder: str) -> dict[str, _Raster]:
+def _locate_layers(folder: str) -> dict[str, Raster]:
     fs, path = locate(folder)
     if not fs.isdir(path):
         raise SourceFormatError(f"{folder} is no folder; expected one with vel, vstd, mask, E, N and U GeoTIFFs")
@@ -209,7 +133,7 @@ def _locate_layers(folder: str) -> dict[str, _Raster]:
             f"{folder} lacks the layers {', '.join(missing)}: looked for GeoTIFFs like vel.geo.tif or"
             f" FRAME.geo.E.tif, found {has}; export them with LiCSBAS_flt2geotiff.py"
         )
-    rasters = {name: _locate_raster(f"{folder}/{file}") for name, file in found.items()}
+    rasters = {name: locate_raster(f"{folder}/{file}") for name, file in found.items()}
     first = rasters["velocity"]
     for raster in rasters.values():
         shift = np.subtract(raster.grid.bounds, first.grid.bounds)

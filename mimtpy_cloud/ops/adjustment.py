@@ -231,7 +231,9 @@ def require_one_geometry(placed: Sequence[Track]) -> None:
         seen = {t.label: str(t.ds.attrs.get(key, "")) for t in placed}
         if len(set(seen.values())) > 1:
             shown = ", ".join(f"{label} {value or 'unknown'}" for label, value in seen.items())
-            raise SchemaError(f"a mosaic needs one {key}, got {shown}; join each by itself, then use invert_enu")
+            raise SchemaError(
+                f"a mosaic needs one {key}, got {shown}; join each by itself, then use invert_enu (mimtpy decompose)"
+            )
 
 
 def anchor_index(placed: list[Track], tracks: Sequence[xr.Dataset], anchor: str | int | None) -> int | None:

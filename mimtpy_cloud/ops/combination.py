@@ -152,7 +152,8 @@ def data_variable(tracks: Sequence[Track]) -> str:
             f"tracks need a two-dimensional velocity or displacement, got the time series of {', '.join(series)}; "
             "take estimate_velocity or displacement_between first"
         )
-    has = "; ".join(f"{t.label}: {', '.join(sorted(map(str, t.ds.data_vars)))}" for t in tracks)
+    kinds = {t.label: [n for n in ("velocity", "displacement") if n in t.ds] for t in tracks}
+    has = "; ".join(f"{t.label}: {', '.join(kinds[t.label] or sorted(map(str, t.ds.data_vars)))}" for t in tracks)
     raise SchemaError(f"tracks need all a two-dimensional velocity, or all a displacement, got {has}")
 
 

@@ -504,9 +504,11 @@ def _ramped(ds: xr.Dataset) -> str:
     found = [name for name in _RAMPED if name in ds]
     if not found:
         has = ", ".join(map(str, ds.data_vars))
-        raise SchemaError(f"a ramp needs one of {', '.join(_RAMPED)}, or variable=; the dataset has {has}")
+        raise SchemaError(
+            f"a ramp needs one of {', '.join(_RAMPED)}, or another named by variable; the dataset has {has}"
+        )
     if found[0] not in _RAMPED[:2] and len(found) > 1:
-        raise SchemaError(f"the dataset has {', '.join(found)}; say which by variable=")
+        raise SchemaError(f"the dataset has {', '.join(found)}; say which: variable")
     return found[0]
 
 

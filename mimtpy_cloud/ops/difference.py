@@ -1,5 +1,6 @@
 """Difference of two products, or of two time series, pixel by pixel."""
 
+import logging
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from mimtpy_cloud.plan.grid import ON_LATTICE, Bounds, Grid, Window
 from mimtpy_cloud.schema import LOS, SPATIAL_REF, VARIABLES, require_variables
 
 __all__ = ["subtract"]
+
+_log = logging.getLogger(__name__)
 
 #: Variables whose difference has a meaning; each may have a standard deviation.
 _MEASURED = ("displacement", "velocity", "east", "north", "horizontal", "up")
@@ -230,7 +233,10 @@ def _differences(a: xr.Dataset, b: xr.Dataset, names: list[str]) -> dict[str, xr
 
 
 def _named(a: xr.Dataset, name: str, difference: xr.Variable) -> xr.Variable:
-    return xr.Variable(difference.dims, difference.data, a[name].attrs)
+    attrs = dict(a[name].attrs)
+    if not name.endswith("_std"):
+        attrs["long_name"] = f"difference of {attrs.get('long_name', name)}".partition(", ")[0]
+    return xr.Variable(difference.dims, difference.data, attrs)
 
 
 def _coords(a: xr.Dataset, names: list[str]) -> dict[str, Any]:
@@ -271,5 +277,11 @@ def _attrs(a: xr.Dataset, b: xr.Dataset) -> dict[str, Any]:
     sides = [{key: ds.attrs[key] for key in _SIDE if key in ds.attrs} for ds in (a, b)]
     names = [str(side.get("track", "")) for side in sides]
     if names[0] != names[1]:
-        attrs["track"] = "-".join(name or "unknown" for name in names)
+        attrs["track"] = " minus ".join(name or "unknown" for name in names)
+    directions = [ds.attrs.get("orbit_direction") for ds in (a, b)]
+    if None not in directions and directions[0] != directions[1]:
+        _log.warning(
+            "%s is %s and %s is %s: their lines of sight differ, so that the difference holds motion",
+            *(text for pair in zip(names, directions, strict=True) for text in pair),
+        )
     return attrs | {"minuend": sides[0], "subtrahend": sides[1]}

@@ -18,7 +18,17 @@ from mimtpy_cloud.exports.provenance import labelled
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF, require_dims
 from mimtpy_cloud.view.axes import draw_scale_bar, draw_ticks, ground_aspect, is_sliver, new_figure
-from mimtpy_cloud.view.colours import CYCLIC, Limits, Shading, fringe, metres, shading, symlog_norm, symlog_ticks
+from mimtpy_cloud.view.colours import (
+    CYCLIC,
+    DIVERGING,
+    Limits,
+    Shading,
+    fringe,
+    metres,
+    shading,
+    symlog_norm,
+    symlog_ticks,
+)
 from mimtpy_cloud.view.decoration import Decoration, Lines, draw_decoration, read_decoration
 
 if TYPE_CHECKING:
@@ -388,6 +398,10 @@ def _common_style(ds: xr.Dataset, style: _Style) -> _Style:
     return dataclasses.replace(style, unit=shade.unit, limits=(shade.low, shade.high))
 
 
+#: Attributes that say how a product was treated, and the word for it in a title.
+_TREATED = (("ramp_removed", "deramped"), ("plate_motion", "without plate motion"), ("adjusted", "adjusted"))
+
+
 def _title(obj: xr.DataArray | xr.Dataset) -> str:
     attrs = obj.attrs
     track = attrs.get("track", attrs.get("tracks", ""))
@@ -396,7 +410,8 @@ def _title(obj: xr.DataArray | xr.Dataset) -> str:
     when = " to ".join(str(attrs[k]) for k in ("start_date", "end_date") if attrs.get(k))
     if not when and "time" in obj.coords and obj.coords["time"].ndim == 0:
         when = str(obj.coords["time"].values)[:10]
-    return ", ".join(filter(None, [who, when]))
+    how = [word for key, word in _TREATED if attrs.get(key)]
+    return ", ".join(filter(None, [who, when, *how]))
 
 
 # ---- drawing -------------------------------------------------------------------------------------
@@ -430,15 +445,21 @@ def _draw_values(ax: "Axes", picture: _Picture, style: _Style) -> list[Any]:
     values = picture.values.astype("float64") * shade.factor
     if style.wrap:
         values = fringe(values, _wavelength(picture, shade.unit))
-    norm = symlog_norm(shade) if style.symlog else Normalize(shade.low, shade.high)
+    centred = shade.cmap == DIVERGING and shade.low < 0 < shade.high  # white is zero, whatever the limits
+    most = max(-shade.low, shade.high)
+    plain = Normalize(-most, most) if centred else Normalize(shade.low, shade.high)
+    norm = symlog_norm(shade) if style.symlog else plain
+    beyond = centred and shade.low != -shade.high  # colours end where the bar does
+    shown = np.ma.masked_invalid(np.clip(values, shade.low, shade.high) if beyond else values)
     image = ax.imshow(
-        np.ma.masked_invalid(values), extent=picture.extent, origin="upper", cmap=shade.cmap, norm=norm,
+        shown, extent=picture.extent, origin="upper", cmap=shade.cmap, norm=norm,
         interpolation="nearest", aspect="auto",
     )  # fmt: skip
     below, above = bool((values < shade.low).any()), bool((values > shade.high).any())
     extend = ("both" if above else "min") if below else ("max" if above else "neither")
     cax = ax.inset_axes((1.03, 0.0, 0.035, 1.0))
     bar = ax.figure.colorbar(image, cax=cax, extend=extend)
+    bar.ax.set_ylim(shade.low, shade.high)
     if style.symlog:
         ticks = symlog_ticks(shade)
         bar.set_ticks(ticks, labels=[f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ _MAX_PIXELS = 400
 _DPI = 90
 _WHEN = ("before", "after")
 #: What the table of pairs says itself.
-_TOLD = ("pair_median", "pair_sigma", "pair_count")
+#: Unit of a coefficient after that of the data, by its degree.
+_PER = ("", "/km", "/km^2")
+_TOLD = ("pair_median", "pair_sigma", "pair_count", "pair_rms", "pair_rms_after")
 
 
 def write_seams(
@@ -126,7 +129,10 @@ def _parts(seams: Sequence[Seam], adjustment: xr.Dataset) -> list[str]:
             f"Differences of {seams[0].before.attrs['variable']} where tracks overlap, first minus second, in "
             f"{shade.unit}, before and after the adjustment of the tracks to one datum. What stays after it is noise, "
             "atmosphere, and motion that the two looks see differently. Sigma is 1.4826 times the median absolute "
-            "deviation; rms is about zero, and so includes the median."
+            "deviation; rms is about zero, and so includes the median. Length is the correlation length of the "
+            "difference, effective the number of independent pixels it leaves, residual what the network leaves of "
+            "the offset of a pair, and normalised that over its expected size: about 1; none where no other pair "
+            "controls it."
         ),
         _pair_table(seams, adjustment, shade),
         *_adjustment_tables(adjustment, shade),
@@ -162,7 +168,21 @@ def _adjustment_tables(adjustment: xr.Dataset, shade: Shading | None) -> list[st
         labels = adjustment[dim].values if dim in adjustment.variables else np.arange(adjustment.sizes[dim])
         rows = [[str(label), *(_value(adjustment, name, k, shade) for name in names)] for k, label in enumerate(labels)]
         tables.append(page.table(heading, [dim, *(_heading(adjustment, name, shade) for name in names)], rows))
+    if adjustment.attrs.get("order"):
+        tables.append(_ramp_table(adjustment))
     return tables
+
+
+def _ramp_table(adjustment: xr.Dataset) -> str:
+    """Coefficients of the ramps, about the origin."""
+    unit, terms = adjustment["coefficient"].attrs["units"], adjustment["term"].values.tolist()
+    columns = [f"{term} [{unit}{_PER[len(re.findall('[xy]', term)) + ('^2' in term)]}]" for term in terms]
+    lon, lat = adjustment.attrs["origin"]
+    rows = [
+        [str(label), *(f"{value:.4g}" for value in row)]
+        for label, row in zip(adjustment["track"].values, adjustment["coefficient"].values, strict=True)
+    ]
+    return page.table(f"Ramps, x km east and y km north of {lon:g} {lat:g}", ["track", *columns], rows)
 
 
 def _of(adjustment: xr.Dataset, dim: str) -> list[str]:
@@ -188,6 +208,8 @@ def _value(adjustment: xr.Dataset, name: str, at: int, shade: Shading | None) ->
         return "yes" if value else "no"
     if not isinstance(value, int | float | np.number):
         return str(value)
+    if not np.isfinite(value):
+        return "-"
     factor, unit = _scale(adjustment, name, shade)
     if isinstance(value, int | np.integer):
         return f"{value:,}"

@@ -1,6 +1,5 @@
 """``mimtpy velocity, displacement, mosaic, decompose``."""
 
-from pathlib import PurePath
 from typing import Any
 
 import click
@@ -64,23 +63,14 @@ def displacement(track: str, root: str, out: str, **choice: Any) -> None:
 def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None:
     from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_observation
-    from mimtpy_cloud.cli.products import compact_dates, join, name_marks
+    from mimtpy_cloud.cli.names import name_marks
+    from mimtpy_cloud.cli.products import compact_dates, join
 
     check_out(out)
     label, ds, provenance = open_observation(options.open_root(root, choice.pop("as_of")), track, type_, **choice)
     _tell_dates([label], [ds])
     name = f"{type_}_{compact_dates(ds)}".rstrip("_") + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"])
     _save(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
-
-
-def _joint_marks(ds: Any, choice: dict[str, Any], reference: tuple[float, float] | None = None) -> str:
-    """What tells a joint product from others of the same tracks: the period that was asked for, and the rest."""
-    from mimtpy_cloud.cli.products import name_marks
-    from mimtpy_cloud.plan.dates import parse_date
-
-    days = {word: choice[key] for word, key in (("from", "start"), ("to", "end")) if choice[key]}
-    period = "".join(f"_{word}_{str(parse_date(day)).replace('-', '')}" for word, day in days.items())
-    return period + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"], reference=reference)
 
 
 def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
@@ -155,6 +145,7 @@ def mosaic(
     """
     from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_inputs
+    from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.io.gnss import read_stations
     from mimtpy_cloud.ops.adjustment import estimate_adjustment
@@ -170,9 +161,9 @@ def mosaic(
     adjustment = estimate_adjustment(datasets, order=order, look=look, **datum).compute()  # type: ignore[arg-type]
     ds = join_tracks(datasets, adjustment, blend)  # type: ignore[arg-type]
     variable = main_variable(ds)
-    fixed = f"_{PurePath(stations).stem}" if stations else ""
-    marks = {f"_order{order}": order, f"_{blend}": blend != "mean", fixed: stations, f"_{look}": look}
-    name = "_".join((*labels, "mosaic")) + "".join(m for m, given in marks.items() if given) + _joint_marks(ds, choice)
+    told = marks(order=order or None, blend=None if blend == "mean" else blend, look=look)
+    told += marks(stations=None if stations is None else file_stem(stations))
+    name = "_".join((*labels, "mosaic")) + told + joint_marks(ds, choice)
     how = {"order": order, "blend": blend, "stations": stations, "look": look}
     given = {key: value for key, value in how.items() if value not in (None, 0, "mean")}
     stem = _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **given, **provenance})
@@ -218,6 +209,7 @@ def decompose(
     """
     from mimtpy_cloud.cli.actions import ASKED_GAIN, check_out, warn_of_datums
     from mimtpy_cloud.cli.inputs import open_inputs
+    from mimtpy_cloud.cli.names import joint_marks, marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
@@ -232,8 +224,9 @@ def decompose(
         datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
     warn_of_datums(datasets)
     ds = invert_enu(datasets) if azimuth is None else invert_enu(datasets, azimuth, max_gain=ASKED_GAIN)
-    names = {"east": "east"} if azimuth is None else {f"horizontal{azimuth:g}": "horizontal"}
-    names["up"] = "up"
-    who, suffix = ds.attrs["track"], _joint_marks(ds, choice, reference)
-    maps = {f"{who}_{name}{suffix}": variable for name, variable in names.items()}
-    _save(ds, out, join(type_, f"{who}_{'_'.join(names)}{suffix}"), maps, {"step": "decompose", **provenance})
+    names = ("east" if azimuth is None else "horizontal", "up")
+    who, suffix = "+".join(labels), marks(azimuth=azimuth) + joint_marks(ds, choice, reference)
+    maps = {f"{who}_{name}{suffix}": name for name in names}
+    given = {key: value for key, value in (("azimuth", azimuth), ("reference", reference)) if value is not None}
+    stem = join(type_, f"{who}_{'_'.join(names)}{suffix}")
+    _save(ds, out, stem, maps, {"step": "decompose", **given, **provenance})

@@ -64,12 +64,12 @@ def show(track: str, root: str, as_of: str | None) -> None:
 
 @catalog.command()
 @options.bbox
-@click.option("--track", metavar="NAME", help="Such as A064.")
+@click.option("--track", metavar="NAME", help="Track or project, such as A064.")
 @click.option("--resolution", metavar="NAME", help="Such as standard.")
 @click.option("--dates", nargs=2, metavar="START END", help="With an acquisition between these dates.")
 @options.root
 @options.as_of
-def search(root: str, as_of: str | None, dates: tuple[str, str] | None, **wanted: Any) -> None:
+def search(root: str, as_of: str | None, track: str | None, dates: tuple[str, str] | None, **wanted: Any) -> None:
     """
     Find products by place, track, resolution and dates.
 
@@ -78,13 +78,14 @@ def search(root: str, as_of: str | None, dates: tuple[str, str] | None, **wanted
     \b
       mimtpy catalog search --bbox -120 35 -118 37 --resolution standard --root data
     """
-    from mimtpy_cloud.cli.datasets import all_entries, describe_entries
+    from mimtpy_cloud.cli.datasets import all_entries, describe_entries, matching_entries
     from mimtpy_cloud.cli.tables import show_entries
     from mimtpy_cloud.errors import TrackNotFoundError
 
     start, end = dates or (None, None)
     found = options.open_root(root, as_of)
-    entries = found.search(start=start, end=end, **wanted)
+    named = matching_entries(found, track) if track else None
+    entries = [e for e in found.search(start=start, end=end, **wanted) if named is None or e in named]
     if not entries:
         raise TrackNotFoundError(f"nothing found; the catalog has {describe_entries(all_entries(found))}")
     show_entries(entries)
@@ -118,6 +119,8 @@ def verify(ctx: click.Context, root: str) -> None:
 def gc(root: str, older_than: float | None, *, dry_run: bool) -> None:
     """
     Remove stores that no catalog entry names, and old revisions.
+
+    A store that is younger than a day stays: an ingest may be writing it.
 
     Example:
 

@@ -35,16 +35,20 @@ def deramp(product: str, out: str, variable: str | None, mask_file: str | None, 
       mimtpy deramp products/A064/velocity/velocity_20150101_20200101.zarr --out flat.zarr
       mimtpy deramp velocity.tif --kind quadratic --robust --exclude volcano.geojson --out products
     """
-    from mimtpy_cloud.cli.actions import check_out
+    from mimtpy_cloud.cli.actions import check_out, refuse_itself
+    from mimtpy_cloud.cli.names import file_stem, marks, product_stem
     from mimtpy_cloud.cli.products import join, open_product
     from mimtpy_cloud.ops.deramp import remove_ramp
     from mimtpy_cloud.view.map import main_variable
 
     check_out(out)
+    refuse_itself(out, product)
     ds, files = open_product(product.rstrip("/")), choice.pop("exclude")
+    told = marks(deramp=choice["kind"], robust=choice["robust"], keepref=choice["keep_reference"])
+    told += marks(mask=mask_file and file_stem(mask_file), excl=[file_stem(file) for file in files])
     mask = None if mask_file is None else _mask(mask_file.rstrip("/"), ds)
     flat = remove_ramp(ds, choice.pop("kind"), variable=variable, mask=mask, exclude=_polygons(files), **choice)
-    name, shown = f"{_stem(product)}_deramp", variable or main_variable(flat)
+    name, shown = product_stem(ds, product) + told, variable or main_variable(flat)
     provenance = {"datasets": [product], "excluded": list(files), "mask": mask_file, "revisions": _revisions(ds)}
     _save(flat, out, join(shown, name), {name: shown}, {"step": "deramp", **provenance})
 
@@ -60,7 +64,9 @@ def _mask(url: str, ds: Any) -> Any:
     if name is None:
         raise SchemaError(f"{url} needs one map, or one called valid, to be a mask; it has {', '.join(map(str, maps))}")
     above = found[name] > 0
-    return above if "valid" not in ds else above.copy(data=above.data & (ds["valid"].data > 0))
+    if "valid" not in ds or above.shape != ds["valid"].shape:  # remove_ramp says what is wrong
+        return above
+    return above.copy(data=above.data & (ds["valid"].data > 0))
 
 
 def _polygons(files: tuple[str, ...]) -> list[Any] | None:
@@ -96,21 +102,21 @@ def subtract(first: str, second: str, how: str, bbox: Any, out: str) -> None:
       mimtpy subtract A064_A137_mosaic.zarr model.tif --out residual.zarr
       mimtpy subtract late.zarr early.zarr --bbox -119.5 36 -119 36.5 --out products
     """
-    from mimtpy_cloud.cli.actions import check_out
+    from mimtpy_cloud.cli.actions import check_out, kind_of, refuse_itself, shown_variables
+    from mimtpy_cloud.cli.names import marks, product_stem
     from mimtpy_cloud.cli.products import join, open_product
     from mimtpy_cloud.ops.difference import subtract as difference_of
-    from mimtpy_cloud.view.map import main_variable
 
     check_out(out)
+    refuse_itself(out, first, second)
     one, other = (open_product(product.rstrip("/")) for product in (first, second))
     ds = difference_of(one, other, join=how, bbox=bbox)  # type: ignore[arg-type]
-    variable, name = main_variable(ds), f"{_stem(first)}_minus_{_stem(second)}"
+    name = f"{product_stem(one, first)}_minus_{product_stem(other, second)}"
+    name += marks(outer=how == "outer", subset=bbox)
     provenance = {"datasets": [first, second], "revisions": list(dict.fromkeys(_revisions(one) + _revisions(other)))}
-    _save(ds, out, join(variable, name), {name: variable}, {"step": "subtract", **provenance})
-
-
-def _stem(product: str) -> str:
-    return product.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    variables = shown_variables(ds, check_out(out))
+    maps = {name if len(variables) == 1 else f"{name}_{variable}": variable for variable in variables}
+    _save(ds, out, join(kind_of(ds, variables[0]), name), maps, {"step": "subtract", **provenance})
 
 
 def _revisions(ds: Any) -> list[str]:

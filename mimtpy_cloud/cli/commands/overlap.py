@@ -1,5 +1,6 @@
 """``mimtpy overlap``."""
 
+from pathlib import PurePath
 from typing import Any
 
 import click
@@ -7,6 +8,8 @@ import click
 from mimtpy_cloud.cli import options
 
 __all__ = ["overlap"]
+
+_PROFILES = 3
 
 
 @click.command()
@@ -18,7 +21,7 @@ __all__ = ["overlap"]
 @click.option(
     "--profiles",
     type=click.IntRange(1, 99),
-    default=3,
+    default=_PROFILES,
     show_default=True,
     metavar="N",
     help="Number of profiles along the overlap, and of those across it.",
@@ -35,7 +38,7 @@ __all__ = ["overlap"]
 @options.bbox
 @options.resolution
 @options.mask
-@options.out(".", "Folder for <first>_<second>_overlap.png and .json.")
+@options.out(".", "Folder for <first>_<second>_<type>_overlap.png and .json.")
 def overlap(
     first: str,
     second: str,
@@ -58,11 +61,17 @@ def overlap(
     """
     from mimtpy_cloud.cli.console import show_table
     from mimtpy_cloud.cli.inputs import open_inputs
+    from mimtpy_cloud.cli.names import joint_marks, marks
     from mimtpy_cloud.cli.overlaps import compare_products, statistics_table
     from mimtpy_cloud.cli.products import join
+    from mimtpy_cloud.errors import StorageError
+    from mimtpy_cloud.view.map import main_variable
 
+    if PurePath(out).suffix.lower() in (".png", ".json"):
+        raise StorageError(f"--out is a folder here, since a figure and a JSON file are written, got {out}")
     labels, (a, b), provenance = open_inputs(root, (first, second), type_, least=2, **choice)
-    stem = join(out, "_".join((*labels, "overlap")))
+    told = marks(profiles=None if profiles == _PROFILES or through else profiles, through=through, azimuth=azimuth)
+    stem = join(out, "_".join((*labels, main_variable(a), "overlap")) + told + joint_marks(a, choice))
     made_by = {"step": "overlap", **provenance}
     files, comparison = compare_products(a, b, stem, made_by, profiles=profiles, through=through, azimuth=azimuth)
     show_table(("", "", ""), statistics_table(comparison))

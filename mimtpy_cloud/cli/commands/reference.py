@@ -30,7 +30,7 @@ __all__ = ["reference"]
 )
 @click.option("--date", metavar="DATE", help="Acquisition that becomes zero in a series.")
 @click.option("--plate", metavar="NAME", help="Remove the motion of this plate, such as Eurasia (ITRF2014).")
-@options.out(".", "Folder for <product>_ref.zarr, .tif and .png, or one file ending in .zarr, .tif or .png.")
+@options.out(".", "Folder for <product>_ref_<what>.zarr, .tif and .png, or one file ending in .zarr, .tif or .png.")
 def reference(product: str, out: str, plate: str | None, **choice: Any) -> None:
     """
     Refer a product to a point, an area, GNSS stations or a date, and remove the motion of a plate.
@@ -41,29 +41,36 @@ def reference(product: str, out: str, plate: str | None, **choice: Any) -> None:
       mimtpy reference velocity.zarr --point -118.9 36.2 --out products
       mimtpy reference velocity.zarr --stations midas.IGS14.txt --window 5 --plate Eurasia --out tied.zarr
     """
-    from mimtpy_cloud.cli.actions import check_out, save
+    from mimtpy_cloud.cli.actions import check_out, refuse_itself, save, shown_variables
     from mimtpy_cloud.cli.console import progress_bar
+    from mimtpy_cloud.cli.names import file_stem, marks, product_stem
     from mimtpy_cloud.cli.products import open_product
     from mimtpy_cloud.ops.plate import remove_plate_motion
+    from mimtpy_cloud.plan.dates import parse_date
 
     product = product.rstrip("/")
     places = {name: choice[name] for name in ("point", "polygon", "stations", "date") if choice[name] is not None}
     if not places and plate is None:
         raise click.UsageError("expected one of --point, --polygon and --stations, or --date, or --plate")
+    refuse_itself(out, product)
     suffix, ds = check_out(out), open_product(product)
     if places:
         ds = _refer(ds, **choice)
     if plate is not None:
         ds = remove_plate_motion(ds, plate)
-    variables = _maps(ds, suffix)
-    name = f"{product.rsplit('/', 1)[-1].rsplit('.', 1)[0]}_ref"
+    variables = shown_variables(ds, suffix)
+    files = {name: file_stem(choice[name]) for name in ("polygon", "stations") if choice[name]}
+    date = choice["date"] and str(parse_date(choice["date"])).replace("-", "")
+    told = marks(ref=choice["point"] or bool(places), **files, date=date, upzero=choice["up_zero"])
+    told += marks(window=choice["window"] if choice["window"] > 1 else None, plate=plate)
+    name = product_stem(ds, product) + told
     maps = {name if len(variables) == 1 else f"{name}_{variable}": variable for variable in variables}
     before = ds.attrs.get("provenance", {})
     given = {key: value for key, value in (places | {"plate": plate}).items() if value is not None}
     provenance = {"step": "reference", "product": product, **given, "revisions": before.get("revisions", [])}
     with progress_bar("reference") as progress:
-        files = save(ds, out, name, maps, provenance, progress=progress)
-    for file in files:
+        written = save(ds, out, name, maps, provenance, progress=progress)
+    for file in written:
         click.echo(file)
 
 
@@ -90,18 +97,3 @@ def _refer(
         frame = result.attrs["reference_frame"] or "an unknown frame"
         click.echo(f"{len(result.attrs['reference_stations'])} stations of {frame} lie in the product", err=True)
     return result
-
-
-def _maps(ds: Any, suffix: str) -> list[str]:
-    """Variables to draw: the components of a decomposition, or the main one; a series has none."""
-    from mimtpy_cloud.errors import SchemaError
-    from mimtpy_cloud.view.map import COMPONENTS, main_variable
-
-    components = [name for name in COMPONENTS if name in ds]
-    if components:
-        return components
-    if "displacement" in ds and ds["displacement"].ndim == 3 and "velocity" not in ds:
-        if suffix != ".zarr":
-            raise SchemaError("the product is a time series, which is written as .zarr; give --out NAME.zarr")
-        return ["displacement"]
-    return [main_variable(ds)]
