@@ -229,6 +229,33 @@ def test_plotpair_draws_each_overlap_and_reports_the_seams(finished, root, write
     assert seam["after"]["median"] == pytest.approx(0, abs=1e-6)
 
 
+def test_a_mosaic_takes_ramps_blends_and_stations(finished, root, write, tmp_path):
+    _, out, *_ = finished
+    table = tmp_path / "stations.csv"
+    table.write_text("station,lon,lat,ve,vn,vu,se,sn,su\nS1,-118.9,36.9,12,0,2,1,1,1\nS2,-118.6,36.8,12,0,2,1,1,1\n")
+    template = write(
+        *EXTRACT,
+        *(line for line in CONCATENATE if "outname" not in line),
+        "mimtpy.concatenation.outname = tied",
+        "mimtpy.concatenation.order = 1",
+        "mimtpy.concatenation.blend = feather",
+        f"mimtpy.concatenation.stations = {table}",
+        "mimtpy.concatenation.units = mm/yr",
+        "mimtpy.plot = no",
+    )
+    (result,) = run_template(template, root=root, out=str(out), steps=["concatenation"])
+    assert (result.status, result.error) != ("done", "")  # two stations do not determine a ramp
+    assert "do not determine the ramps" in result.error
+    template.write_text(template.read_text().replace("order = 1", "order = 0"))
+    (result,) = run_template(template, root=root, out=str(out), steps=["concatenation"])
+    assert result.error == ""
+    ds = open_product(str(out / "joined" / "velocity" / "tied.zarr"))
+    assert (ds.attrs["anchor"], ds.attrs["blend"]) == ("ties", "feather")
+    look = look_vector(39.0, 102.0)
+    alone = ds["velocity"].where(ds["n_tracks"] == 1)[:, :10]
+    np.testing.assert_allclose(alone, EAST * look[0] + (UP + 0.01) * look[2], atol=5e-4)  # the stations rise more
+
+
 def test_rewrite_stores_the_shifted_track(finished, root, write):
     _, out, *_ = finished
     template = write(*EXTRACT, *CONCATENATE, "mimtpy.concatenation.rewrite = y")

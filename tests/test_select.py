@@ -1,5 +1,6 @@
 """Boxes and masks."""
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,7 @@ from strategies import chunkings
 from synthetic import DATES, lattice_dataset, small_window
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.io.mintpy import open_mintpy
 from mimtpy_cloud.ops.select import grid_of, mask_invalid, select_box
 from mimtpy_cloud.plan.grid import Grid
 
@@ -40,6 +42,34 @@ def test_box_of_oracle_o36(oracles):
     assert list(box["velocity"].shape) == case["shape"]
     grid = grid_of(box)
     np.testing.assert_allclose([grid.west, grid.north], [case["new_X_FIRST"], case["new_Y_FIRST"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "bbox"),
+    [("vel_lalo", (-119.15, 36.55, -118.65, 37.05)), ("vel_beyond", (-119.0, 36.9, -117.0, 38.5))],
+)
+def test_box_is_that_of_mintpy_but_for_pixels_cut_by_its_edges(shared, name, bbox):
+    folder = shared / "data" / "mintpy_oracles"
+    box = select_box(open_mintpy(folder / "velocity" / "DT071" / "velocity.h5"), bbox)
+    with h5py.File(folder / "subset" / f"{name}.h5") as file:
+        values, west, north = file["velocity"][:], float(file.attrs["X_FIRST"]), float(file.attrs["Y_FIRST"])
+    grid = grid_of(box)
+    row, col = round((grid.north - north) / grid.dy), round((grid.west - west) / grid.dx)
+    assert (abs(row) <= 1, abs(col) <= 1) == (True, True)
+    assert np.abs(np.subtract(box["velocity"].shape, values.shape)).max() <= 1
+    ours = box["velocity"].values[max(0, row) :, max(0, -col) :]
+    theirs = values[max(0, -row) :, max(0, col) :]
+    ny, nx = np.minimum(ours.shape, theirs.shape)
+    np.testing.assert_array_equal(np.nan_to_num(ours[:ny, :nx]), theirs[:ny, :nx])  # MintPy has 0 where no data is
+
+
+def test_pixels_are_those_of_mintpy(shared):
+    folder = shared / "data" / "mintpy_oracles"
+    ds = open_mintpy(folder / "velocity" / "DT071" / "velocity.h5").isel(y=slice(20, 70), x=slice(30, 95))
+    with h5py.File(folder / "subset" / "vel_yx.h5") as file:
+        np.testing.assert_array_equal(ds["velocity"].fillna(0), file["velocity"][:])
+        grid = grid_of(ds)
+        np.testing.assert_allclose((grid.west, grid.north), [float(file.attrs[k]) for k in ("X_FIRST", "Y_FIRST")])
 
 
 @pytest.mark.parametrize("bbox", [5, "abcd", None, (1, 2, 3), ("a", 1, 2, 3)])

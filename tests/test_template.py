@@ -265,6 +265,8 @@ def test_keys_of_other_programs_are_passed_over():
     ("line", "expects"),
     [
         ("mimtpy.velcumu = maybe", "expects yes or no, got 'maybe'"),
+        ("mimtpy.concatenation.order = 3", "expects 0, 1 or 2, got '3'"),
+        ("mimtpy.concatenation.blend = best", "expects mean, weighted, feather or anchor, got 'best'"),
         ("mimtpy.velcumu.type = speed", "expects velocity, displacement, or both"),
         ("mimtpy.velcumu.SNWE = 35,34,45,46", "expects south,north,west,east"),
         ("mimtpy.velcumu.SNWE = 34,35,45", "expects south,north,west,east"),

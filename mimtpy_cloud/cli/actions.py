@@ -31,6 +31,7 @@ __all__ = [
     "concatenate",
     "decompose",
     "export_product",
+    "join_tracks",
     "kind_of",
     "look_azimuth",
     "plot_product",
@@ -357,12 +358,12 @@ def concatenate(
     DisconnectedTracksError
         If a dataset overlaps no other.
     """
-    from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
-    from mimtpy_cloud.ops.mosaic import mosaic
+    from mimtpy_cloud.ops.adjustment import apply_adjustment
 
     tracks = [open_product(f"{stem}.zarr") for stem in stems]
-    adjustment = estimate_adjustment(tracks, anchor=0).compute()
-    write_product(mosaic(tracks, adjustment), product, provenance, progress)
+    options = {key: getattr(config, key) for key in ("order", "blend", "stations", "units", "look")}
+    adjustment, joined = join_tracks(tracks, **options)
+    write_product(joined, product, provenance, progress)
     if config.plotpair:
         _compare_pairs(config, tracks, adjustment, product.store.removesuffix(".zarr"), provenance)
     if config.rewrite:
@@ -373,6 +374,45 @@ def concatenate(
             shifted = Product.single(f"{folder}/{name}", variable)
             write_product(apply_adjustment(track, adjustment), shifted, provenance)
             export_product(shifted)
+
+
+def join_tracks(
+    tracks: Sequence[xr.Dataset],
+    *,
+    order: int = 0,
+    blend: str = "mean",
+    stations: str | None = None,
+    units: str | None = None,
+    look: str | None = None,
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """
+    Adjust and blend tracks; the first keeps its datum, unless stations give one.
+
+    Parameters
+    ----------
+    tracks : sequence of xr.Dataset
+        Two-dimensional products of one direction.
+    order, blend : object
+        As for `estimate_adjustment` and `mosaic`.
+    stations, units : str, optional
+        Table of GNSS velocities, and its unit.
+    look : str, optional
+        As for `estimate_adjustment`.
+
+    Returns
+    -------
+    adjustment : xr.Dataset
+        Computed.
+    joined : xr.Dataset
+        Lazy.
+    """
+    from mimtpy_cloud.io.gnss import read_stations
+    from mimtpy_cloud.ops.adjustment import estimate_adjustment
+    from mimtpy_cloud.ops.mosaic import mosaic
+
+    datum: dict[str, Any] = {"anchor": 0} if stations is None else {"ties": read_stations(stations, units=units)}
+    adjustment = estimate_adjustment(tracks, order=order, look=look, **datum).compute()  # type: ignore[arg-type]
+    return adjustment, mosaic(tracks, adjustment, blend)  # type: ignore[arg-type]
 
 
 def _compare_pairs(

@@ -199,6 +199,10 @@ STYLES = Kind(
                       for part in _parts(raw)),
 )  # fmt: skip
 LIMITS = Kind("minimum,maximum with minimum < maximum", _limits)
+ORDER = Kind("0, 1 or 2", lambda raw: int(_choices("0", "1", "2")(raw)[0]))
+BLEND = Kind("mean, weighted, feather or anchor", lambda raw: _choices("mean", "weighted", "feather", "anchor")(raw)[0])
+UNITS = Kind("mm/yr, cm/yr or m/yr", lambda raw: _choices("mm/yr", "cm/yr", "m/yr")(raw)[0])
+LOOK = Kind("vertical", lambda raw: _choices("vertical")(raw)[0])
 ANY = Kind("any value", plain_value)
 
 
@@ -294,6 +298,11 @@ KEYS: tuple[Key, ...] = (
             "azimuth",
             "direction of the profiles of plotpair, clockwise from north; default the heading of the tracks",
         ),
+        ("order", ORDER, "order", "0: an offset of each dataset; 1: a linear, 2: a quadratic ramp as well; default 0"),
+        ("blend", BLEND, "blend", "how overlapping pixels become one; default mean"),
+        ("stations", PATH_OR_NO, "stations", "table of GNSS velocities that fix the datum; default the first dataset"),
+        ("units", UNITS, "units", "unit of that table, if it does not say"),
+        ("look", LOOK, "look", "vertical compares overlaps as if all motion were vertical; default as they are seen"),
         ("outname", GROUPS, "outname", "base name of each mosaic; default <first dataname>_mosaic"),
         ("outdir", PATH, "outdir", "folder, relative to --out; the product goes to <outdir>/<type>/"),
         ("mosaic", ANY, "", "unused key of MimtPy's later template"),

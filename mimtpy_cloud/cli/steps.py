@@ -65,7 +65,7 @@ class Layer:
 @dataclass(frozen=True)
 class Concatenate:
     """
-    Mosaic of two or more datasets; the first keeps its datum.
+    Mosaic of two or more datasets; the first keeps its datum, unless stations give one.
 
     Parameters
     ----------
@@ -83,6 +83,16 @@ class Concatenate:
         Base name of the product; ``<first name>_mosaic`` by default.
     outdir : str
         Folder, relative to the output folder of the run.
+    order : int
+        0 for an offset of each, 1 for a linear, 2 for a quadratic ramp.
+    blend : str
+        How overlapping pixels become one, as for `mimtpy_cloud.ops.mosaic.mosaic`.
+    stations : str, optional
+        Table of GNSS velocities that fix the datum of all; then no dataset keeps its own.
+    units : str, optional
+        Unit of the table, if it does not say.
+    look : str, optional
+        ``"vertical"`` compares overlaps as if all motion were vertical.
     """
 
     datasets: tuple[str, ...] = ()
@@ -92,6 +102,11 @@ class Concatenate:
     azimuth: float | None = None
     outname: str | None = None
     outdir: str = ""
+    order: int = 0
+    blend: str = "mean"
+    stations: str | None = None
+    units: str | None = None
+    look: str | None = None
 
 
 def concatenations(

@@ -143,23 +143,17 @@ def mosaic(
       mimtpy mosaic A064 A137 --root data --order 1 --blend feather --stations midas.IGS14.txt --out products
       mimtpy mosaic products/A064/velocity/*.zarr products/A137/velocity/*.zarr --out mosaic.zarr
     """
-    from mimtpy_cloud.cli.actions import check_out
+    from mimtpy_cloud.cli.actions import check_out, join_tracks
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
-    from mimtpy_cloud.io.gnss import read_stations
-    from mimtpy_cloud.ops.adjustment import estimate_adjustment
-    from mimtpy_cloud.ops.mosaic import mosaic as join_tracks
     from mimtpy_cloud.view.map import main_variable
     from mimtpy_cloud.view.seams import write_seams
 
     check_out(out)
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
     _tell_dates(labels, datasets)
-    ties = None if stations is None else read_stations(stations, units=units)
-    datum: dict[str, Any] = {"anchor": 0} if ties is None else {"ties": ties}
-    adjustment = estimate_adjustment(datasets, order=order, look=look, **datum).compute()  # type: ignore[arg-type]
-    ds = join_tracks(datasets, adjustment, blend)  # type: ignore[arg-type]
+    adjustment, ds = join_tracks(datasets, order=order, blend=blend, stations=stations, units=units, look=look)
     variable = main_variable(ds)
     told = marks(order=order or None, blend=None if blend == "mean" else blend, look=look)
     told += marks(stations=None if stations is None else file_stem(stations))
