@@ -335,7 +335,8 @@ def test_verify_fails_where_a_store_is_damaged(folder, tmp_path):
 
 def test_ingest_of_the_same_files_changes_nothing(folder, root):
     before = run("catalog", "list").stdout
-    run("ingest", folder / "S1_A064.he5", "--root", root, "--resolution", "veryLowRes")
+    told = run("ingest", folder / "S1_A064.he5", "--root", root, "--resolution", "veryLowRes").stderr
+    assert "1 of 1 there already, of the same content and parameters" in told
     assert run("catalog", "list").stdout == before
 
 

@@ -321,7 +321,8 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
         run = partial(action, config, [source.stem for source in sources], product, provenance)
         is_compared = isinstance(config, Concatenate) and config.plotpair
         more = tuple(join(folder, f"{base}_seams.{suffix}") for suffix in ("html", "json")) if is_compared else ()
-        key = plan.add(name, project, type_, product, run, needs=[source.step for source in sources], more=more)
+        needs, note = [source.step for source in sources], "and figure and numbers of each overlapping pair"
+        key = plan.add(name, project, type_, product, run, needs=needs, note=note if is_compared else "", more=more)
         if isinstance(config, Concatenate):
             plain = f"{sources[0].plain}_mosaic" if sources[0].plain else base
             plan.sources[base, type_] = plan.sources[plain, type_] = _Source(key, folder, base, revisions, plain)

@@ -1,5 +1,6 @@
 """``mimtpy ingest``."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import click
@@ -51,6 +52,7 @@ def ingest(
     from mimtpy_cloud.catalog.ingest import ingest as ingest_sources
     from mimtpy_cloud.cli.tables import show_entries
 
+    started = datetime.now(UTC).isoformat()
     with progress_bar("ingest") as progress:
         entries = ingest_sources(
             sources,
@@ -63,3 +65,5 @@ def ingest(
             workers=workers,
         )
     show_entries(entries)
+    if before := sum("" < entry.committed < started for entry in entries):
+        click.echo(f"{before} of {len(entries)} there already, of the same content and parameters", err=True)
