@@ -207,7 +207,7 @@ def _mosaic_series(
 ) -> xr.Dataset:
     """Blend series date by date, in one graph layer."""
     flat = [
-        Track(t.label, t.window, t.ds.assign(displacement=_known(t.ds["displacement"][dates[0]])))
+        Track(t.label, t.window, t.ds.assign(displacement=_known(t.ds["displacement"].isel(time=dates[0]))))
         for t, dates in zip(matched.tracks, matched.dates, strict=True)
     ]
     rule = _rule(flat, "displacement", blend, adjustment.attrs["anchor"], feather_pixels)
