@@ -413,9 +413,10 @@ def test_wrong_arguments_are_named() -> None:
         plot_map(da, faults="absent.shp")
 
 
-def test_zero_is_white_whatever_the_limits():
+@pytest.mark.parametrize("symlog", [False, True])
+def test_zero_is_white_whatever_the_limits(symlog):
     ds = lattice_dataset(small_window(5, 7), velocity=np.linspace(-0.02, 0.02, 7))
-    figure = plot_map(ds, "velocity", limits=(-5, 15), unit="mm/yr")
+    figure = plot_map(ds, "velocity", limits=(-5, 15), unit="mm/yr", symlog=symlog)
     (image,) = figure.axes[0].images
     colour = image.cmap(image.norm(np.array([0.0, -5.0, 5.0, 15.0])))
     assert (colour[0, :3] > 0.95).all()

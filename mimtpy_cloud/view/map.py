@@ -447,8 +447,8 @@ def _draw_values(ax: "Axes", picture: _Picture, style: _Style) -> list[Any]:
         values = fringe(values, _wavelength(picture, shade.unit))
     centred = shade.cmap == DIVERGING and shade.low < 0 < shade.high  # white is zero, whatever the limits
     most = max(-shade.low, shade.high)
-    plain = Normalize(-most, most) if centred else Normalize(shade.low, shade.high)
-    norm = symlog_norm(shade) if style.symlog else plain
+    whole = dataclasses.replace(shade, low=-most, high=most) if centred else shade
+    norm = symlog_norm(whole) if style.symlog else Normalize(whole.low, whole.high)
     beyond = centred and shade.low != -shade.high  # colours end where the bar does
     shown = np.ma.masked_invalid(np.clip(values, shade.low, shade.high) if beyond else values)
     image = ax.imshow(
