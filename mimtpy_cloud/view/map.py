@@ -439,6 +439,7 @@ def _draw(ax: "Axes", picture: _Picture, style: _Style, decoration: Decoration, 
 
 
 def _draw_values(ax: "Axes", picture: _Picture, style: _Style) -> list[Any]:
+    from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
     shade = style.shade(picture)
@@ -451,8 +452,10 @@ def _draw_values(ax: "Axes", picture: _Picture, style: _Style) -> list[Any]:
     norm = symlog_norm(whole) if style.symlog else Normalize(whole.low, whole.high)
     beyond = centred and shade.low != -shade.high  # colours end where the bar does
     shown = np.ma.masked_invalid(np.clip(values, shade.low, shade.high) if beyond else values)
+    colours = colormaps[shade.cmap]
+    cmap = colours.with_extremes(under=colours(norm(shade.low)), over=colours(norm(shade.high)))
     image = ax.imshow(
-        shown, extent=picture.extent, origin="upper", cmap=shade.cmap, norm=norm,
+        shown, extent=picture.extent, origin="upper", cmap=cmap, norm=norm,
         interpolation="nearest", aspect="auto",
     )  # fmt: skip
     below, above = bool((values < shade.low).any()), bool((values > shade.high).any())
