@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,3 +270,15 @@ def test_a_mosaic_whose_tracks_share_no_data_says_so(tmp_path):
     content = json.loads((tmp_path / "s.json").read_text())
     assert content["seams"][0]["before"]["statistics"]["median"] is None
     assert content["adjustment"]["pair_median"]["values"] == [None]
+
+
+def test_ramps_are_listed_in_the_unit_of_the_maps(tmp_path):
+    x = 0.01 * np.arange(30)
+    a = lattice_dataset(small_window(20, 30), velocity=x, track="A001")
+    b = lattice_dataset(small_window(20, 30, west=-119 + 8 / 125), velocity=x + 0.02 * np.arange(30), track="A002")
+    adjustment = estimate_adjustment([a, b], order=1, anchor="A001").compute()
+    html, _ = report.write_seams([a, b], adjustment, tmp_path / "s")
+    table = Path(html).read_text().partition("Ramps, x km east")[2]
+    slope = float(adjustment["coefficient"].sel(track="A002", term="x")) * 1e3
+    assert "x [mm/yr/km]" in table
+    assert f"{slope:.4g}" in table

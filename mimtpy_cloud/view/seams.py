@@ -169,17 +169,18 @@ def _adjustment_tables(adjustment: xr.Dataset, shade: Shading | None) -> list[st
         rows = [[str(label), *(_value(adjustment, name, k, shade) for name in names)] for k, label in enumerate(labels)]
         tables.append(page.table(heading, [dim, *(_heading(adjustment, name, shade) for name in names)], rows))
     if adjustment.attrs.get("order"):
-        tables.append(_ramp_table(adjustment))
+        tables.append(_ramp_table(adjustment, shade))
     return tables
 
 
-def _ramp_table(adjustment: xr.Dataset) -> str:
-    """Coefficients of the ramps, about the origin."""
-    unit, terms = adjustment["coefficient"].attrs["units"], adjustment["term"].values.tolist()
+def _ramp_table(adjustment: xr.Dataset, shade: Shading | None) -> str:
+    """Coefficients of the ramps, about the origin, without the offsets."""
+    factor, unit = _scale(adjustment, "coefficient", shade)
+    terms = adjustment["term"].values.tolist()[1:]
     columns = [f"{term} [{unit}{_PER[len(re.findall('[xy]', term)) + ('^2' in term)]}]" for term in terms]
     lon, lat = adjustment.attrs["origin"]
     rows = [
-        [str(label), *(f"{value:.4g}" for value in row)]
+        [str(label), *(f"{value * factor:.4g}" for value in row[1:])]
         for label, row in zip(adjustment["track"].values, adjustment["coefficient"].values, strict=True)
     ]
     return page.table(f"Ramps, x km east and y km north of {lon:g} {lat:g}", ["track", *columns], rows)
