@@ -366,6 +366,8 @@ def test_other_weights_scale_their_covariance_by_the_residuals(weights):
     made = estimate_adjustment(found, anchor=0, weights=weights).compute()
     np.testing.assert_allclose(made.offset, (ramps[0] - ramps)[:, 0], atol=1e-3)
     assert 0 < made.covariance[1, 0, 1, 0] < 1e-6
+    assert 0.1 < np.sqrt(np.nanmean(made.pair_normalised**2)) < 3
+    assert made.chi2.attrs["units"] == "(m/yr)^2"
 
 
 def test_two_pixels_determine_no_ramp():

@@ -60,6 +60,16 @@ def test_views_of_larger_arrays_blend_as_their_copies(parts, cut):
         np.testing.assert_array_equal(blend_mean(SHAPE, others), blend_mean(SHAPE, parts))
 
 
+def test_a_transposed_column_is_a_row():
+    column = np.arange(1.0, 5, dtype="f4").reshape(4, 1)
+    tens = np.full((1, 4), 10, "f4")
+    assert blend_mean((1, 4), [(column.T, 0, 0), (tens, 0, 0)]).tolist() == [[5.5, 6, 6.5, 7]]
+    assert blend_mean((1, 4), [(column.T, 0, 0)]).tolist() == [[1, 2, 3, 4]]
+    flat = np.arange(12, dtype="f4").reshape(3, 4)
+    shifted = flat.ravel()[2:10].reshape(2, 4)
+    np.testing.assert_array_equal(blend_mean((2, 4), [(shifted, 0, 0)]), shifted)
+
+
 def test_strips_of_a_tall_block_make_one_mean(monkeypatch):
     rng = np.random.default_rng(1)
     parts = [(rng.normal(size=(40, 7)).astype("f4"), 3, 1), (rng.normal(size=(30, 9)).astype("f4"), 20, 0)]

@@ -6,6 +6,7 @@ import uuid
 import fsspec
 import numpy as np
 import pytest
+import rasterio
 import rioxarray  # noqa: F401 - reads spatial_ref
 import xarray as xr
 from he5files import write_frame
@@ -13,6 +14,7 @@ from lazy import no_compute
 
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.licsbas import find_layers, open_licsbas
+from mimtpy_cloud.io.raster import locate_raster
 
 FRAME = "014A_04939_131313"
 
@@ -119,3 +121,23 @@ def test_given_frames_equal_rasterio(shared):
         assert ds.attrs["look_side"] == expected[folder.name[:4]]
         assert ds.attrs["track"] == folder.name[3] + folder.name[:3]
         assert abs(ds.attrs["heading"] - (-10 if folder.name[3] == "A" else -170)) < 0.5
+
+
+def test_scale_and_offset_of_a_file_are_applied(tmp_path):
+    profile = {
+        "driver": "GTiff",
+        "width": 3,
+        "height": 2,
+        "count": 1,
+        "dtype": "int16",
+        "nodata": -1,
+        "crs": "EPSG:4326",
+    }
+    raw = np.array([[12, -1, 3], [4, 5, 6]], "int16")
+    with rasterio.open(tmp_path / "a.tif", "w", **profile, transform=rasterio.Affine(0.1, 0, 30, 0, -0.1, 40)) as file:
+        file.write(raw, 1)
+        file.scales, file.offsets = (0.01,), (5.0,)
+    raster = locate_raster(str(tmp_path / "a.tif"))
+    wanted = np.where(raw == -1, np.nan, raw * 0.01 + 5)
+    np.testing.assert_allclose(raster.lazy((1, 3)).values, wanted, rtol=1e-6)
+    np.testing.assert_allclose(raster.sample(), wanted)

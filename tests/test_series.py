@@ -11,6 +11,7 @@ from synthetic import lattice_dataset
 
 from mimtpy_cloud.errors import DateError, DisconnectedTracksError, SchemaError
 from mimtpy_cloud.ops.mosaic import mosaic
+from mimtpy_cloud.ops.select import mask_invalid
 from mimtpy_cloud.plan.grid import Window
 
 DATES = {
@@ -151,3 +152,46 @@ def test_series_that_cannot_be_joined_are_refused():
         mosaic([a, b.assign_attrs(orbit_direction="descending")])
     with pytest.raises(SchemaError, match="series get offsets of their own"):
         mosaic([a, b], xr.Dataset())
+
+
+PREPARED = {
+    "crop": lambda ds: ds.isel(time=slice(0, None), y=slice(1, 9)),
+    "concat": lambda ds: xr.concat([ds.isel(y=slice(0, 5)), ds.isel(y=slice(5, None))], "y", data_vars="minimal"),
+    "rechunk": lambda ds: ds.chunk(time=1, x=4),
+    "rebased": lambda ds: ds.assign(
+        displacement=(ds.displacement - ds.displacement.isel(time=1)).assign_attrs(ds.displacement.attrs)
+    ),
+    "masked": mask_invalid,
+}
+
+
+@pytest.mark.parametrize("prepare", PREPARED.values(), ids=PREPARED)
+def test_lazily_prepared_series_are_joined(prepare):
+    plain = tracks(same_dates=True)
+    wanted = mosaic([prepare(ds) for ds in plain], anchor="A001").compute()
+    joined = mosaic([prepare(ds.chunk(y=4, x=6)) for ds in plain], anchor="A001")
+    np.testing.assert_array_equal(joined["offset"].compute(), wanted["offset"])
+    np.testing.assert_array_equal(joined["displacement"].compute(), wanted["displacement"])
+
+
+def test_a_mosaic_of_series_is_a_series_to_join():
+    a, b, c = (ds.chunk(y=4) for ds in tracks(same_dates=True))
+    first = mosaic([a, b], anchor="A001")[["displacement", "valid"]].assign_attrs(a.attrs)
+    both = mosaic([first, c], anchor="A001")
+    assert np.isfinite(both["offset"].compute()).all()
+    assert both["displacement"].compute().sizes["x"] == 30
+
+
+def test_a_single_series_is_its_own_mosaic():
+    (ds, *_) = tracks()
+    joined = mosaic([ds]).compute()
+    np.testing.assert_allclose(joined["displacement"], ds["displacement"] - ds["displacement"][0], atol=1e-8)
+    assert (joined["offset"] == 0).all()
+
+
+def test_series_of_other_dimensions_are_refused():
+    a, b, _ = tracks(same_dates=True)
+    with pytest.raises(SchemaError, match="displacement of A002"):
+        mosaic([a, b.transpose("y", "x", "time")])
+    with pytest.raises(SchemaError, match="valid of A002"):
+        mosaic([a, b.assign(valid=b["displacement"].notnull())])

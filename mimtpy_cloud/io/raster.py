@@ -58,7 +58,10 @@ class Raster:
         top, left = int(rows.min()), int(cols.min())
         window = Window(left, top, int(cols.max()) + 1 - left, int(rows.max()) + 1 - top)
         with open_raster(self.file.url) as raster:
+            scale, offset = raster.scales[0], raster.offsets[0]
             values = raster.read(1, window=window, masked=True).astype(self.dtype).filled(np.nan)
+        if (scale, offset) != (1, 0):
+            values = (values * scale + offset).astype(self.dtype)
         return np.ascontiguousarray(values[np.ix_(rows - top, cols - left)])
 
     def sample(self) -> np.ndarray:
@@ -72,7 +75,9 @@ class Raster:
         """
         with open_raster(self.file.url) as raster:
             shape = tuple(min(size, _SAMPLE) for size in self.shape)
-            return raster.read(1, out_shape=shape, masked=True).astype("float64").filled(np.nan)  # type: ignore[no-any-return]
+            values: np.ndarray = raster.read(1, out_shape=shape, masked=True).astype("float64").filled(np.nan)
+            scaled: np.ndarray = values * raster.scales[0] + raster.offsets[0]
+            return scaled
 
     def lazy(self, block: tuple[int, ...]) -> xr.DataArray:
         """

@@ -83,7 +83,8 @@ def _whole(block: np.ndarray) -> tuple[np.ndarray, int, int]:
     is_plain = isinstance(base, np.ndarray) and base.ndim == 2 and base.flags.c_contiguous and base.size > 0
     if is_plain and (base.dtype, base.strides) == (block.dtype, block.strides):
         row, col = divmod((block.ctypes.data - base.ctypes.data) // base.itemsize, base.shape[1])
-        return base, row, col
+        if row + block.shape[0] <= base.shape[0] and col + block.shape[1] <= base.shape[1]:
+            return base, row, col
     return np.ascontiguousarray(block), 0, 0
 
 

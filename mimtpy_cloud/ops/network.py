@@ -226,8 +226,10 @@ class Plan:
         )
         x = solution.coefficients
         residual, normalised, after = (np.full(len(self.pairs), np.nan) for _ in range(3))
+        # other weights are no inverse variances, so that only the residuals tell the scale of the covariance
+        scale = 1.0 if self.weights == "variance" else solution.chi2 / solution.dof if solution.dof else np.nan
         residual[used] = solution.residuals[:, 0]
-        normalised[used] = solution.normalised
+        normalised[used] = solution.normalised / np.sqrt(scale)
         for p, (i, j) in enumerate(self.pairs):
             if count[p]:
                 after[p] = _rms_after(found[p], self._about(p, x[j] - x[i]))
@@ -237,8 +239,6 @@ class Plan:
         tie_residual = np.full((len(self.labels), self.n_stations), np.nan)
         tie_residual[self._tied(tied)] = solution.tie_residuals
         scalars = [solution.chi2, solution.dof]
-        # other weights are no inverse variances, so that only the residuals tell the scale of the covariance
-        scale = 1.0 if self.weights == "variance" else solution.chi2 / solution.dof if solution.dof else np.nan
         parts = [
             x,
             solution.covariance * scale,
@@ -358,7 +358,8 @@ def labelled(
         data[name] = (pair, parts[name], {"long_name": long_name, "units": own or unit})
     if plan.loops:
         data["misclosure"] = (("loop",), parts["misclosure"], {"long_name": "sum of medians around", "units": unit})
-    data["chi2"] = ((), parts["chi2"], {"long_name": "weighted sum of squared residuals", "units": "1"})
+    squares = "1" if plan.weights == "variance" else f"({unit})^2"
+    data["chi2"] = ((), parts["chi2"], {"long_name": "weighted sum of squared residuals", "units": squares})
     data["dof"] = (
         (),
         parts["dof"].astype(np.int64),  # type: ignore[no-untyped-call]

@@ -5,23 +5,24 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
+from dask.blockwise import Blockwise
 from dask.graph_manipulation import clone
 
 from mimtpy_cloud.errors import DateError, DisconnectedTracksError, SchemaError
 from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.kernels.rebase import rebased_difference
 from mimtpy_cloud.ops.combination import Track
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lay, lazy_array
 from mimtpy_cloud.ops.pairs import tiled
-from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.dates import match_dates, parse_dates
 from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.network import solve_network
-from mimtpy_cloud.schema import VARIABLES
+from mimtpy_cloud.schema import VARIABLES, require_dims
 
 __all__ = ["Matched", "common_dates", "date_offsets", "is_series", "require_series", "series_sheets"]
 
@@ -173,30 +174,26 @@ def date_offsets(
     pairs = overlapping_pairs([t.window for t in placed])
     require_connected(pairs, labels, [t.window for t in placed])
     sheets = [_read_apart(s) for s in series_sheets(placed)]
-    arrays = [a for s in sheets for a in s.arrays]
     plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, matched.time.size)
     name = "dates-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in sheets], matched.dates, plan)
-    side = tile_sides(placed[0].window.n)[0]
     graph: dict[tuple, tuple] = {}
     rows: list[list[tuple]] = []
+    apart: list[da.Array] = []
     for p, (i, j) in enumerate(pairs):
         overlap = placed[i].window & placed[j].window
-        tiles = list(overlap.tiles(side))
         subtract = _SeriesDifference((matched.dates[i], matched.dates[j]))
-        parts = {
-            (f"{name}-difference", p, t): window_task(subtract, tile, [sheets[i], sheets[j]])
-            for t, tile in enumerate(tiles)
-        }
-        graph |= parts
+        apart.append(lay(subtract, overlap, [sheets[i], sheets[j]], dtype=np.float32, depth=plan.dates))
+        tiles = _blocks(overlap, apart[-1])
+        parts = [(apart[-1].name, 0, *index) for index in np.ndindex(apart[-1].numblocks[1:])]
         jobs = {
-            (f"{name}-one", p, g): (_PairDates(plan, overlap, tuple(tiles), dates), list(parts))
+            (f"{name}-one", p, g): (_PairDates(plan, overlap, tiles, dates), parts)
             for g, dates in enumerate(plan.groups)
         }
         graph |= jobs
         rows.append(list(jobs))
     graph[(name, 0)] = (plan.solve, rows)
     n, size = plan.dates, plan.dates * (len(labels) + 3 * len(pairs))
-    flat = lazy_array(name, graph, ((size,),), float, arrays)
+    flat = lazy_array(name, graph, ((size,),), float, apart)
     start = n * len(labels)
     units = {"units": VARIABLES["displacement"].units}
     data: dict[str, tuple] = {
@@ -217,7 +214,22 @@ def date_offsets(
 
 def _read_apart(sheet: Sheet) -> Sheet:
     """The same under other names: else all series in overlaps would wait in memory for the offsets, to be blended."""
-    return Sheet(sheet.window, tuple(clone(a, seed="offsets of dates") for a in sheet.arrays))
+    return Sheet(sheet.window, tuple(clone(a, seed="offsets of dates") if _is_plain(a) else a for a in sheet.arrays))
+
+
+def _is_plain(array: da.Array) -> bool:
+    """Whether dask's `clone` renames all tasks of an array: it leaves those of other layers tied to the old names."""
+    return all(isinstance(layer, Blockwise) for layer in array.dask.layers.values())
+
+
+def _blocks(window: Window, array: da.Array) -> tuple[Window, ...]:
+    """Windows of the blocks of an array that covers a window, in their order."""
+    rows, cols = (np.cumsum((0, *sizes)).tolist() for sizes in array.chunks[1:])
+    return tuple(
+        Window(window.n, window.row + top, window.col + left, bottom - top, right - left)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(cols)
+    )
 
 
 @dataclass(frozen=True)
@@ -252,7 +264,8 @@ class _Dates:
 
     def solve(self, rows: list[list[np.ndarray]]) -> np.ndarray:
         """Offsets of each date, and what each pair says on it, flat."""
-        table = np.array([np.concatenate(groups) for groups in rows]).transpose(1, 0, 2)  # date, pair
+        table = np.array([np.concatenate(groups) for groups in rows]).reshape(len(rows), self.dates, 5)
+        table = table.transpose(1, 0, 2)  # date, pair
         offsets = [self._solve_date(pairs) for pairs in table]
         if np.isnan(offsets).all():
             raise DisconnectedTracksError(
@@ -331,6 +344,10 @@ def require_series(placed: Sequence[Track]) -> None:
             f"{', '.join(other)} hold no displacement series, others do; take estimate_velocity or "
             "displacement_between of the series first"
         )
+    for track in placed:
+        require_dims(f"displacement of {track.label}", track.ds["displacement"].dims, "time", "y", "x")
+        if "valid" in track.ds:
+            require_dims(f"valid of {track.label}", track.ds["valid"].dims, "y", "x")
     units = {t.label: str(t.ds["displacement"].attrs.get("units")) for t in placed}
     if len(set(units.values())) > 1:
         raise SchemaError(f"tracks need one unit of displacement, got {units}; convert them first")
