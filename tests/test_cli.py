@@ -293,6 +293,13 @@ def test_decompositions_along_other_directions_do_not_take_each_others_place(roo
     assert two[0].endswith("SynthSenA064+SynthSenD071_horizontal_up_azimuth_60.zarr")
 
 
+def test_a_name_tells_the_time_of_the_catalog(root, tmp_path):
+    now = run("velocity", "A064", "--out", tmp_path).stdout.splitlines()
+    then = run("velocity", "A064", "--as-of", "2999-01-01", "--out", tmp_path).stdout.splitlines()
+    assert not set(now) & set(then)
+    assert then[0].endswith("_asof_29990101.zarr")
+
+
 def test_nothing_is_written_into_a_store(root, tmp_path):
     run("velocity", "A064", "--out", tmp_path / "v.zarr")
     message = run("velocity", "D071", "--out", tmp_path / "v.zarr" / "inside.zarr", code=2).stderr

@@ -505,6 +505,42 @@ def test_wildcards_stand_for_datasets(root, write):
     assert "no dataset 'Nowhere*'" in results[3].error
 
 
+def test_no_two_steps_write_one_product(root, write):
+    template = write(
+        *EXTRACT,
+        "mimtpy.concatenation = y",
+        "mimtpy.concatenation.dataset = A064, A137; D071, A137",
+        "mimtpy.concatenation.outname = m; m",
+        "mimtpy.plot = n",
+    )
+    *_, first, second = (r for r in run_template(template, root=root, dry_run=True) if r.name == "concatenate")
+    assert (first.status, second.status) == ("planned", "failed")
+    assert "velocity/m.zarr is written by concatenate A064+A137 velocity already; give an outname" in second.error
+
+
+def test_two_periods_of_the_same_datasets_are_two_mosaics(finished, root, write):
+    _, out, *_ = finished
+    template = write(
+        "mimtpy.concatenation = y",
+        "mimtpy.concatenation.dataset = SynthSenA064, SynthSenA137; SynthSenA064, SynthSenA137",
+        f"mimtpy.concatenation.dataname = velocity_{SPAN}, velocity_{SPAN}; velocity_{SPAN}, velocity_{SPAN}",
+        "mimtpy.concatenation.outname = early; whole",
+        "mimtpy.plot = n",
+    )
+    results = run_template(template, root=root, out=str(out), dry_run=True)
+    joined = [r.outputs[0] for r in results if r.name == "concatenate"]
+    assert [path.rsplit("/", 1)[-1] for path in joined] == ["early.zarr", "whole.zarr"]
+
+
+def test_tracks_of_one_project_have_folders_of_their_own():
+    both = [entry(project="Calif"), entry(track="D071", project="Calif")]
+    assert [resolve_dataset(both, name).label for name in ("A064", "D071")] == ["Calif_A064", "Calif_D071"]
+    assert resolve_dataset([entry(track="A070", project="KokoxiliSenAT70")], "A070").label == "KokoxiliSenAT70"
+    alone = [entry(project=""), entry(project="", sensor="ALOS2")]
+    assert resolve_dataset(alone, "Sentinel/A064").label == "A064"
+    assert resolve_dataset(alone, "ALOS2/A064").label == "ALOS2_A064"
+
+
 def test_several_mosaics_are_planned_in_one_run(root, write):
     template = write(
         *EXTRACT,
@@ -575,7 +611,7 @@ def test_oracle_o53_path_names_a_dataset(oracles):
 
 def test_band_limits_the_box():
     found = resolve_dataset([entry()], "A064/35")
-    assert found.label == "P1_35"
+    assert found.label == "P1_A064_35"
     assert found.within((10.0, 34.5, 11.0, 35.5)) == (10.0, 35.0, 11.0, 35.5)
     with pytest.raises(TrackNotFoundError, match="outside"):
         found.within((10.0, 33.0, 11.0, 34.0))
@@ -605,15 +641,15 @@ def test_a_product_may_be_named_behind_a_dataset():
         resolve_dataset(two, "P1")
     for name in ("P1/0466_0472_Del4DS", "A064/0466_0472_Del4DS", "A064/standard/0466_0472_Del4DS"):
         found = resolve_dataset(two, name)
-        assert (found.entry.product, found.label) == ("0466_0472_Del4DS", "P1_0466_0472_Del4DS")
+        assert (found.entry.product, found.label) == ("0466_0472_Del4DS", "P1_A064_0466_0472_Del4DS")
 
 
 def test_a_resolution_in_a_name_is_obeyed_and_told_in_the_label():
     both = [entry(), entry(resolution="lowRes")]
     assert resolve_dataset(both, "A064/34/lowRes").entry.resolution == "lowRes"
-    assert resolve_dataset(both, "A064/34/lowRes").label == "P1_lowRes_34"
-    assert resolve_dataset(both, "A064").label == "P1"
-    assert resolve_dataset([entry(resolution="lowRes")], "A064").label == "P1"
+    assert resolve_dataset(both, "A064/34/lowRes").label == "P1_A064_lowRes_34"
+    assert resolve_dataset(both, "A064").label == "P1_A064"
+    assert resolve_dataset([entry(resolution="lowRes")], "A064").label == "P1_A064"
     with pytest.raises(
         CatalogError, match="A064/lowRes names the resolution lowRes, and standard is asked for as well"
     ):

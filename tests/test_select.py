@@ -87,6 +87,11 @@ def test_whole_turns_of_a_box_make_no_difference(turn):
     xr.testing.assert_identical(box, ds.isel(x=slice(2, None)))
 
 
+def test_a_box_around_the_globe_takes_all():
+    ds = lattice_dataset(small_window(5, 7, west=179.98))
+    xr.testing.assert_identical(select_box(ds, (-180, -90, 180, 90)), ds)
+
+
 def test_box_in_metres_is_not_turned():
     ds = on_source_grid(Grid(297600, 4132000, 80.0, 80.0, 8, 6))
     xr.testing.assert_identical(select_box(ds, (297600, 4131520, 297760, 4132000)), ds.isel(x=slice(0, 2)))

@@ -390,3 +390,17 @@ def test_any_text_gives_a_template_or_a_template_error(text, yaml):
 def test_one_dataset_with_two_products_is_no_duplicate():
     text = "mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,A\nmimtpy.horzvert.dataname=velocity_1_2,velocity_3_4"
     assert parse_template(text).horzvert.datasets == ("A", "A")
+
+
+def test_brackets_of_a_wildcard_are_no_list():
+    def datasets(text):
+        return parse_template(f"mimtpy.velcumu = y\nmimtpy.velcumu.dataset = {text}").extract.datasets
+
+    assert datasets("[AD]064, A137") == ("[AD]064", "A137")
+    assert datasets("[AD]064, A[1]*") == ("[AD]064", "A[1]*")
+    assert datasets("[A064, A137]") == ("A064", "A137")
+
+
+def test_two_outnames_differ():
+    lines = "mimtpy.horzvert = y\nmimtpy.horzvert.dataset = a, b\nmimtpy.horzvert.outname = h,h"
+    assert "line 3: mimtpy.horzvert.outname expects two different names, got h twice" in problems_of(lines)

@@ -20,6 +20,8 @@ __all__ = [
     "resolve_dataset",
 ]
 
+#: Sensor whose tracks need no name of it in a folder.
+_SENSOR = "Sentinel"
 _TRACK = re.compile(
     r"(?:(?P<sensor>[A-Za-z]\w*)/)?(?P<track>[AaDd]\d{1,3})(?:/(?P<band>-?\d{1,2}))?(?:/(?P<resolution>[A-Za-z]\w*))?"
 )
@@ -140,6 +142,11 @@ def _label(entry: Entry, entries: Sequence[Entry]) -> str:
     """Folder of its products: the project, and what tells the entry from others of the project that one may name."""
     own = [e for e in entries if (e.project, e.sensor, e.track) == (entry.project, entry.sensor, entry.track)]
     parts = [entry.project or entry.track]
+    numbers = {int(digits) for digits in re.findall(r"\d+", entry.project)}
+    if entry.project and int(entry.track[1:]) not in numbers:  # a project may have several tracks
+        parts.append(entry.track)
+    if not entry.project and entry.sensor != _SENSOR:
+        parts.insert(0, entry.sensor)
     if len({e.resolution for e in own}) > 1 and entry.resolution != DEFAULT_RESOLUTION:
         parts.append(entry.resolution)
     if len({e.product for e in own if e.resolution == entry.resolution}) > 1:

@@ -41,9 +41,15 @@ def _text(raw: Raw) -> str:
     return raw if isinstance(raw, str) else ",".join(raw)
 
 
+def _without_brackets(text: str) -> str:
+    """The inside of one bracketed list; brackets of a wildcard stay."""
+    is_list = text[:1] in ("[", "(") and min(text.find(end) % (len(text) + 1) for end in "])") == len(text) - 1
+    return text[1:-1] if is_list else text
+
+
 def _parts(raw: Raw, separators: str = ",") -> tuple[str, ...]:
     """Split at separators, without brackets, quotes or empty parts."""
-    texts = raw if isinstance(raw, list) else re.split(f"[{separators}]", raw.strip().strip("[]()"))
+    texts = raw if isinstance(raw, list) else re.split(f"[{separators}]", _without_brackets(raw.strip()))
     return tuple(part for text in texts if (part := text.strip().strip("'\"")))
 
 

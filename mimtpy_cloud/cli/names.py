@@ -1,13 +1,14 @@
 """Names of products: what tells one from another is in the name, so that none takes the place of another."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 import xarray as xr
 
-__all__ = ["file_stem", "joint_marks", "marks", "name_marks", "product_stem"]
+__all__ = ["file_stem", "joint_marks", "marks", "name_marks", "plain_time", "product_stem"]
 
 #: Most excluded dates that a file name spells out.
 _MOST_NAMED = 3
@@ -97,7 +98,29 @@ def joint_marks(ds: xr.Dataset, choice: Mapping[str, Any], reference: Sequence[f
 
     days = {word: choice[key] for word, key in (("from", "start"), ("to", "end")) if choice[key]}
     period = {word: str(parse_date(day)).replace("-", "") for word, day in days.items()}
-    return marks(**period) + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"], reference=reference)
+    told = name_marks(ds, bbox=choice["bbox"], mask=choice["mask"], reference=reference)
+    return marks(**period) + told + marks(asof=plain_time(choice.get("as_of")))
+
+
+def plain_time(text: str | None) -> str | None:
+    """
+    Write a time for a name.
+
+    Parameters
+    ----------
+    text : str, optional
+        As the user gave it.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> plain_time("2026-01-31T12:00:00Z")
+    '20260131T120000Z'
+    """
+    return None if text is None else re.sub(r"\W", "", text)
 
 
 def file_stem(url: str) -> str:

@@ -168,8 +168,15 @@ class _Plan:
     ) -> str:
         """Add a step that writes a product, and more files, and those that draw its figures and write its GeoTIFFs."""
         key = f"{name} {project} {type_}"
-        if any(step.key == key for step in self.steps):
+        planned = {step.outputs[0]: step.key for step in self.steps if step.outputs}
+        if planned.get(product.store) == key:
             return key  # one dataset by two names
+        if any(step.key == key for step in self.steps):
+            key += f" {product.store}"  # the same datasets, another product of them
+        if product.store in planned:
+            error = TemplateError(f"{product.store} is written by {planned[product.store]} already; give an outname")
+            self.steps.append(Step(key, name, project, error=_reason(error)))
+            return key
         before = tuple(dict.fromkeys(filter(None, needs)))
         self.steps.append(Step(key, name, project, before, (product.store, *more), run, note=note))
         plot = self.template.plot

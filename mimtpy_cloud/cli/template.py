@@ -310,6 +310,8 @@ def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[s
         yield f"{at('dataname')} expects one name for each of {len(step.datasets)} datasets, got {len(names)}"
     if len({name.partition("_")[0] for name in names}) > 1:
         yield f"{at('dataname')} expects products of one type, got {', '.join(names)}"
+    if len(outnames) == 2 and outnames[0] == outnames[1] and outnames[0]:
+        yield f"{at('outname')} expects two different names, got {outnames[0]} twice"
     if len(outnames) != 2:
         yield f"{at('outname')} expects two names, got {', '.join(outnames)}"
 

@@ -491,7 +491,7 @@ def turned(box: Bounds, extent: Bounds) -> Bounds:
     Parameters
     ----------
     box : tuple of float
-        West, south, east, north in degrees.
+        West, south, east, north in degrees; one of 360 degrees or more covers all.
     extent : tuple of float
         The same of what is to be cut; its east edge may be beyond 180. One that is not in degrees changes nothing.
 
@@ -507,6 +507,9 @@ def turned(box: Bounds, extent: Bounds) -> Bounds:
     west, south, east, north = box
     if not (extent[1] >= -90.001 and extent[3] <= 90.001 and extent[0] >= -540 and extent[2] <= 540):
         return box
+
+    if east - west >= 360:
+        return extent[0], south, extent[2], north
 
     def covered(turn: float) -> float:
         return min(east + turn, extent[2]) - max(west + turn, extent[0])

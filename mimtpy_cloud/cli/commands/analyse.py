@@ -63,13 +63,15 @@ def displacement(track: str, root: str, out: str, **choice: Any) -> None:
 def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None:
     from mimtpy_cloud.cli.actions import check_out
     from mimtpy_cloud.cli.inputs import open_observation
-    from mimtpy_cloud.cli.names import name_marks
+    from mimtpy_cloud.cli.names import marks, name_marks, plain_time
     from mimtpy_cloud.cli.products import compact_dates, join
 
     check_out(out)
-    label, ds, provenance = open_observation(options.open_root(root, choice.pop("as_of")), track, type_, **choice)
+    as_of = choice.pop("as_of")
+    label, ds, provenance = open_observation(options.open_root(root, as_of), track, type_, **choice)
     _tell_dates([label], [ds])
     name = f"{type_}_{compact_dates(ds)}".rstrip("_") + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"])
+    name += marks(asof=plain_time(as_of))
     _save(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
 
 
