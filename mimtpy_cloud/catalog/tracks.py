@@ -105,7 +105,6 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     """
     window = entry.extent
     if bbox is not None:
-        Window.within(entry.pixels_per_degree, bbox)  # raises where malformed
         window &= Window.within(entry.pixels_per_degree, turned(bbox, entry.bounds))
         if window.empty:
             have = ", ".join(f"{v:.4f}" for v in entry.bounds)

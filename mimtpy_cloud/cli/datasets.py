@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from mimtpy_cloud.catalog.index import DEFAULT_RESOLUTION, Catalog, Entry, choose_resolution
+from mimtpy_cloud.cli.keys import has_wildcard
 from mimtpy_cloud.cli.steps import Bounds
 from mimtpy_cloud.errors import CatalogError, TrackNotFoundError
 from mimtpy_cloud.plan.grid import Window
@@ -271,8 +272,7 @@ def expand_names(entries: Sequence[Entry], names: Sequence[str]) -> tuple[str, .
             for entry in entries
             if any(fnmatchcase(own, name) for own in (entry.project, entry.track, f"{entry.sensor}/{entry.track}"))
         ]
-        is_pattern = any(letter in name for letter in "*?[")
-        found |= dict.fromkeys(sorted(fitting) if is_pattern and fitting else [name])
+        found |= dict.fromkeys(sorted(fitting) if has_wildcard(name) and fitting else [name])
     return tuple(found)
 
 

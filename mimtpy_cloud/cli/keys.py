@@ -8,7 +8,7 @@ from typing import Any
 
 from mimtpy_cloud.cli.steps import Bounds, Decompose, Extract, Layer, Plot, concatenations
 
-__all__ = ["DEFAULTS", "KEYS", "PREFIX", "STEPS", "Key", "Kind", "Raw", "plain_value", "squeeze"]
+__all__ = ["DEFAULTS", "KEYS", "PREFIX", "STEPS", "Key", "Kind", "Raw", "has_wildcard", "plain_value", "squeeze"]
 
 #: What a key may hold before it is typed: one text, or a YAML list of texts.
 Raw = str | list[str]
@@ -35,6 +35,22 @@ def squeeze(name: str) -> str:
     str
     """
     return name.lower().replace("_", "").replace("-", "")
+
+
+def has_wildcard(name: str) -> bool:
+    """
+    Tell whether letters of a dataset name stand for others.
+
+    Parameters
+    ----------
+    name : str
+        As written.
+
+    Returns
+    -------
+    bool
+    """
+    return any(letter in name for letter in "*?[")
 
 
 def _text(raw: Raw) -> str:

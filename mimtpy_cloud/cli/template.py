@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mimtpy_cloud.cli.keys import DEFAULTS, KEYS, PREFIX, STEPS, Key, Raw, squeeze
+from mimtpy_cloud.cli.keys import DEFAULTS, KEYS, PREFIX, STEPS, Key, Raw, has_wildcard, squeeze
 from mimtpy_cloud.cli.steps import Template
 from mimtpy_cloud.errors import TemplateError
 from mimtpy_cloud.location import locate
@@ -299,7 +299,7 @@ def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
 
 def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[str]:
     names, outnames = getattr(step, "names", ()), getattr(step, "outnames", ("", ""))
-    has_pattern = any(letter in name for name in step.datasets for letter in "*?[")
+    has_pattern = any(map(has_wildcard, step.datasets))
     if len(step.datasets) < least and not has_pattern:
         yield f"{at('dataset')} expects at least {least}, got {len(step.datasets)}"
     pairs = list(zip(step.datasets, names, strict=False)) if names else list(step.datasets)

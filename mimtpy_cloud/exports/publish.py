@@ -99,9 +99,8 @@ def publish_bytes(data: bytes, url: str | os.PathLike[str]) -> None:
 
 def _refuse_foreign(fs: Any, path: str, last: str | None) -> None:
     """Never replace a folder that this package did not make, nor a file by a folder, nor write into a store."""
-    above = path.rstrip("/")
-    while (above := above.rpartition("/")[0]) and is_local(fs):
-        if fs.isfile(f"{above}/zarr.json"):
+    for above in Path(path).parents if is_local(fs) else ():
+        if (above / "zarr.json").is_file():
             raise StorageError(f"{path} lies inside the Zarr store {above}, with which it would be lost; name another")
     if last is not None and fs.isfile(path):
         raise StorageError(f"{path} is a file and would be lost; give another name for a folder with {last}")

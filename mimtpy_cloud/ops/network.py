@@ -186,10 +186,9 @@ class Plan:
         -------
         Centres
         """
-        overlaps = [self.windows[i] & self.windows[j] for i, j in (self.pairs[p] for p in used)]
         nodes = np.array([self.middle(window) for window in self.windows])
         return Centres(
-            partial(shift_ramp, self.kind), nodes, np.array([self.middle(o) for o in overlaps]).reshape(-1, 2)
+            partial(shift_ramp, self.kind), nodes, np.array([self._middle_of(p) for p in used]).reshape(-1, 2)
         )
 
     def solve(self, rows: np.ndarray, tied: list[np.ndarray]) -> np.ndarray:
@@ -251,10 +250,14 @@ class Plan:
         ]
         return np.concatenate([np.ravel(p) for p in parts])
 
+    def _middle_of(self, pair: int) -> np.ndarray:
+        """The middle of the overlap of a pair."""
+        i, j = self.pairs[pair]
+        return self.middle(self.windows[i] & self.windows[j])
+
     def _about(self, pair: int, ramp: np.ndarray) -> np.ndarray:
         """A ramp about the origin, about the middle of a pair."""
-        i, j = self.pairs[pair]
-        about: np.ndarray = shift_ramp(self.kind, *self.middle(self.windows[i] & self.windows[j])) @ ramp
+        about: np.ndarray = shift_ramp(self.kind, *self._middle_of(pair)) @ ramp
         return about
 
     def _weighted(self, pair: PairSummary) -> np.ndarray:

@@ -106,7 +106,7 @@ class Grid:
         >>> Grid(100, 40, 0.01, 0.01, 8, 6).box((100.02, 39.96, 100.05, 39.99))
         (slice(1, 4, None), slice(2, 5, None))
         """
-        west, south, east, north = turned(_box(bounds), self.bounds)
+        west, south, east, north = turned(bounds, self.bounds)
         rows = _centres((self.north - north) / self.dy, (self.north - south) / self.dy, self.ny)
         cols = _centres((west - self.west) / self.dx, (east - self.west) / self.dx, self.nx)
         if rows.start >= rows.stop or cols.start >= cols.stop:
@@ -499,12 +499,17 @@ def turned(box: Bounds, extent: Bounds) -> Bounds:
     -------
     tuple of float
 
+    Raises
+    ------
+    GridMismatchError
+        If the box is malformed.
+
     Examples
     --------
     >>> turned((-180.0, -18.0, -179.0, -17.0), (178.5, -19.0, 180.9, -16.0))
     (180.0, -18.0, 181.0, -17.0)
     """
-    west, south, east, north = box
+    west, south, east, north = _box(box)
     if not (extent[1] >= -90.001 and extent[3] <= 90.001 and extent[0] >= -540 and extent[2] <= 540):
         return box
 
