@@ -5,12 +5,13 @@ measured; what it returns is its result. Only the standard library is imported a
 MintPy's own interpreter runs this file too.
 """
 
+import contextlib
 import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,39 @@ BLOCK = 8 << 20
 # ---- ingest: peers and ours
 
 
+@contextlib.contextmanager
+def _middle(source: str) -> Iterator[str]:
+    """File of a few pixels from the middle of another, by which a converter loads all that it needs."""
+    import tempfile
+
+    from mimtpy_cloud.exports.hdfeos5 import hdfeos5_name, write_hdfeos5
+    from mimtpy_cloud.io.sources import open_source
+
+    with tempfile.TemporaryDirectory() as folder:
+        ds = open_source(source)
+        y, x = ds.sizes["y"] // 2, ds.sizes["x"] // 2
+        ds = ds.isel(time=slice(4), y=slice(y, y + 100), x=slice(x, x + 100))
+        small = f"{folder}/{hdfeos5_name(ds)}"
+        write_hdfeos5(ds, small)
+        yield small
+
+
 def zarr_naive(source: str, target: str) -> Worker:
     """Convert with xarray's defaults, one Zarr chunk for each HDF5 chunk."""
     import dask
     import xarray as xr
 
     dask.config.set(scheduler="threads", num_workers=THREADS)
+
+    def convert(source: str, target: str) -> None:
+        for group in GROUPS:
+            ds = xr.open_dataset(source, group=f"{GRID}/{group}", engine="h5netcdf", phony_dims="sort", chunks={})
+            ds.to_zarr(target, group=group, mode="w")
+
+    with _middle(source) as small:
+        convert(small, f"{small}.zarr")
     yield
-    for group in GROUPS:
-        ds = xr.open_dataset(source, group=f"{GRID}/{group}", engine="h5netcdf", phony_dims="sort", chunks={})
-        ds.to_zarr(target, group=group, mode="w")
+    convert(source, target)
 
 
 def zarr_tuned(source: str, target: str, inner: list[int], shard: list[int], codec: dict[str, Any]) -> Worker:
@@ -45,24 +69,34 @@ def zarr_tuned(source: str, target: str, inner: list[int], shard: list[int], cod
 
     dask.config.set(scheduler="threads", num_workers=THREADS)
     compressor = BloscCodec(**codec)
+
+    def convert(source: str, target: str) -> None:
+        for group in GROUPS:
+            ds = xr.open_dataset(
+                source, group=f"{GRID}/{group}", engine="h5netcdf", phony_dims="sort", mask_and_scale=False, chunks=None
+            )
+            encoding = {
+                name: {"chunks": inner[-v.ndim :], "shards": shard[-v.ndim :], "compressors": compressor}
+                for name, v in ds.data_vars.items()
+                if v.ndim > 1
+            }
+            sides = [dict(zip(v.dims, shard[-v.ndim :], strict=True)) for v in ds.data_vars.values()]
+            ds.chunk({dim: side for part in sides for dim, side in part.items()}).to_zarr(
+                target, group=group, mode="w", encoding=encoding
+            )
+
+    with _middle(source) as small:
+        convert(small, f"{small}.zarr")
     yield
-    for group in GROUPS:
-        ds = xr.open_dataset(
-            source, group=f"{GRID}/{group}", engine="h5netcdf", phony_dims="sort", mask_and_scale=False, chunks=None
-        )
-        encoding = {
-            name: {"chunks": inner[-v.ndim :], "shards": shard[-v.ndim :], "compressors": compressor}
-            for name, v in ds.data_vars.items()
-            if v.ndim > 1
-        }
-        sides = {dim: side for v in ds.data_vars.values() for dim, side in zip(v.dims, shard[-v.ndim :], strict=True)}
-        ds.chunk(sides).to_zarr(target, group=group, mode="w", encoding=encoding)
+    convert(source, target)
 
 
 def ingest_ours(source: str, root: str, sync: bool = False) -> Worker:
     """Ingest into a catalog root; `sync` also waits until every byte is on the disk."""
     from mimtpy_cloud.catalog.ingest import ingest
 
+    with _middle(source) as small:
+        ingest([small], f"{small}.root", resolution="standard")
     yield
     ingest([source], root, resolution="standard")
     if sync:

@@ -6,11 +6,15 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any, get_args
+from uuid import uuid4
 
 import numpy as np
 import xarray as xr
@@ -116,9 +120,9 @@ def ingest(
             ]
             _refuse_twins(jobs)
             current = [_current(storage, job) for job in jobs]
-        meter = _Meter(progress, sum(job.nbytes for job, entry in zip(jobs, current, strict=True) if entry is None))
         if dry_run:
-            return [entry or job.entry for job, entry in zip(jobs, current, strict=True)]
+            return [entry or job.identified() for job, entry in zip(jobs, current, strict=True)]
+        meter = _Meter(progress, sum(job.nbytes for job, entry in zip(jobs, current, strict=True) if entry is None))
         with _writing_to(storage.url):
             return [
                 entry or _write(storage, job, meter, workers or os.cpu_count() or 1)
@@ -148,6 +152,10 @@ def _writing_to(root: str) -> Iterator[None]:
         raise StorageError(f"cannot write to the root {root}: {error.strerror}; choose another, or mend it") from error
 
 
+class _StoppedError(Exception):
+    """Another thread failed."""
+
+
 @dataclass
 class _Meter:
     """Adds up what the jobs have done."""
@@ -155,17 +163,53 @@ class _Meter:
     report: Progress | None
     total: int
     done: int = 0
+    stop: Event = field(default_factory=Event)
+    _lock: Lock = field(default_factory=Lock)
 
     def advance(self, nbytes: int) -> None:
-        self.done = min(self.total, self.done + nbytes)
-        if self.report is not None:
-            self.report(self.done, self.total, "bytes")
+        """Count what was made; an error, once the work is to stop."""
+        if self.stop.is_set():
+            raise _StoppedError
+        with self._lock:
+            self.done = min(self.total, self.done + nbytes)
+            if self.report is not None:
+                self.report(self.done, self.total, "bytes")
+
+
+@dataclass(frozen=True)
+class _Local:
+    """A source on this machine, and where it came from."""
+
+    path: str
+    url: str
+    names: Sequence[str]
+    stop: Event = field(default_factory=Event)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(Path(_inside(self.path, name)).stat().st_size for name in self.names)
+
+    @cached_property
+    def digest(self) -> str:
+        """XXH3-128 of a file (named ""), or of files in a folder with their names; reads them."""
+        import xxhash
+
+        digest = xxhash.xxh3_128()
+        buffer = memoryview(bytearray(_READ_BYTES))
+        for name in self.names:
+            digest.update(name.encode())
+            with Path(_inside(self.path, name)).open("rb", buffering=0) as stream:
+                while not self.stop.is_set() and (count := stream.readinto(buffer)):
+                    digest.update(buffer[:count])
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One source, checked and planned; nothing written yet."""
+    """One source, checked and planned; nothing written yet, and its content not known yet."""
 
+    local: _Local
     source: xr.Dataset
     placement: Placement
     specs: tuple[ArraySpec, ...]
@@ -182,20 +226,17 @@ class _Job:
     def aligned(self) -> Window:
         return self.entry.extent.aligned(self.specs[0].tile[-1])
 
-
-@dataclass(frozen=True)
-class _Local:
-    """A source on this machine, where it came from, and the hash of its bytes."""
-
-    path: str
-    url: str
-    size: int
-    digest: str
+    def identified(self) -> Entry:
+        """Read the whole source, and return the entry with its content."""
+        attrs = self.entry.attrs
+        source = {**attrs["source"], "xxh3_128": self.local.digest}
+        content = _content(self.local.digest, attrs["parameters"])
+        return replace(self.entry, content=content, attrs={**attrs, "source": source})
 
 
 @contextmanager
 def _local(url: str) -> Iterator[_Local]:
-    """Hash what a URL means; what is not on this machine is copied to a temporary folder meanwhile."""
+    """Find what a URL means; what is not on this machine is copied to a temporary folder meanwhile."""
     found, kind = resolve_source(url)
     fs, path = locate(found)
     names = [""]
@@ -204,7 +245,7 @@ def _local(url: str) -> Iterator[_Local]:
     elif kind == "mintpy":
         names += [f"../{name}" for name in sorted(find_companions(found).values())]
     if is_local(fs):
-        yield _Local(path, path, *_hash_files(path, names))
+        yield _Local(path, path, names)
         return
     with tempfile.TemporaryDirectory(prefix="mimtpy-ingest-") as folder:
         copy = Path(folder, path.rstrip("/").rpartition("/")[2])
@@ -212,7 +253,7 @@ def _local(url: str) -> Iterator[_Local]:
             target = Path(_inside(str(copy), name))
             target.parent.mkdir(parents=True, exist_ok=True)
             fs.get_file(_inside(path.rstrip("/"), name), str(target))
-        yield _Local(str(copy), found, *_hash_files(str(copy), names))
+        yield _Local(str(copy), found, names)
 
 
 def _inside(path: str, name: str) -> str:
@@ -220,21 +261,6 @@ def _inside(path: str, name: str) -> str:
     if name.startswith("../"):
         return f"{path.rpartition('/')[0]}/{name[3:]}"
     return f"{path}/{name}" if name else path
-
-
-def _hash_files(path: str, names: Sequence[str]) -> tuple[int, str]:
-    """Size and XXH3-128 of a file (named ""), or of files in a folder with their names."""
-    import xxhash
-
-    digest, size = xxhash.xxh3_128(), 0
-    buffer = memoryview(bytearray(_READ_BYTES))
-    for name in names:
-        digest.update(name.encode())
-        with Path(_inside(path, name)).open("rb", buffering=0) as stream:
-            while count := stream.readinto(buffer):
-                digest.update(buffer[:count])
-                size += count
-    return size, digest.hexdigest()
 
 
 def _plan(
@@ -260,11 +286,10 @@ def _plan(
     dates = tuple(np.datetime_as_string(source.time.values, "D").tolist()) if "displacement" in names else ()
     specs = tuple(ArraySpec(v, n, len(dates) if "time" in VARIABLES[v].dims else 0) for v in names)
     parameters = _parameters(placement, name, n, resampling)
-    content = _content(local.digest, parameters)
     aligned = window.aligned(tile_sides(n)[1])
     attrs = {
         **source.attrs,
-        "source": {**source.attrs.get("source", {}), "url": local.url, "size": local.size, "xxh3_128": local.digest},
+        "source": {**source.attrs.get("source", {}), "url": local.url, "size": local.size},
         "parameters": parameters,
         "mimtpy_cloud_version": __version__,
     }
@@ -275,10 +300,10 @@ def _plan(
         product=source.attrs["product"],
         resolution=name,
         pixels_per_degree=n,
-        revision=_revision(source.attrs["product"], content),
+        revision=_revision(source.attrs["product"]),
         committed="",
         project=source.attrs.get("project", ""),
-        content=content,
+        content="",
         dates=dates,
         window=(window.row, window.col, window.ny, window.nx),
         band_windows={b: _astuple(aligned.band(b)) for b in window.bands},
@@ -289,7 +314,7 @@ def _plan(
     direct = "displacement" in names and "dataset" in source.displacement.encoding
     path = source.displacement.encoding["source"] if direct and _readable_by_chunk(source) else None
     how: Resampling = "nearest" if parameters["resampling"] == "none" else resampling
-    return _Job(source, placement, specs, entry, how, path)
+    return _Job(local, source, placement, specs, entry, how, path)
 
 
 def _require_look(source: xr.Dataset, url: str) -> None:
@@ -314,9 +339,9 @@ def _readable_by_chunk(source: xr.Dataset) -> bool:
     return ChunkReader.supports(encoding["source"], encoding["dataset"])
 
 
-def _revision(product: str, content: str) -> str:
-    """Name of what is about to be written; its time protects it from `gc`."""
-    return f"{product}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{content[:8]}"
+def _revision(product: str) -> str:
+    """Name of what is about to be written, of nobody else; its time protects it from `gc`."""
+    return f"{product}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{uuid4().hex[:8]}"
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -414,9 +439,11 @@ def _latest(commits: Sequence[Entry], entry: Entry) -> Entry | None:
 
 
 def _current(storage: Storage, job: _Job) -> Entry | None:
-    """The current entry, if it has the same content already and its stores are whole."""
+    """The current entry, if it has the same content already and its stores are whole; other sizes are other content."""
     latest = _latest(read_commits(storage, job.entry.sensor, job.entry.track), job.entry)
-    if latest is None or latest.content != job.entry.content:
+    if latest is None or latest.attrs.get("source", {}).get("size") != job.local.size:
+        return None
+    if latest.content != job.identified().content:
         return None
     damage = next(check_entry(storage, latest), None)
     if damage is not None:
@@ -427,17 +454,16 @@ def _current(storage: Storage, job: _Job) -> Entry | None:
 
 def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
     """Write the stores, then commit; an error removes what was written."""
-    entry = replace(job.entry, revision=_revision(job.entry.product, job.entry.content))
+    entry = replace(job.entry, revision=_revision(job.entry.product))
     try:
-        written = _write_stores(storage, job, entry, meter, workers)
+        done = _write_stores(storage, job, entry, meter, workers)
         remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
     except BaseException:
         for band in entry.bands:
             storage.remove(entry.store_key(band))
         raise
-    for band in set(entry.bands) - written:
+    for band in set(entry.bands) - set(done.bands):
         storage.remove(entry.store_key(band))
-    done = replace(entry, band_windows={b: w for b, w in entry.band_windows.items() if b in written})
     committed: list[Entry] = []
 
     def append(commits: list[Entry]) -> list[Entry]:
@@ -455,30 +481,50 @@ def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
     return committed[0]
 
 
-def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, workers: int) -> set[int]:
-    """Write the stores of an entry; returns the bands that hold data."""
+def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, workers: int) -> Entry:
+    """
+    Write the stores of an entry, metadata last; returns it with its content and the bands that hold data.
+
+    The source is read for its hash while it is decoded, so that the disk gives it once, and the layers fill the
+    processors where the series waits for a disk.
+    """
     layout = Layout(storage, {band: entry.store_key(band) for band in entry.bands}, job.aligned)
     series = [spec for spec in job.specs if spec.dates]
     layers = [spec for spec in job.specs if not spec.dates]
-    baseline = np.array(entry.perpendicular_baseline, "float32")
-    for band in entry.bands:
-        create_store(
-            storage,
-            entry.store_key(band),
-            job.specs,
-            entry.band_window(band),
-            dates=entry.dates,
-            per_date={"perpendicular_baseline": baseline} if baseline.size else {},
-            attrs={k: v for k, v in entry.attrs.items() if v is not None},
-        )
     options: dict[str, Any] = {"resampling": job.resampling, "workers": workers, "advance": meter.advance}
-    written: set[int] = set()
-    for spec in series:
-        written = write_series(layout, spec, job.source, job.placement, local_path=job.local_path, **options)
-    if series:
-        layout = replace(layout, keys={band: key for band, key in layout.keys.items() if band in written})
-    bands = write_layers(layout, layers, job.source, job.placement, **options) if layers else {}
-    written = written or bands.get("velocity", set())
+    with ThreadPoolExecutor(2) as beside, _stopping(job.local.stop, meter.stop):
+        identified = beside.submit(job.identified)
+        maps = beside.submit(write_layers, layout, layers, job.source, job.placement, **options)
+        written: set[int] = set()
+        for spec in series:
+            written = write_series(layout, spec, job.source, job.placement, local_path=job.local_path, **options)
+        found = maps.result()
+        known = identified.result()
+    written = written if series else found["velocity"]
     if not written:
         raise SchemaError(f"{entry.attrs['source']['url']} has no pixel with data; nothing was written")
-    return written
+    windows = {band: window for band, window in entry.band_windows.items() if band in written}
+    done = replace(known, revision=entry.revision, band_windows=windows)
+    baseline = np.array(done.perpendicular_baseline, "float32")
+    for band in done.bands:
+        create_store(
+            storage,
+            done.store_key(band),
+            job.specs,
+            done.band_window(band),
+            dates=done.dates,
+            per_date={"perpendicular_baseline": baseline} if baseline.size else {},
+            attrs={k: v for k, v in done.attrs.items() if v is not None},
+        )
+    return done
+
+
+@contextmanager
+def _stopping(*events: Event) -> Iterator[None]:
+    """Tell other threads when this one fails."""
+    try:
+        yield
+    except BaseException:
+        for event in events:
+            event.set()
+        raise

@@ -11,7 +11,7 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -90,13 +90,14 @@ class Layout:
 
 
 class _Shards:
-    """The open shards of one row of shards; an error leaves none of them."""
+    """The open shards of one row of shards; those of the row before reach the disk meanwhile. An error leaves none."""
 
     def __init__(self, layout: Layout, spec: ArraySpec) -> None:
         self.layout, self.spec = layout, spec
         self.bands: set[int] = set()
         self._stack, self._lock = ExitStack(), threading.Lock()
         self._writers: dict[tuple[int, int], ShardWriter] = {}
+        self._closing, self._closed = ThreadPoolExecutor(1), list[Future[None]]()
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +105,11 @@ class _Shards:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        with self._closing:
+            self._stack.__exit__(kind, error, trace)
+        if error is None:
+            for closed in self._closed:
+                closed.result()
 
     def append(self, strip: int, first_date: int, tiles: np.ndarray, pool: Executor) -> None:
         """Encode a strip, one job a column of shards."""
@@ -130,11 +135,16 @@ class _Shards:
         return self._writers[row, col]
 
     def finish_row(self) -> None:
-        """Close the shards that are open."""
-        for writer in self._writers.values():
-            writer.finish()
+        """Close the shards that are open, in a thread of their own."""
+        writers, stack = list(self._writers.values()), self._stack.pop_all()
         self._writers.clear()
-        self._stack.close()
+
+        def close() -> None:
+            with stack:
+                for writer in writers:
+                    writer.finish()
+
+        self._closed.append(self._closing.submit(close))
 
 
 class _Strips(Protocol):
@@ -397,7 +407,7 @@ def write_layers(
     Parameters
     ----------
     layout : Layout
-        Where they go; bands without a key are left out.
+        Where they go.
     specs : sequence of ArraySpec
         Variables to write.
     source : xr.Dataset
@@ -420,29 +430,33 @@ def write_layers(
     together = [list(LOS)] if set(LOS) <= set(names) else []
     batches = together + [[name] for name in names if not together or name not in LOS]
     by_name = {spec.name: spec for spec in specs}
-    side = specs[0].tile[-1]
     bands: dict[str, set[int]] = {name: set() for name in names}
+    if not specs:
+        return bands
+    side = specs[0].tile[-1]
+    rows = range(layout.window.ny // side)
+
+    def write(row: int, batch: list[str]) -> list[tuple[str, int]]:
+        """Shards of one row; the variables and bands that got data."""
+        top = layout.window.row + row * side
+        parts = [
+            Window(layout.window.n, top, layout.window.col + c * side, side, side)
+            for c in range(layout.window.nx // side)
+        ]
+        found = []
+        for col, blocks in enumerate(_gather_layers(source[batch], parts, placement, resampling)):
+            for name, block in blocks.items():
+                band = _write_layer(layout, by_name[name], row, col, block)
+                if band is not None:
+                    found.append((name, band))
+        advance(len(batch) * side * layout.window.nx * 4)
+        return found
+
+    jobs = list(itertools.product(rows, batches))
     with ThreadPoolExecutor(workers) as pool:
-        for row in range(layout.window.ny // side):
-            top = layout.window.row + row * side
-            if 89 - top // layout.window.n not in layout.keys:
-                advance(len(specs) * side * layout.window.nx * 4)
-                continue
-            parts = [
-                Window(layout.window.n, top, layout.window.col + c * side, side, side)
-                for c in range(layout.window.nx // side)
-            ]
-            for batch in batches:
-                blocks = _gather_layers(source[batch], parts, placement, resampling, pool)
-
-                def write(col: int, blocks: list[dict[str, np.ndarray]] = blocks, row: int = row) -> None:
-                    for name, block in blocks[col].items():
-                        band = _write_layer(layout, by_name[name], row, col, block)
-                        if band is not None:
-                            bands[name].add(band)
-
-                _all(pool, write, range(len(parts)))
-                advance(len(batch) * side * layout.window.nx * 4)
+        for found in pool.map(write, *zip(*jobs, strict=True)):
+            for name, band in found:
+                bands[name].add(band)
     return bands
 
 
@@ -463,18 +477,17 @@ def _write_layer(layout: Layout, spec: ArraySpec, row: int, col: int, block: np.
 
 
 def _gather_layers(
-    source: xr.Dataset, parts: Sequence[Window], placement: Placement, resampling: Resampling, pool: Executor
-) -> list[dict[str, np.ndarray]]:
+    source: xr.Dataset, parts: Sequence[Window], placement: Placement, resampling: Resampling
+) -> Iterator[dict[str, np.ndarray]]:
+    """Blocks of some variables, for each part of a row."""
     positions = [placement.positions(part) for part in parts]
     needed = [_needed(rows, cols, placement.ratio, _shape(source)) for rows, cols in positions]
     spans = [n[0] for n in needed if n is not None]
     if not spans:
-        return [{} for _ in parts]
+        return
     rows_needed = slice(min(s.start for s in spans), max(s.stop for s in spans))
-    loaded = source.isel(y=rows_needed).compute(scheduler="threads", pool=pool)
-
-    def make(col: int) -> dict[str, np.ndarray]:
-        rows, cols = positions[col]
+    loaded = source.isel(y=rows_needed).compute(scheduler="synchronous")
+    for col, (rows, cols) in enumerate(positions):
         blocks = {}
         for name, variable in loaded.data_vars.items():
             values = variable.values[np.newaxis]
@@ -488,9 +501,7 @@ def _gather_layers(
             length = np.sqrt(sum(blocks[name].astype("float64") ** 2 for name in LOS))
             for name in LOS:
                 blocks[name] = (blocks[name] / length).astype("float32")
-        return blocks
-
-    return _all(pool, make, range(len(parts)))
+        yield blocks
 
 
 def _gather(
