@@ -1,6 +1,8 @@
 """The command ``mimtpy``."""
 
+import gc
 import logging
+import os
 import sys
 import traceback
 from typing import Any, override
@@ -28,6 +30,11 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Look": (plot, overlap),
     "Run": (run, demo),
 }
+
+
+#: What libraries find when they are loaded: tasks are the threads, so those of BLAS would only spin; and dask would
+#: import distributed only to ask how to cut blocks.
+_SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "DASK_ARRAY__RECHUNK__METHOD": "tasks"}
 
 
 class _Mimtpy(click.Group):
@@ -111,4 +118,9 @@ for _commands in _HEADINGS.values():
 
 def main() -> None:
     """Run ``mimtpy`` with the arguments of the process."""
-    cli(prog_name="mimtpy")
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        cli(prog_name="mimtpy")
+    finally:
+        gc.freeze()  # the last collection would walk through all that was loaded, for half a second
