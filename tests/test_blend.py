@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import look_vector
 
-from mimtpy_cloud.kernels import blend
 from mimtpy_cloud.kernels.blend import blend_any, blend_max, blend_mean, blend_std, blend_unit, count_finite
 
 SHAPE = (5, 6)
@@ -70,12 +69,13 @@ def test_a_transposed_column_is_a_row():
     np.testing.assert_array_equal(blend_mean((2, 4), [(shifted, 0, 0)]), shifted)
 
 
-def test_strips_of_a_tall_block_make_one_mean(monkeypatch):
+def test_pieces_of_a_block_make_the_same_mean():
     rng = np.random.default_rng(1)
-    parts = [(rng.normal(size=(40, 7)).astype("f4"), 3, 1), (rng.normal(size=(30, 9)).astype("f4"), 20, 0)]
-    wanted = blend_mean((55, 9), parts, [0.5, -1])
-    monkeypatch.setattr(blend, "_STRIP", 20)
-    np.testing.assert_array_equal(blend_mean((55, 9), parts, [0.5, -1]), wanted)
+    a, b, c = (rng.normal(size=(6, 8)).astype("f4") for _ in range(3))
+    a[2:4, 3:6], b[1, :5] = np.nan, np.nan
+    wanted = blend_mean((9, 10), [(a, 0, 0), (b, 3, 2), (c, 2, 1)], [0.5, -1, 2])
+    pieces = [(a[:2], 0, 0), (a[2:, :5], 2, 0), (a[2:, 5:], 2, 5)]
+    np.testing.assert_array_equal(blend_mean((9, 10), [*pieces, (b, 3, 2), (c, 2, 1)], [0.5, 0.5, 0.5, -1, 2]), wanted)
 
 
 def test_values_of_weight_zero_have_no_part_in_the_std():

@@ -4,6 +4,7 @@ A patch is a block and its first row and column inside the output block. Blocks 
 order, so a caller that wants bit-equal results for any order of the tracks sorts them first.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,53 +29,64 @@ Patch = tuple[np.ndarray, int, int]
 Shape = tuple[int, int]
 
 _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
-#: Pixels that are summed before they are divided: their sums stay in the second cache.
-_STRIP = 1 << 15
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _add_row(total, count, values, offset):  # type: ignore[no-untyped-def]
-    for j in range(values.size):
-        value = float(values[j])
-        known = value == value  # NaN differs from itself
-        total[j] += value + offset if known else 0.0
-        count[j] += 1.0 if known else 0.0
+_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _add_rows(total, count, whole, offset, rows, col, target_row, target_col, nx):  # type: ignore[no-untyped-def]
-    """Add rows of a block, from a column on, to the sums."""
-    for k in range(rows[1] - rows[0]):
-        t, c = total[target_row + k], count[target_row + k]
-        values = whole[rows[0] + k][col : col + nx]
-        _add_row(t[target_col : target_col + nx], c[target_col : target_col + nx], values, offset)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _divide(total, count, out):  # type: ignore[no-untyped-def]
-    for j in range(out.size):
-        out[j] = total[j] / count[j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _divide_rows(total, count, out):  # type: ignore[no-untyped-def]
-    """Mean of the sums, which are then zero again."""
-    for k in range(out.shape[0]):
-        _divide(total[k], count[k], out[k])
-        total[k, :] = 0.0
-        count[k, :] = 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@_compiled
 def _shift_row(values, offset, out):  # type: ignore[no-untyped-def]
     for j in range(out.size):
         out[j] = values[j] + offset
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _shift(whole, row, col, offset, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        _shift_row(whole[row + i][col : col + out.shape[1]], offset, out[i])
+@_compiled
+def _average_row(first, offset, second, other, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        a, b = first[j] + offset, second[j] + other
+        a_known, b_known = a == a, b == b  # NaN differs from itself
+        alone = a if a_known else b
+        out[j] = 0.5 * (a + b) if a_known and b_known else alone
+
+
+@_compiled
+def _add_row(values, offset, total, count):  # type: ignore[no-untyped-def]
+    for j in range(values.size):
+        value = values[j] + offset
+        known = value == value
+        total[j] += value if known else 0.0
+        count[j] += 1.0 if known else 0.0
+
+
+@_compiled
+def _divide(total, count, out):  # type: ignore[no-untyped-def]
+    for j in range(out.size):
+        out[j] = total[j] / count[j]
+
+
+@_compiled
+def _shift(block, place, offset, out, part):  # type: ignore[no-untyped-def]
+    """Copy a part of a block, with its offset. `place` is the row and column in the block where `part` begins."""
+    top, bottom, left, right = part
+    for i in range(bottom - top):
+        values = block[place[0] + i][place[1] : place[1] + right - left]
+        _shift_row(values, offset, out[top + i][left:right])
+
+
+@_compiled
+def _average(block, place, offset, block2, place2, offset2, out, part):  # type: ignore[no-untyped-def]
+    """Mean of two blocks in a part of the output."""
+    top, bottom, left, right = part
+    for i in range(bottom - top):
+        first = block[place[0] + i][place[1] : place[1] + right - left]
+        second = block2[place2[0] + i][place2[1] : place2[1] + right - left]
+        _average_row(first, offset, second, offset2, out[top + i][left:right])
+
+
+@_compiled
+def _add(block, place, offset, row, total, count):  # type: ignore[no-untyped-def]
+    """Add some columns of one row of a block to the sums."""
+    _add_row(block[place[0] + row][place[1] : place[1] + total.size], offset, total, count)
 
 
 def _whole(block: np.ndarray) -> tuple[np.ndarray, int, int]:
@@ -124,21 +136,42 @@ def blend_mean(shape: Shape, patches: Sequence[Patch], offsets: Sequence[float] 
     """
     out = np.empty(shape, np.float32)
     own = [0.0] * len(patches) if offsets is None else [float(offset) for offset in offsets]
-    if len(patches) == 1 and patches[0][0].shape == tuple(shape):  # most of a mosaic
-        _shift(*_whole(patches[0][0]), own[0], out)
-        return out
-    parts = [(*_whole(block), *block.shape, row, col) for block, row, col in patches]
-    height = min(max(1, _STRIP // max(shape[1], 1)), shape[0])
-    total, count = np.zeros((height, shape[1])), np.zeros((height, shape[1]))
-    for top in range(0, shape[0], height or 1):
-        bottom = min(top + height, shape[0])
-        for (whole, first, left, ny, nx, row, col), offset in zip(parts, own, strict=True):
-            low, high = max(row, top), min(row + ny, bottom)
-            if low < high:
-                rows = (first + low - row, first + high - row)
-                _add_rows(total, count, whole, offset, rows, left, low - top, col, nx)
-        _divide_rows(total, count, out[top:bottom])
+    wholes = [_whole(block) for block, _, _ in patches]
+    rows = _edges(shape[0], [(row, row + block.shape[0]) for block, row, _ in patches])
+    cols = _edges(shape[1], [(col, col + block.shape[1]) for block, _, col in patches])
+    for (top, bottom), (left, right) in itertools.product(itertools.pairwise(rows), itertools.pairwise(cols)):
+        here = [
+            (whole, (y + top - row, x + left - col), offset)
+            for (block, row, col), (whole, y, x), offset in zip(patches, wholes, own, strict=True)
+            if row <= top and bottom <= row + block.shape[0] and col <= left and right <= col + block.shape[1]
+        ]
+        _average_part(here, out, (top, bottom, left, right))
     return out
+
+
+def _edges(size: int, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Rows, or columns, of the output between which the same blocks lie."""
+    return sorted({0, size} | {edge for span in spans for edge in span if 0 < edge < size})
+
+
+def _average_part(
+    here: Sequence[tuple[np.ndarray, tuple[int, int], float]], out: np.ndarray, part: tuple[int, int, int, int]
+) -> None:
+    """Mean of the blocks that all cover a part of the output; one or two, as nearly everywhere, need no sums."""
+    top, bottom, left, right = part
+    if not here:
+        out[top:bottom, left:right] = np.nan
+    elif len(here) == 1:
+        _shift(*here[0], out, part)
+    elif len(here) == 2:
+        _average(*here[0], *here[1], out, part)
+    else:
+        total, count = np.empty(right - left), np.empty(right - left)
+        for row in range(bottom - top):
+            total[:], count[:] = 0.0, 0.0
+            for whole, place, offset in here:
+                _add(whole, place, offset, row, total, count)
+            _divide(total, count, out[top + row, left:right])
 
 
 def blend_std(
