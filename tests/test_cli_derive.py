@@ -7,15 +7,20 @@ import pytest
 from click.testing import CliRunner
 from synthetic import lattice_dataset, small_window
 
+from mimtpy_cloud.catalog.ingest import ingest
+from mimtpy_cloud.catalog.tracks import open_track
 from mimtpy_cloud.cli.app import cli
-from mimtpy_cloud.cli.products import open_product, write_store
+from mimtpy_cloud.cli.products import observe, open_product, write_store
 from mimtpy_cloud.exports.geotiff import write_cog
+from mimtpy_cloud.exports.hdfeos5 import hdfeos5_name, write_hdfeos5
 from mimtpy_cloud.exports.provenance import labelled
 from mimtpy_cloud.ops.deramp import remove_ramp
 from mimtpy_cloud.ops.difference import subtract
 from mimtpy_cloud.ops.enu import invert_enu
+from mimtpy_cloud.ops.reference import set_reference
 
 WINDOW = small_window(20, 25)
+DATES = ("2020-01-01", "2020-01-13", "2020-01-25", "2020-02-06", "2020-02-18")
 
 
 def run(*args, code=0):
@@ -160,3 +165,60 @@ def test_a_singular_ramp_is_one_line_and_writes_nothing(products, tmp_path):
     result = run("deramp", products / "few.zarr", "--out", tmp_path / "x.zarr", code=2)
     assert "error: 2 pixels with data and weight do not determine a linear ramp" in result.stderr
     assert not (tmp_path / "x.zarr").exists()
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    """Catalog of two tracks of one place, with the same dates."""
+    rng, folder = np.random.default_rng(1), tmp_path / "he5"
+    files = []
+    for track in ("A064", "A137"):
+        velocity = rng.normal(scale=0.01, size=WINDOW.shape)
+        ds = lattice_dataset(WINDOW, dates=DATES, velocity=velocity, track=track, project=f"SynthSen{track}")
+        files.append(folder / track / hdfeos5_name(ds))
+        files[-1].parent.mkdir(parents=True)
+        write_hdfeos5(ds, files[-1])
+    ingest(files, tmp_path / "root")
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize("type_", ["velocity", "displacement", "series"])
+def test_tracks_are_taken_as_products_are(catalog, tmp_path, type_):
+    a, b = (observe(open_track(str(catalog), track), type_) for track in ("A064", "A137"))
+    variable = "velocity" if type_ == "velocity" else "displacement"
+    run("subtract", "A064", "A137", "--root", catalog, "--type", type_, "--out", tmp_path / "s.zarr")
+    found = open_product(str(tmp_path / "s.zarr"))
+    np.testing.assert_array_equal(found[variable], subtract(a, b)[variable])
+    assert found.attrs["provenance"]["datasets"] == ["A064", "A137"]
+    assert len(found.attrs["provenance"]["revisions"]) == 2
+    run("deramp", "A064", "--root", catalog, "--type", type_, "--out", tmp_path / "d.zarr")
+    np.testing.assert_array_equal(open_product(str(tmp_path / "d.zarr"))[variable], remove_ramp(a)[variable])
+    point = (float(WINDOW.x[5]), float(WINDOW.y[7]))
+    run("reference", "A064", "--root", catalog, "--type", type_, "--point", *point, "--out", tmp_path / "r.zarr")
+    referred = open_product(str(tmp_path / "r.zarr"))[variable]
+    np.testing.assert_array_equal(referred, set_reference(a, point=point)[variable])
+    assert not referred.isel(x=5, y=7).any()
+
+
+def test_the_name_tells_what_was_taken_of_a_track(catalog, tmp_path):
+    box = (float(WINDOW.x[2]), float(WINDOW.y[15]), float(WINDOW.x[20]), float(WINDOW.y[3]))
+    options = ("--root", catalog, "--start", DATES[1], "--no-mask", "--out", f"{tmp_path}/")
+    stem = f"SynthSenA064_velocity_{DATES[1]}_{DATES[-1]}".replace("-", "")
+    subset = "_subset_" + "_".join(f"{v:.10g}" for v in box)
+    first, *_ = run("deramp", "A064", *options, "--bbox", *box).stdout.splitlines()
+    assert first == f"{tmp_path}/velocity/{stem}{subset}_nomask_deramp_linear.zarr"
+    first, *_ = run("reference", "A064", *options, "--plate", "Eurasia").stdout.splitlines()
+    assert first == f"{tmp_path}/{stem}_nomask_plate_Eurasia.zarr"
+    other = stem.replace("A064", "A137")
+    first, *_ = run("subtract", "A064", "A137", *options, "--bbox", *box).stdout.splitlines()
+    assert first == f"{tmp_path}/velocity/{stem}_nomask_minus_{other}_nomask{subset}.zarr"
+
+
+def test_a_series_of_a_track_is_cut_by_dates_and_needs_a_store(catalog, tmp_path):
+    options = ("--root", catalog, "--type", "series")
+    run("deramp", "A064", *options, "--start", DATES[1], "--end", DATES[2], "--out", tmp_path / "cut.zarr")
+    assert open_product(str(tmp_path / "cut.zarr")).sizes["time"] == 2
+    assert "written as .zarr" in run("deramp", "A064", *options, "--out", f"{tmp_path}/", code=2).stderr
+    late = run("deramp", "A064", *options, "--start", "2031-01-01", "--out", tmp_path / "late.zarr", code=2).stderr
+    assert late.startswith("error: no acquisition of 2020-01-01 to 2020-02-18 lies in the range asked for, from 2031")
+    assert "no dataset 'A1'" in run("subtract", "A064", "A1", "--root", catalog, code=2).stderr

@@ -54,7 +54,7 @@ def test_a_point_becomes_zero_and_the_product_says_how(velocity, tmp_path):
     np.testing.assert_allclose(result["reference_velocity"], expected["reference_velocity"], rtol=1e-6)
     assert result.attrs["reference_point"] == pytest.approx(POINT)
     assert result.attrs["provenance"] == {
-        "step": "reference", "product": str(velocity), "point": list(POINT), "revisions": ["r1"]
+        "step": "reference", "datasets": [str(velocity)], "point": list(POINT), "revisions": ["r1"]
     }  # fmt: skip
 
 

@@ -491,13 +491,14 @@ def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, work
     layout = Layout(storage, {band: entry.store_key(band) for band in entry.bands}, job.aligned)
     series = [spec for spec in job.specs if spec.dates]
     layers = [spec for spec in job.specs if not spec.dates]
-    options: dict[str, Any] = {"resampling": job.resampling, "workers": workers, "advance": meter.advance}
+    given = (job.source, job.placement)
+    options: dict[str, Any] = {"resampling": job.resampling, "advance": meter.advance}
     with ThreadPoolExecutor(2) as beside, _stopping(job.local.stop, meter.stop):
         identified = beside.submit(job.identified)
-        maps = beside.submit(write_layers, layout, layers, job.source, job.placement, **options)
+        maps = beside.submit(write_layers, layout, layers, *given, workers=1 if series else workers, **options)
         written: set[int] = set()
         for spec in series:
-            written = write_series(layout, spec, job.source, job.placement, local_path=job.local_path, **options)
+            written = write_series(layout, spec, *given, local_path=job.local_path, workers=workers, **options)
         found = maps.result()
         known = identified.result()
     written = written if series else found["velocity"]

@@ -9,11 +9,11 @@ import xarray as xr
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.datasets import find_dataset
-from mimtpy_cloud.cli.names import product_stem
-from mimtpy_cloud.cli.products import observe, open_product
+from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
+from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["open_inputs", "open_observation"]
+__all__ = ["open_input", "open_inputs", "open_observation"]
 
 _SUFFIXES = (".zarr", ".tif", ".tiff")
 
@@ -29,7 +29,7 @@ def open_observation(
     **dates_and_mask: Any,
 ) -> tuple[str, xr.Dataset, dict[str, Any]]:
     """
-    Open a track and reduce it to velocity or displacement.
+    Open a track and take its velocity, displacement or series.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def open_observation(
     track : str
         Track or project name.
     type_ : str
-        ``"velocity"`` or ``"displacement"``.
+        ``"velocity"``, ``"displacement"`` or ``"series"``.
     bbox : tuple of float, optional
         West, south, east, north.
     resolution, product : str, optional
@@ -102,7 +102,7 @@ def open_inputs(
     labels, datasets, revisions = [], [], []
     seen: dict[str, str] = {}
     for name in names:
-        if name.lower().rstrip("/").endswith(_SUFFIXES):
+        if _is_product(name):
             _refuse_twin(seen, _same_path(name), name)
             ds = open_product(name.rstrip("/"))
             label, bbox = product_stem(ds, name), choice.get("bbox")
@@ -115,6 +115,37 @@ def open_inputs(
             revisions += provenance["revisions"]
         labels.append(label)
     return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}
+
+
+def open_input(
+    root: str, name: str, type_: str, *, as_of: str | None = None, **choice: Any
+) -> tuple[str, xr.Dataset, dict[str, Any]]:
+    """
+    Open one track of a catalog, or a product written before.
+
+    Parameters
+    ----------
+    root, name, type_, as_of, **choice : object
+        As for `open_inputs`.
+
+    Returns
+    -------
+    stem : str
+        Beginning of the name of what is made of it.
+    ds : xr.Dataset
+        Lazy.
+    provenance : dict
+        Datasets and revisions.
+    """
+    (label,), (ds,), provenance = open_inputs(root, (name,), type_, least=1, as_of=as_of, **choice)
+    if _is_product(name):
+        return label + marks(subset=choice["bbox"]), ds, provenance
+    told = name_marks(ds, bbox=choice["bbox"], mask=choice["mask"]) + marks(asof=plain_time(as_of))
+    return f"{label}_{type_}_{compact_dates(ds)}".rstrip("_") + told, ds, provenance
+
+
+def _is_product(name: str) -> bool:
+    return name.lower().rstrip("/").endswith(_SUFFIXES)
 
 
 def _same_path(name: str) -> str:

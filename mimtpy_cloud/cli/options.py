@@ -8,7 +8,19 @@ import click
 if TYPE_CHECKING:
     from mimtpy_cloud.catalog.index import Catalog
 
-__all__ = ["NUMBERS", "as_of", "bbox", "dates", "mask", "open_root", "out", "resolution", "root", "type_"]
+__all__ = [
+    "NUMBERS",
+    "as_of",
+    "bbox",
+    "dates",
+    "mask",
+    "observation",
+    "open_root",
+    "out",
+    "resolution",
+    "root",
+    "type_",
+]
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -183,6 +195,30 @@ def mask(command: Callable[..., Any]) -> Callable[..., Any]:
     callable
     """
     return click.option("--mask/--no-mask", default=True, show_default=True, help="Drop unusable pixels.")(command)
+
+
+def observation(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add what says which part of a track is meant; a product is what it is, but for ``--bbox``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    kind = click.option(
+        "--type",
+        "type_",
+        type=click.Choice(["velocity", "displacement", "series"]),
+        default="velocity",
+        show_default=True,
+        help="What to take of a track; series is the displacement of every date.",
+    )
+    return root(kind(dates(bbox(resolution(mask(command))))))
 
 
 def out(default: str, help_: str) -> _Decorator:

@@ -96,17 +96,17 @@ def observe(
     mask: bool = True,
 ) -> xr.Dataset:
     """
-    Reduce a track to its velocity, or to the displacement between two dates.
+    Take the velocity of a track, the displacement between two dates, or the series itself.
 
     Parameters
     ----------
     ds : xr.Dataset
         Canonical dataset; one that holds a velocity already is taken as it is.
     type_ : str
-        ``"velocity"`` or ``"displacement"``.
+        ``"velocity"``, ``"displacement"`` or ``"series"``.
     start, end : str, optional
-        First and last day; by default those of the series. A velocity uses the acquisitions in this closed range, a
-        displacement the two nearest to its ends.
+        First and last day; by default those of the series. A velocity and a series have the acquisitions in this
+        closed range, a displacement the two nearest to its ends.
     exclude : sequence of str
         Dates to leave out of the velocity, or one file that lists them.
     mask : bool
@@ -115,7 +115,7 @@ def observe(
     Returns
     -------
     xr.Dataset
-        Lazy 2-D product with ``start_date`` and ``end_date``.
+        Lazy product with ``start_date`` and ``end_date``; 2-D but for a series.
 
     Raises
     ------
@@ -137,11 +137,29 @@ def observe(
         product = ds
     elif type_ == "velocity":
         product = estimate_velocity(ds, start, end, _exclude_dates(exclude))
+    elif type_ == "series":
+        product = _between(ds, start, end)
     else:
         require_dims("displacement", ds["displacement"].dims, "time", "y", "x")
         dates = ds.indexes["time"]
         product = displacement_between(ds, start or dates[0], end or dates[-1])
     return mask_invalid(product) if mask and "valid" in product else product
+
+
+def _between(ds: xr.Dataset, start: str | None, end: str | None) -> xr.Dataset:
+    """The acquisitions of a closed range, as displacements since the reference date of the series."""
+    from mimtpy_cloud.plan.dates import parse_date
+
+    days = [None if day is None else parse_date(day) for day in (start, end)]
+    cut = ds.sel(time=slice(*days))
+    if not cut.sizes["time"]:
+        asked = " ".join(f"{word} {day}" for word, day in (("from", start), ("to", end)) if day)
+        raise DateError(f"no acquisition of {_day(ds, 0)} to {_day(ds, -1)} lies in the range asked for, {asked}")
+    return cut.assign_attrs(start_date=_day(cut, 0), end_date=_day(cut, -1))
+
+
+def _day(ds: xr.Dataset, k: int) -> str:
+    return str(ds.indexes["time"][k].date())
 
 
 def _require_order(start: str | None, end: str | None) -> None:

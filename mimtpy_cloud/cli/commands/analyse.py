@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from mimtpy_cloud.cli import options
+from mimtpy_cloud.cli.commands.output import write
 
 __all__ = ["decompose", "displacement", "mosaic", "velocity"]
 
@@ -72,7 +73,7 @@ def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None
     _tell_dates([label], [ds])
     name = f"{type_}_{compact_dates(ds)}".rstrip("_") + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"])
     name += marks(asof=plain_time(as_of))
-    _save(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
+    write(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
 
 
 def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
@@ -81,18 +82,6 @@ def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
     for label, ds in zip(labels, datasets, strict=True):
         if text := dates_used(ds):
             click.echo(f"{label}: {text}", err=True)
-
-
-def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[str, Any]) -> str:
-    """Write and name the files; the path of the store without suffix, if a folder was asked for."""
-    from mimtpy_cloud.cli.actions import save
-    from mimtpy_cloud.cli.console import progress_bar
-
-    with progress_bar(str(provenance["step"])) as progress:
-        files = save(ds, out, stem, maps, provenance, progress=progress)
-    for file in files:
-        click.echo(file)
-    return files[0].removesuffix(".zarr") if len(files) > 1 else ""
 
 
 @click.command()
@@ -162,7 +151,7 @@ def mosaic(
     name = "_".join((*labels, "mosaic")) + told + joint_marks(ds, choice)
     how = {"order": order, "blend": blend, "stations": stations, "look": look}
     given = {key: value for key, value in how.items() if value not in (None, 0, "mean")}
-    stem = _save(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **given, **provenance})
+    stem = write(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **given, **provenance})
     for file in write_seams(datasets, adjustment, f"{stem}_seams", title=f"Seams of {name}") if stem else ():
         click.echo(file)
 
@@ -225,4 +214,4 @@ def decompose(
     maps = {f"{who}_{name}{suffix}": name for name in names}
     given = {key: value for key, value in (("azimuth", azimuth), ("reference", reference)) if value is not None}
     stem = join(type_, f"{who}_{'_'.join(names)}{suffix}")
-    _save(ds, out, stem, maps, {"step": "decompose", **given, **provenance})
+    write(ds, out, stem, maps, {"step": "decompose", **given, **provenance})

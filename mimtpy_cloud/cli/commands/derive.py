@@ -1,10 +1,11 @@
-"""``mimtpy deramp, subtract``: products made of products."""
+"""``mimtpy deramp, subtract``."""
 
 from typing import Any
 
 import click
 
 from mimtpy_cloud.cli import options
+from mimtpy_cloud.cli.commands.output import write
 
 __all__ = ["deramp", "subtract"]
 
@@ -13,7 +14,7 @@ _KINDS = ("linear", "quadratic", "linear_range", "linear_azimuth", "quadratic_ra
 
 
 @click.command()
-@click.argument("product")
+@click.argument("name", metavar="TRACK|PRODUCT")
 @click.option("--kind", type=click.Choice(_KINDS), default="linear", show_default=True, help="Shape of the ramp.")
 @click.option("--variable", metavar="NAME", help="Which, if the product has several, such as east and up.")
 @click.option(
@@ -24,33 +25,47 @@ _KINDS = ("linear", "quadratic", "linear_range", "linear_azimuth", "quadratic_ra
 )
 @click.option("--robust", is_flag=True, help="Give large residuals less weight.")
 @click.option("--keep-reference", is_flag=True, help="Leave the reference point at its value, as MintPy does.")
+@options.observation
 @options.out(".", _OUT.format("_deramp"))
-def deramp(product: str, out: str, variable: str | None, mask_file: str | None, **choice: Any) -> None:
+def deramp(
+    name: str,
+    root: str,
+    out: str,
+    kind: str,
+    variable: str | None,
+    mask_file: str | None,
+    exclude: tuple[str, ...],
+    robust: bool,
+    keep_reference: bool,
+    **choice: Any,
+) -> None:
     """
-    Remove a ramp from a product; columns are range, rows azimuth.
+    Remove a ramp from a track or product, of a series from each date; columns are range, rows azimuth.
 
     Example:
 
     \b
+      mimtpy deramp A064 --root data --robust --out products
       mimtpy deramp products/A064/velocity/velocity_20150101_20200101.zarr --out flat.zarr
       mimtpy deramp velocity.tif --kind quadratic --robust --exclude volcano.geojson --out products
     """
-    from mimtpy_cloud.cli.actions import check_out, refuse_itself
-    from mimtpy_cloud.cli.names import file_stem, marks, product_stem
-    from mimtpy_cloud.cli.products import join, open_product
+    from mimtpy_cloud.cli.actions import check_out, refuse_itself, shown_variables
+    from mimtpy_cloud.cli.inputs import open_input
+    from mimtpy_cloud.cli.names import file_stem, marks
+    from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.deramp import remove_ramp
-    from mimtpy_cloud.view.map import main_variable
 
-    check_out(out)
-    refuse_itself(out, product)
-    ds, files = open_product(product.rstrip("/")), choice.pop("exclude")
-    told = marks(deramp=choice["kind"], robust=choice["robust"], keepref=choice["keep_reference"])
-    told += marks(mask=mask_file and file_stem(mask_file), excl=[file_stem(file) for file in files])
+    suffix = check_out(out)
+    refuse_itself(out, name)
+    stem, ds, provenance = open_input(root, name, **choice)
+    shown = variable or shown_variables(ds, suffix)[0]
+    told = marks(deramp=kind, robust=robust, keepref=keep_reference)
+    told += marks(mask=mask_file and file_stem(mask_file), excl=[file_stem(file) for file in exclude])
     mask = None if mask_file is None else _mask(mask_file.rstrip("/"), ds)
-    flat = remove_ramp(ds, choice.pop("kind"), variable=variable, mask=mask, exclude=_polygons(files), **choice)
-    name, shown = product_stem(ds, product) + told, variable or main_variable(flat)
-    provenance = {"datasets": [product], "excluded": list(files), "mask": mask_file, "revisions": _revisions(ds)}
-    _save(flat, out, join(shown, name), {name: shown}, {"step": "deramp", **provenance})
+    options = {"robust": robust, "keep_reference": keep_reference}
+    flat = remove_ramp(ds, kind, variable=variable, mask=mask, exclude=_polygons(exclude), **options)  # type: ignore[arg-type]
+    made_by = {"step": "deramp", **provenance, "excluded": list(exclude), "mask": mask_file}
+    write(flat, out, join(shown, stem + told), {stem + told: shown}, made_by)
 
 
 def _mask(url: str, ds: Any) -> Any:
@@ -80,8 +95,8 @@ def _polygons(files: tuple[str, ...]) -> list[Any] | None:
 
 
 @click.command()
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
+@click.argument("first", metavar="TRACK|PRODUCT")
+@click.argument("second", metavar="TRACK|PRODUCT")
 @click.option(
     "--join",
     "how",
@@ -90,44 +105,34 @@ def _polygons(files: tuple[str, ...]) -> list[Any] | None:
     show_default=True,
     help="Cover the common pixels, or all, with no data outside the common ones.",
 )
-@options.bbox
+@options.observation
 @options.out(".", _OUT.format("_minus_<other>"))
-def subtract(first: str, second: str, how: str, bbox: Any, out: str) -> None:
+def subtract(first: str, second: str, root: str, how: str, out: str, **choice: Any) -> None:
     """
-    Subtract product B from product A of one grid, kind and unit.
+    Subtract the second track or product from the first, which have one grid, kind and unit.
 
     Example:
 
     \b
+      mimtpy subtract A064 A137 --root data --out products
       mimtpy subtract A064_A137_mosaic.zarr model.tif --out residual.zarr
       mimtpy subtract late.zarr early.zarr --bbox -119.5 36 -119 36.5 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, kind_of, refuse_itself, shown_variables
-    from mimtpy_cloud.cli.names import marks, product_stem
-    from mimtpy_cloud.cli.products import join, open_product
+    from mimtpy_cloud.cli.inputs import open_input
+    from mimtpy_cloud.cli.names import marks
+    from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.difference import subtract as difference_of
 
-    check_out(out)
+    suffix = check_out(out)
     refuse_itself(out, first, second)
-    one, other = (open_product(product.rstrip("/")) for product in (first, second))
+    bbox = choice.pop("bbox")
+    (stem, one, made), (other_stem, other, other_made) = (
+        open_input(root, name, bbox=None, **choice) for name in (first, second)
+    )
     ds = difference_of(one, other, join=how, bbox=bbox)  # type: ignore[arg-type]
-    name = f"{product_stem(one, first)}_minus_{product_stem(other, second)}"
-    name += marks(outer=how == "outer", subset=bbox)
-    provenance = {"datasets": [first, second], "revisions": list(dict.fromkeys(_revisions(one) + _revisions(other)))}
-    variables = shown_variables(ds, check_out(out))
+    name = f"{stem}_minus_{other_stem}" + marks(outer=how == "outer", subset=bbox)
+    both = {key: list(dict.fromkeys(made[key] + other_made[key])) for key in ("datasets", "revisions")}
+    variables = shown_variables(ds, suffix)
     maps = {name if len(variables) == 1 else f"{name}_{variable}": variable for variable in variables}
-    _save(ds, out, join(kind_of(ds, variables[0]), name), maps, {"step": "subtract", **provenance})
-
-
-def _revisions(ds: Any) -> list[str]:
-    return list(ds.attrs.get("provenance", {}).get("revisions", []))
-
-
-def _save(ds: Any, out: str, stem: str, maps: dict[str, str], provenance: dict[str, Any]) -> None:
-    from mimtpy_cloud.cli.actions import save
-    from mimtpy_cloud.cli.console import progress_bar
-
-    with progress_bar(str(provenance["step"])) as progress:
-        files = save(ds, out, stem, maps, provenance, progress=progress)
-    for file in files:
-        click.echo(file)
+    write(ds, out, join(kind_of(ds, variables[0]), name), maps, {"step": "subtract", **both})

@@ -5,12 +5,13 @@ from typing import Any
 import click
 
 from mimtpy_cloud.cli import options
+from mimtpy_cloud.cli.commands.output import write
 
 __all__ = ["reference"]
 
 
 @click.command()
-@click.argument("product")
+@click.argument("name", metavar="TRACK|PRODUCT")
 @click.option("--point", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Place that becomes zero.")
 @click.option("--polygon", metavar="FILE", help="Area whose mean becomes zero: GeoJSON, Shapefile, or GMT text.")
 @click.option(
@@ -30,53 +31,60 @@ __all__ = ["reference"]
 )
 @click.option("--date", metavar="DATE", help="Acquisition that becomes zero in a series.")
 @click.option("--plate", metavar="NAME", help="Remove the motion of this plate, such as Eurasia (ITRF2014).")
+@options.observation
 @options.out(".", "Folder for <product>_ref_<what>.zarr, .tif and .png, or one file ending in .zarr, .tif or .png.")
-def reference(product: str, out: str, plate: str | None, **choice: Any) -> None:
+def reference(
+    name: str,
+    root: str,
+    out: str,
+    point: tuple[float, float] | None,
+    polygon: str | None,
+    stations: str | None,
+    units: str | None,
+    up_zero: bool,
+    window: int,
+    date: str | None,
+    plate: str | None,
+    **choice: Any,
+) -> None:
     """
-    Refer a product to a point, an area, GNSS stations or a date, and remove the motion of a plate.
+    Refer a track or product to a point, an area, GNSS stations or a date, and remove the motion of a plate.
 
     Example:
 
     \b
+      mimtpy reference A064 --type series --root data --point -118.9 36.2 --out referred.zarr
       mimtpy reference velocity.zarr --point -118.9 36.2 --out products
       mimtpy reference velocity.zarr --stations midas.IGS14.txt --window 5 --plate Eurasia --out tied.zarr
     """
-    from mimtpy_cloud.cli.actions import check_out, refuse_itself, save, shown_variables
-    from mimtpy_cloud.cli.console import progress_bar
-    from mimtpy_cloud.cli.names import file_stem, marks, product_stem
-    from mimtpy_cloud.cli.products import open_product
+    from mimtpy_cloud.cli.actions import check_out, refuse_itself, shown_variables
+    from mimtpy_cloud.cli.inputs import open_input
+    from mimtpy_cloud.cli.names import file_stem, marks
     from mimtpy_cloud.ops.plate import remove_plate_motion
     from mimtpy_cloud.plan.dates import parse_date
 
-    product = product.rstrip("/")
-    places = {name: choice[name] for name in ("point", "polygon", "stations", "date") if choice[name] is not None}
-    if not places and plate is None:
+    places = {"point": point, "polygon": polygon, "stations": stations, "date": date}
+    given = {key: value for key, value in (places | {"plate": plate}).items() if value is not None}
+    if not given:
         raise click.UsageError("expected one of --point, --polygon and --stations, or --date, or --plate")
-    refuse_itself(out, product)
-    suffix, ds = check_out(out), open_product(product)
-    if places:
-        ds = _refer(ds, **choice)
+    refuse_itself(out, name)
+    suffix = check_out(out)
+    stem, ds, provenance = open_input(root, name, **choice)
+    if given.keys() - {"plate"}:
+        ds = _refer(ds, point, polygon, stations, units, up_zero, window, date)
     if plate is not None:
         ds = remove_plate_motion(ds, plate)
     variables = shown_variables(ds, suffix)
-    files = {name: file_stem(choice[name]) for name in ("polygon", "stations") if choice[name]}
-    date = choice["date"] and str(parse_date(choice["date"])).replace("-", "")
-    told = marks(ref=choice["point"] or bool(places), **files, date=date, upzero=choice["up_zero"])
-    told += marks(window=choice["window"] if choice["window"] > 1 else None, plate=plate)
-    name = product_stem(ds, product) + told
-    maps = {name if len(variables) == 1 else f"{name}_{variable}": variable for variable in variables}
-    before = ds.attrs.get("provenance", {})
-    given = {key: value for key, value in (places | {"plate": plate}).items() if value is not None}
-    provenance = {"step": "reference", "product": product, **given, "revisions": before.get("revisions", [])}
-    with progress_bar("reference") as progress:
-        written = save(ds, out, name, maps, provenance, progress=progress)
-    for file in written:
-        click.echo(file)
+    files = {"polygon": polygon and file_stem(polygon), "stations": stations and file_stem(stations)}
+    day = date and str(parse_date(date)).replace("-", "")
+    told = marks(ref=point or bool(given.keys() - {"plate"}), **files, date=day, upzero=up_zero)
+    told += marks(window=window if window > 1 else None, plate=plate)
+    maps = {stem + told if len(variables) == 1 else f"{stem}{told}_{variable}": variable for variable in variables}
+    write(ds, out, stem + told, maps, {"step": "reference", **given, **provenance})
 
 
 def _refer(
     ds: Any,
-    *,
     point: tuple[float, float] | None,
     polygon: str | None,
     stations: str | None,
