@@ -7,11 +7,12 @@ import xarray as xr
 from hypothesis import given
 from lazy import no_compute
 from strategies import chunkings
-from synthetic import lattice_dataset, small_window
+from synthetic import lattice_dataset, look_vector, small_window
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
 from mimtpy_cloud.ops.overlap import compare_overlap, compare_seams, profile_overlap
+from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.profile import Line
 
 WEST, EAST = small_window(6, 8), small_window(7, 9, west=-119.0 + 3 / 125, north=37.0 + 2 / 125)
@@ -277,3 +278,59 @@ def test_a_seam_without_common_data_has_a_count_of_zero():
     assert counts["A000-A001"] == 0
     assert counts["A000-A009"] > 0
     assert np.isnan(seams[0].after["median"].compute())
+
+
+# --- looks ----------------------------------------------------------------------------------------------------
+
+
+def two_looks(east=0.0, up=0.0):
+    """Two tracks with incidences 43 and 33 degrees that see one motion, which varies, without an offset."""
+    found = []
+    for name, incidence, west in (("A001", 43.0, -119.0), ("A002", 33.0, -118.9)):
+        window = small_window(20, 40, west=west)
+        look = look_vector(incidence, 102.0)
+        scale = 1 + (window.x - -119) * 5 + np.zeros(window.shape)
+        rate = (east * look[0] + up * look[2]) * scale
+        found.append(lattice_dataset(window, velocity=rate, incidence_angle=incidence, track=name).chunk(y=7, x=9))
+    return found
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_products_are_compared_like_with_like(known):
+    a, b = two_looks(up=-0.02, east=0.03 if known else 0.0)
+    look = "vertical"
+    if known:
+        window = small_window(30, 100, west=-119.2)
+        scale = 1 + (window.x - -119) * 5 + np.zeros(window.shape)
+        field = lattice_dataset(window, velocity=0.0)[["height"]]
+        look = field.assign(east=(("y", "x"), 0.03 * scale), up=(("y", "x"), -0.02 * scale))
+    with no_compute():
+        lazy = compare_overlap(a, b, look=look)
+    made, plain = lazy.compute(), compare_overlap(a, b).compute()
+    assert float(plain["rms"]) > 1e-3
+    assert float(made["rms"]) < 1e-8
+    assert (made.attrs["look"], plain.attrs["look"]) == ("field" if known else "vertical", "plain")
+    assert made["count"] == plain["count"]
+    assert "as if vertical" in made["difference"].attrs["long_name"] or known
+    shifted = b.assign(velocity=b["velocity"] + 0.004)
+    shifted["velocity"].attrs = b["velocity"].attrs
+    adjustment = estimate_adjustment([a, shifted], anchor=0, look=look).compute()
+    like = compare_overlap(a, shifted, look=look).compute()
+    np.testing.assert_allclose(like["median"], adjustment["pair_median"][0], atol=1e-8)
+    adjustment = estimate_adjustment([a, b], anchor=0, look=look).compute()
+    (seam,) = compare_seams([a, b], adjustment, look=look)
+    assert float(seam.alike["rms"].compute()) < 1e-8 < 1e-3 < float(seam.after["rms"].compute())
+    profile = profile_overlap(a, b, Line(b["x"].values[:30], np.full(30, b["y"].values[4]), np.arange(30.0)), look)
+    difference = profile["difference"].compute()
+    assert np.isfinite(difference).sum() > 20
+    np.testing.assert_allclose(difference[np.isfinite(difference)], 0, atol=1e-8)
+
+
+def test_looks_outside_of_the_known_motion_are_no_data():
+    a, b = two_looks(up=-0.02)
+    window = Window.of(a["x"].values, a["y"].values, 125) & Window.of(b["x"].values, b["y"].values, 125)
+    field = lattice_dataset(window, velocity=0.0)[["height"]].isel(y=slice(5))
+    made = compare_overlap(a, b, look=field.assign(up=(("y", "x"), np.zeros((5, window.nx))))).compute()
+    assert int(made["count"]) == 5 * window.nx
+    with pytest.raises(SchemaError, match="los_up"):
+        compare_overlap(a.drop_vars("los_up"), b, look="vertical")

@@ -282,3 +282,13 @@ def test_ramps_are_listed_in_the_unit_of_the_maps(tmp_path):
     slope = float(adjustment["coefficient"].sel(track="A002", term="x")) * 1e3
     assert "x [mm/yr/km]" in table
     assert f"{slope:.4g}" in table
+
+
+def test_looks_that_were_compared_alike_are_in_the_report(tmp_path):
+    a, b = pair()
+    adjustment = estimate_adjustment([a, b], anchor=0, look="vertical", min_overlap=1)
+    html, listed = report.write_seams([a, b], adjustment, tmp_path / "s", look="vertical")
+    assert "rms, after, as if vertical" in Path(html).read_text()
+    (seam,) = json.loads(Path(listed).read_text())["seams"]
+    assert seam["after_alike"]["count"] == seam["after"]["count"]
+    assert "as if vertical" in plot_seam(compare_overlap(a, b, look="vertical").compute())._suptitle.get_text()

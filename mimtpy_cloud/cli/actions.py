@@ -424,7 +424,8 @@ def _compare_pairs(
     from mimtpy_cloud.plan.graph import overlapping_pairs
     from mimtpy_cloud.view.seams import write_seams
 
-    write_seams(tracks, adjustment, f"{stem}_seams", title=f"Seams of {stem.rsplit('/', 1)[-1]}")
+    title = f"Seams of {stem.rsplit('/', 1)[-1]}"
+    write_seams(tracks, adjustment, f"{stem}_seams", title=title, look=config.look)  # type: ignore[arg-type]
     placed = lattice_tracks(tracks)
     counts = dict(zip(adjustment["pair"].values.tolist(), adjustment["pair_count"].values.tolist(), strict=True))
     for i, j in overlapping_pairs([t.window for t in placed]):

@@ -8,10 +8,12 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError
 from mimtpy_cloud.kernels.look import mean_azimuth
+from mimtpy_cloud.ops.looks import Look
 from mimtpy_cloud.ops.overlap import compare_overlap, profile_overlap
 from mimtpy_cloud.ops.select import select_box
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.profile import Line, footprint_azimuth, parallel_lines
+from mimtpy_cloud.schema import LOS
 
 __all__ = ["along_track", "compare_products", "statistics_table"]
 
@@ -29,6 +31,7 @@ def compare_products(
     profiles: int = 3,
     through: tuple[float, float] | None = None,
     azimuth: float | None = None,
+    look: Look = None,
 ) -> tuple[tuple[str, str], xr.Dataset]:
     """
     Compare two products in their overlap, and write ``<stem>.png`` and ``<stem>.json``.
@@ -48,6 +51,8 @@ def compare_products(
     azimuth : float, optional
         Direction of the profiles along, degrees clockwise from north; `along_track` by default. Those across run at a
         right angle, from west to east.
+    look : {"vertical"} or xr.Dataset, optional
+        As for `compare_overlap`.
 
     Returns
     -------
@@ -66,19 +71,19 @@ def compare_products(
     from mimtpy_cloud.view.seam import describe_seam, plot_seam, write_json
     from mimtpy_cloud.view.together import compute_together
 
-    lazy = compare_overlap(a, b)
+    lazy = compare_overlap(a, b, look=look)
     window = Window.of(lazy["x"].values, lazy["y"].values, lazy.attrs["pixels_per_degree"])
     if through is not None:
         through = _inside(window, through, lazy.attrs["labels"])
     a, b = compute_together([_overlap_of(ds, window, lazy.attrs["variable"]) for ds in (a, b)])
-    comparison = compare_overlap(a, b).compute()
+    comparison = compare_overlap(a, b, look=look).compute()
     lon, lat = _filled(comparison["difference"])
     toward = along_track([a, b], lon, lat) if azimuth is None else azimuth
     spacing = _METRES_PER_DEGREE / window.n
     along, across = (
         compute_together(
             [
-                profile_overlap(a, b, line).assign_attrs(azimuth=direction)
+                profile_overlap(a, b, line, look).assign_attrs(azimuth=direction)
                 for line in parallel_lines(lon, lat, direction, profiles, spacing, through=through)
                 if _touches(line, window)
             ]
@@ -107,7 +112,7 @@ def _inside(window: Window, through: tuple[float, float], labels: Sequence[str])
 
 def _overlap_of(ds: xr.Dataset, window: Window, variable: str) -> xr.Dataset:
     """What is compared of a product, cut to the overlap, so that it is read and computed once."""
-    names = [name for name in (variable, "valid", "height") if name in ds]
+    names = [name for name in (variable, "valid", "height", *LOS) if name in ds]
     return select_box(ds[names], window.bounds).assign_attrs(pixels_per_degree=window.n)
 
 

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["difference", "half_sample_mode", "summarise_differences", "valid_differences", "vertical_difference"]
+__all__ = [
+    "difference",
+    "half_sample_mode",
+    "level_known",
+    "level_vertical",
+    "summarise_differences",
+    "valid_differences",
+    "vertical_difference",
+]
 
 #: Standard deviation of a normal distribution over its median absolute deviation, 1 / Phi^-1(3/4).
 _SIGMA_OVER_MAD = 1.482602218505602
@@ -130,6 +138,56 @@ def vertical_difference(
     scaled = first.astype(np.float64) * up_second - second.astype(np.float64) * up_first
     result: np.ndarray = (2 * scaled / (up_first.astype(np.float64) + up_second)).astype(np.float32)
     return result
+
+
+def level_known(first: np.ndarray, second: np.ndarray, *predicted: np.ndarray) -> np.ndarray:
+    """
+    Take half of what a known motion makes of different looks from each of two blocks.
+
+    Parameters
+    ----------
+    first, second, *predicted : np.ndarray
+        As for `difference`.
+
+    Returns
+    -------
+    np.ndarray
+        Both, as if seen along their mean look, float32, stacked along a first axis; their difference is that of
+        `difference`.
+
+    Examples
+    --------
+    >>> level_known(np.array([6.0]), np.array([4.0]), np.array([8.0]), np.array([0.75]), np.array([0.5])).tolist()
+    [[5.0], [5.0]]
+    """
+    half = np.zeros(first.shape)
+    for component, look_first, look_second in zip(*[iter(predicted)] * 3, strict=True):
+        half += component * (look_first.astype(np.float64) - look_second) / 2
+    return np.stack([first - half, second + half]).astype(np.float32)
+
+
+def level_vertical(first: np.ndarray, second: np.ndarray, up_first: np.ndarray, up_second: np.ndarray) -> np.ndarray:
+    """
+    Look at two blocks along their mean look, as if all motion were vertical.
+
+    Parameters
+    ----------
+    first, second, up_first, up_second : np.ndarray
+        As for `vertical_difference`.
+
+    Returns
+    -------
+    np.ndarray
+        Both, times the harmonic mean of up over their own up, float32, stacked along a first axis; their difference is
+        that of `vertical_difference`.
+
+    Examples
+    --------
+    >>> level_vertical(np.array([3.0]), np.array([1.0]), np.array([0.75]), np.array([0.25])).tolist()
+    [[1.5], [1.5]]
+    """
+    both = up_first.astype(np.float64) + up_second
+    return np.stack([2 * first * up_second / both, 2 * second * up_first / both]).astype(np.float32)
 
 
 def half_sample_mode(values: np.ndarray) -> float:

@@ -12,9 +12,10 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.pair import Robust
 from mimtpy_cloud.kernels.ramp import evaluate_ramp
 from mimtpy_cloud.ops.combination import Track, data_variable, lattice_tracks, require_one_period
+from mimtpy_cloud.ops.looks import Look, look_name
 from mimtpy_cloud.ops.network import KINDS, Plan, labelled
 from mimtpy_cloud.ops.overlay import lazy_array
-from mimtpy_cloud.ops.pairs import Look, pair_rows, tie_rows
+from mimtpy_cloud.ops.pairs import pair_rows, tie_rows
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
 from mimtpy_cloud.plan.grid import union
@@ -153,12 +154,8 @@ def estimate_adjustment(
     solved = lazy_array(name, graph, ((plan.sizes.total,),), float, [rows, *tied])
     made = labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
     products = [str(t.ds.attrs.get("product", "")) for t in placed]
-    seen = {"look": _look_name(look), "robust": str(robust), "products": products}
+    seen = {"look": look_name(look), "robust": str(robust), "products": products}
     return made.assign_attrs(seen | ({} if correlation_km is None else {"correlation_km": correlation_km}))
-
-
-def _look_name(look: Look) -> str:
-    return "plain" if look is None else look if isinstance(look, str) else "field"
 
 
 def _require_ties(ties: xr.Dataset, variable: str, anchor: Any, weights: str) -> None:

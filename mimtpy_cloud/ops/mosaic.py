@@ -21,8 +21,7 @@ from mimtpy_cloud.ops.adjustment import (
     require_one_geometry,
 )
 from mimtpy_cloud.ops.combination import Track, common_attrs, lattice_tracks, on_window
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
-from mimtpy_cloud.ops.pairs import masked
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lay, masked
 from mimtpy_cloud.ops.series import Matched, common_dates, date_offsets, is_series, require_series, series_sheets
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window, union

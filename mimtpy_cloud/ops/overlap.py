@@ -18,6 +18,7 @@ from mimtpy_cloud.ops.combination import (
     on_window,
     require_one_period,
 )
+from mimtpy_cloud.ops.looks import AS_SEEN, Look, level_looks, look_name
 from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array
 from mimtpy_cloud.ops.profile import sample_profile
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
@@ -70,11 +71,14 @@ class Seam:
     before, after : xr.Dataset
         Results of `compare_overlap`, lazy, without and with the adjustment; statistics are NaN where the two share no
         pixel with data.
+    alike : xr.Dataset, optional
+        As `after`, with the looks compared like with like.
     """
 
     pair: str
     before: xr.Dataset
     after: xr.Dataset
+    alike: xr.Dataset | None = None
 
 
 def compare_overlap(
@@ -83,6 +87,7 @@ def compare_overlap(
     *,
     bins: int | Sequence[float] = _BINS,
     max_gap_days: float = MAX_GAP_DAYS,
+    look: Look = None,
 ) -> xr.Dataset:
     """
     Compare two products where they overlap.
@@ -97,6 +102,10 @@ def compare_overlap(
         increasing edges in the unit of the products.
     max_gap_days : float
         Largest difference between the first dates of displacements, and between their last. Velocities may differ.
+    look : {"vertical"} or xr.Dataset, optional
+        Compare like with like where looks differ, as `estimate_adjustment` does: both are seen along their mean look,
+        as if all motion were vertical, or after half of what a known motion (east, north, up) makes of the two looks is
+        taken from each.
 
     Returns
     -------
@@ -105,14 +114,15 @@ def compare_overlap(
         pixels `median`, `mad`, `sigma` (1.4826 mad), `mean`, `rms` and `count`; `slope` and `intercept` of the line
         ``b = slope * a + intercept`` by orthogonal regression, and `correlation`; `histogram` (bin) between `bin_edge`
         (edge), where differences beyond the edges do not count; `joint` (bin_a, bin_b), pixels in classes of a and b
-        between `joint_edge` (edge_ab). Attributes `labels`, and `first` and `second`: where a and b come
-        from. Computing the statistics raises `SchemaError` if no pixel has data in both.
+        between `joint_edge` (edge_ab). Attributes `labels`, `look` ("plain", "vertical" or "field"), and
+        `first` and `second`: where a and b come from. Computing the statistics raises `SchemaError` if no pixel has
+        data in both.
 
     Raises
     ------
     SchemaError
-        If the products differ in kind or unit, hold a time series or displacements of different periods, or `bins` is
-        no count or no increasing sequence.
+        If the products differ in kind or unit, hold a time series or displacements of different periods, lack the look
+        vectors that `look` needs, or `bins` is no count or no increasing sequence.
     GridMismatchError
         If they are not on one lattice, or do not overlap.
 
@@ -123,12 +133,12 @@ def compare_overlap(
 
     Notes
     -----
-    The difference of tracks with other looks holds motion too. Only blocks in the overlap are read, and each once. The
-    result does not depend on chunks, bit for bit. Memory of the statistics, for which the overlap is held as a whole:
-    32 bytes a pixel for float32.
+    Without `look`, the difference of tracks with other looks holds motion too. Only blocks in the overlap are read, and
+    each once. The result does not depend on chunks, bit for bit. Memory of the statistics, for which the overlap is
+    held as a whole: 32 bytes a pixel for float32.
     """
     first, second, variable = _comparable(a, b, max_gap_days)
-    return _compare(first, second, variable, _checked_bins(bins), refuse_empty=True)
+    return _compare(first, second, variable, _checked_bins(bins), look, refuse_empty=True)
 
 
 def _comparable(a: xr.Dataset, b: xr.Dataset, max_gap_days: float) -> tuple[Track, Track, str]:
@@ -154,7 +164,11 @@ def _checked_bins(bins: int | Sequence[float]) -> int | np.ndarray:
     raise SchemaError(f"bins must be a number of at least 1, or increasing edges in the unit of the data, got {bins!r}")
 
 
-def _compare(first: Track, second: Track, variable: str, bins: int | np.ndarray, *, refuse_empty: bool) -> xr.Dataset:
+def _compare(
+    first: Track, second: Track, variable: str, bins: int | np.ndarray, look: Look, *, refuse_empty: bool
+) -> xr.Dataset:
+    if look is not None:
+        first, second = level_looks(first, second, variable, look)
     window, labels = first.window & second.window, (first.label, second.label)
     sheets = [t.sheet(variable, *(["valid"] if "valid" in t.ds else [])) for t in (first, second)]
     dtype = np.result_type(*(s.arrays[0].dtype for s in sheets))
@@ -163,7 +177,8 @@ def _compare(first: Track, second: Track, variable: str, bins: int | np.ndarray,
     table = _summary_table(values, summary)
     units = str(first.ds.variables[variable].attrs["units"])
     what = str(first.ds.variables[variable].attrs.get("long_name", variable)).partition(",")[0]
-    attrs = {"units": units, "long_name": f"difference of {what}, {labels[0]} minus {labels[1]}"}
+    long_name = f"difference of {what}, {labels[0]} minus {labels[1]}{AS_SEEN[look_name(look)]}"
+    attrs = {"units": units, "long_name": long_name}
     data: dict[str, tuple] = {"difference": (("y", "x"), values[0] - values[1], attrs)}
     for k, name in enumerate(kernel.STATISTICS):
         value = table[k].astype(np.int64) if name == "count" else table[k]
@@ -186,7 +201,8 @@ def _compare(first: Track, second: Track, variable: str, bins: int | np.ndarray,
         key: {"label": t.label} | {name: t.ds.attrs[name] for name in _FACTS if name in t.ds.attrs}
         for key, t in (("first", first), ("second", second))
     }
-    meta = {"variable": variable, "labels": list(labels), "pixels_per_degree": window.n, **facts}
+    meta = {"variable": variable, "labels": list(labels), "look": look_name(look), "pixels_per_degree": window.n}
+    meta |= facts
     return on_window(window, data, [first], meta)
 
 
@@ -233,7 +249,7 @@ def _summary_table(values: da.Array, summary: _Summary) -> da.Array:
     return lazy_array(name, {(name, 0): (summary, blocks)}, ((size,),), float, [values])
 
 
-def profile_overlap(a: xr.Dataset, b: xr.Dataset, line: Line) -> xr.Dataset:
+def profile_overlap(a: xr.Dataset, b: xr.Dataset, line: Line, look: Look = None) -> xr.Dataset:
     """
     Sample two products along one line.
 
@@ -243,6 +259,8 @@ def profile_overlap(a: xr.Dataset, b: xr.Dataset, line: Line) -> xr.Dataset:
         As for `compare_overlap`. Pixels that are not `valid` have no data.
     line : Line
         From `mimtpy_cloud.plan.profile`.
+    look : {"vertical"} or xr.Dataset, optional
+        As for `compare_overlap`; the profile has data in the overlap only.
 
     Returns
     -------
@@ -264,6 +282,8 @@ def profile_overlap(a: xr.Dataset, b: xr.Dataset, line: Line) -> xr.Dataset:
     placed = lattice_tracks([a, b])
     first, second = placed if placed[0].ds is a else placed[::-1]
     variable = data_variable([first, second])
+    if look is not None:
+        first, second = level_looks(first, second, variable, look)
     along = [_sampled(t.ds, variable, line) for t in (first, second)]
     one, two = (ds[variable] for ds in along)
     long_name = f"{first.label} minus {second.label}"
@@ -285,7 +305,11 @@ def _sampled(ds: xr.Dataset, variable: str, line: Line) -> xr.Dataset:
 
 
 def compare_seams(
-    tracks: Sequence[xr.Dataset], adjustment: xr.Dataset, *, max_gap_days: float = MAX_GAP_DAYS
+    tracks: Sequence[xr.Dataset],
+    adjustment: xr.Dataset,
+    *,
+    max_gap_days: float = MAX_GAP_DAYS,
+    look: Look = None,
 ) -> list[Seam]:
     """
     Compare all overlapping tracks of a mosaic before and after their adjustment.
@@ -296,8 +320,8 @@ def compare_seams(
         Those that the adjustment was estimated from.
     adjustment : xr.Dataset
         Result of `estimate_adjustment`, lazy or computed.
-    max_gap_days : float
-        As for `compare_overlap`.
+    max_gap_days, look : object
+        As for `compare_overlap`; with a look, the adjusted tracks are compared with it, too.
 
     Returns
     -------
@@ -315,7 +339,7 @@ def compare_seams(
     variable = data_variable(placed)
     require_one_period(placed, variable, max_gap_days)
     adjusted = [_adjusted(t, adjustment) for t in placed]
-    return list(_seams(placed, adjusted, variable))
+    return list(_seams(placed, adjusted, variable, look))
 
 
 def _adjusted(track: Track, adjustment: xr.Dataset) -> Track:
@@ -326,7 +350,11 @@ def _adjusted(track: Track, adjustment: xr.Dataset) -> Track:
     return Track(track.label, track.window, moved)
 
 
-def _seams(placed: Sequence[Track], adjusted: Sequence[Track], variable: str) -> Iterator[Seam]:
+def _seams(placed: Sequence[Track], adjusted: Sequence[Track], variable: str, look: Look) -> Iterator[Seam]:
     for i, j in overlapping_pairs([t.window for t in placed]):
-        before, after = (_compare(pair[i], pair[j], variable, _BINS, refuse_empty=False) for pair in (placed, adjusted))
-        yield Seam(f"{placed[i].label}-{placed[j].label}", before, after)
+
+        def compare(tracks: Sequence[Track], look: Look = None, i: int = i, j: int = j) -> xr.Dataset:
+            return _compare(tracks[i], tracks[j], variable, _BINS, look, refuse_empty=False)
+
+        alike = None if look is None else compare(adjusted, look)
+        yield Seam(f"{placed[i].label}-{placed[j].label}", compare(placed), compare(adjusted), alike)

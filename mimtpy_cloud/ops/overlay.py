@@ -18,7 +18,7 @@ from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.overlay import Layout, Place
 
-__all__ = ["Patch", "Sheet", "lay", "lazy_array", "window_task"]
+__all__ = ["Patch", "Sheet", "lay", "lazy_array", "masked", "window_task"]
 
 Key = tuple[Any, ...]
 Graph = Mapping[Any, Any]
@@ -40,6 +40,25 @@ class Patch:
     row: int
     col: int
     views: tuple[np.ndarray, ...]
+
+
+def masked(patch: Patch, first: int = 0) -> np.ndarray:
+    """
+    Blank the data of a patch where they are not valid.
+
+    Parameters
+    ----------
+    patch : Patch
+        Its views are `first` others, the data, and `valid` if there is one.
+    first : int
+        Number of the others.
+
+    Returns
+    -------
+    np.ndarray
+    """
+    values, *valid = patch.views[first:]
+    return np.where(valid[0], values, np.float32(np.nan)) if valid else values
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.offset import difference, vertical_difference
 from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.kernels.tiles import Tiles
-from mimtpy_cloud.ops.combination import Track, lattice_tracks, near
+from mimtpy_cloud.ops.combination import Track
+from mimtpy_cloud.ops.looks import Look, look_sheets, seen
 from mimtpy_cloud.ops.network import Plan
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
+from mimtpy_cloud.ops.overlay import Patch, lazy_array, window_task
 from mimtpy_cloud.ops.stations import project_stations
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.schema import LOS, VARIABLES, require_variables
 
-__all__ = ["Look", "masked", "pair_rows", "tie_rows", "tiled"]
+__all__ = ["pair_rows", "tie_rows", "tiled"]
 
 #: Least standard deviation of a tie, m/yr.
 _SMALLEST_STD = 1e-5
-
-Look = Literal["vertical"] | xr.Dataset | None
 
 
 def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.Array:
@@ -54,14 +50,7 @@ def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.
     SchemaError
         If a track lacks its look, or `look` is unknown.
     """
-    if look is not None:
-        for track in placed:
-            require_variables(f"track {track.label}", track.ds, "los_up" if isinstance(look, str) else LOS[0], LOS[-1])
-    if isinstance(look, str) and look != "vertical":
-        raise SchemaError(f"look must be None, 'vertical' or a dataset with east, north or up, got {look!r}")
-    extra = () if look is None else ("los_up",) if isinstance(look, str) else LOS
-    sheets = [t.sheet(*extra, variable, *(["valid"] if "valid" in t.ds else [])) for t in placed]
-    field = _field_sheet(look, placed[0], variable) if isinstance(look, xr.Dataset) else None
+    sheets, field, extra = look_sheets(placed, variable, look)
     used = [*sheets, *([field] if field else [])]
     arrays = [a for s in used for a in s.arrays]
     name = "pairs-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in used], plan)
@@ -72,33 +61,13 @@ def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.
         sources = [sheets[i], sheets[j], *([field] if field else [])]
         tiles = list(overlap.tiles(side))
         parts = {
-            (f"{name}-difference", p, t): window_task(_Differences(len(extra)), tile, sources)
+            (f"{name}-difference", p, t): window_task(_Differences(extra), tile, sources)
             for t, tile in enumerate(tiles)
         }
         graph |= parts
         graph[(f"{name}-one", p)] = (_PairJob(plan, overlap, tuple(tiles)), list(parts))
     graph[(name, 0, 0)] = (_stack, [(f"{name}-one", p) for p in range(len(plan.pairs))], plan.sizes.row)
     return lazy_array(name, graph, ((len(plan.pairs),), (plan.sizes.row,)), float, arrays)
-
-
-def _field_sheet(look: xr.Dataset, track: Track, variable: str) -> Sheet:
-    components = [name for name in ("east", "north", "up") if name in look]
-    if not components:
-        raise SchemaError(f"a look field needs east, north or up, it has {', '.join(map(str, look.data_vars))}")
-    (field,) = lattice_tracks([look])
-    if field.window.n != track.window.n:
-        raise GridMismatchError(
-            f"the look field needs the lattice of the tracks, {track.window.n} pixels a degree, it has "
-            f"{field.window.n}; interpolate it onto theirs"
-        )
-    wanted = VARIABLES[variable].units
-    units = {name: str(look[name].attrs.get("units", wanted)) for name in components}
-    if set(units.values()) != {wanted}:
-        raise SchemaError(f"the look field must be in {wanted} as the tracks are, got {units}; convert it first")
-    lazy = field.sheet(*components).arrays
-    zero = da.zeros_like(lazy[0])  # type: ignore[no-untyped-call]
-    full = [lazy[components.index(c)] if c in components else zero for c in ("east", "north", "up")]
-    return Sheet(near(field.window, track.window), tuple(full))
 
 
 @dataclass(frozen=True)
@@ -108,42 +77,10 @@ class _Differences:
     extra: int
 
     def __call__(self, shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
-        if len(patches) < 2 or (self.extra == len(LOS) and len(patches) < 3):
+        found = seen(shape, patches, self.extra)
+        if found is None:
             return np.full(shape, np.nan, np.float32)
-        first, second = (masked(p, self.extra) for p in patches[:2])
-        if self.extra == 0:
-            return difference(first, second)
-        if self.extra == 1:
-            return vertical_difference(first, second, patches[0].views[0], patches[1].views[0])
-        known = [_placed(view, patches[2], shape) for view in patches[2].views]
-        looks = zip(known, patches[0].views, patches[1].views, strict=False)
-        return difference(first, second, *(block for three in looks for block in three))
-
-
-def _placed(view: np.ndarray, patch: Patch, shape: tuple[int, int]) -> np.ndarray:
-    """A view of a sheet that covers only a part of the block."""
-    out = np.full(shape, np.nan)
-    out[patch.row : patch.row + view.shape[0], patch.col : patch.col + view.shape[1]] = view
-    return out
-
-
-def masked(patch: Patch, first: int = 0) -> np.ndarray:
-    """
-    Blank the data of a patch where they are not valid.
-
-    Parameters
-    ----------
-    patch : Patch
-        Its views are `first` others, the data, and `valid` if there is one.
-    first : int
-        Number of the others.
-
-    Returns
-    -------
-    np.ndarray
-    """
-    values, *valid = patch.views[first:]
-    return np.where(valid[0], values, np.float32(np.nan)) if valid else values
+        return vertical_difference(*found) if self.extra == 1 else difference(*found)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from mimtpy_cloud.exports.provenance import SOFTWARE, jsonable
 from mimtpy_cloud.exports.publish import publish_bytes
 from mimtpy_cloud.kernels.offset import summarise_differences
 from mimtpy_cloud.kernels.seam import STATISTICS
+from mimtpy_cloud.ops.looks import AS_SEEN
 from mimtpy_cloud.view.colours import Shading, shading
 from mimtpy_cloud.view.map import plot_map
 
@@ -158,7 +159,8 @@ def _height_over_width(da: xr.DataArray) -> float:
 
 def _title(comparison: xr.Dataset) -> str:
     first, second = (comparison.attrs[key] for key in ("first", "second"))
-    parts = [f"{first['label']} minus {second['label']}: {comparison.attrs['variable']} in the overlap"]
+    what = f"{comparison.attrs['variable']} in the overlap{AS_SEEN[comparison.attrs['look']]}"
+    parts = [f"{first['label']} minus {second['label']}: {what}"]
     for facts in (first, second):
         dates = " to ".join(str(facts[key]) for key in ("start_date", "end_date") if facts.get(key))
         parts += [f"{facts['label']} {dates}"] if dates else []
@@ -331,6 +333,7 @@ def describe_seam(
     return {
         "variable": comparison.attrs["variable"],
         "units": comparison["median"].attrs["units"],
+        "look": comparison.attrs["look"],
         "sign": "difference = first - second",
         "line": "second = slope * first + intercept, orthogonal regression",
         "first": _plain(comparison.attrs["first"]),

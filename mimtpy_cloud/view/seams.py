@@ -11,6 +11,7 @@ import xarray as xr
 
 from mimtpy_cloud.exports.provenance import SOFTWARE, jsonable
 from mimtpy_cloud.exports.publish import publish_bytes
+from mimtpy_cloud.ops.looks import AS_SEEN, Look
 from mimtpy_cloud.ops.overlap import Seam, compare_seams
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.view import page
@@ -36,7 +37,12 @@ _TOLD = ("pair_median", "pair_sigma", "pair_count", "pair_rms", "pair_rms_after"
 
 
 def write_seams(
-    tracks: Sequence[xr.Dataset], adjustment: xr.Dataset, stem: str | os.PathLike[str], *, title: str = "Seams"
+    tracks: Sequence[xr.Dataset],
+    adjustment: xr.Dataset,
+    stem: str | os.PathLike[str],
+    *,
+    title: str = "Seams",
+    look: Look = None,
 ) -> tuple[str, str]:
     """
     Write the report of all seams of a mosaic, before and after the adjustment.
@@ -52,6 +58,8 @@ def write_seams(
         Path or URL without suffix.
     title : str
         Heading of the page.
+    look : {"vertical"} or xr.Dataset, optional
+        As for `mimtpy_cloud.ops.adjustment.estimate_adjustment`: the adjusted tracks are compared like with like, too.
 
     Returns
     -------
@@ -71,12 +79,17 @@ def write_seams(
     """
     adjustment = adjustment.compute()
     stem = os.fspath(stem)
-    computed = [_compute(seam) for seam in compare_seams(tracks, adjustment)]
+    computed = [_compute(seam) for seam in compare_seams(tracks, adjustment, look=look)]
     content = {
         "title": title,
         "adjustment": _describe_adjustment(adjustment),
         "seams": [
-            {"pair": seam.pair, "before": describe_seam(seam.before), "after": describe_statistics(seam.after)}
+            {
+                "pair": seam.pair,
+                "before": describe_seam(seam.before),
+                "after": describe_statistics(seam.after),
+                **({} if seam.alike is None else {"after_alike": describe_statistics(seam.alike)}),
+            }
             for seam in computed
         ],
         "software": SOFTWARE,
@@ -90,8 +103,8 @@ def write_seams(
 
 def _compute(seam: Seam) -> Seam:
     """Statistics, and a thinned map: the full one is gone block by block."""
-    before, after = compute_together([_thin(seam.before), _thin(seam.after)])
-    return Seam(seam.pair, before, after)
+    lazy = [_thin(ds) for ds in (seam.before, seam.after, seam.alike) if ds is not None]
+    return Seam(seam.pair, *compute_together(lazy))
 
 
 def _thin(comparison: xr.Dataset) -> xr.Dataset:
@@ -143,12 +156,14 @@ def _parts(seams: Sequence[Seam], adjustment: xr.Dataset) -> list[str]:
 
 def _pair_table(seams: Sequence[Seam], adjustment: xr.Dataset, shade: Shading) -> str:
     extra = [name for name in _of(adjustment, "pair") if name not in _TOLD]
-    columns = ["pair", "pixels", *(f"{name}, {when}" for name in ("median", "sigma", "rms") for when in _WHEN)]
-    columns += [f"slope, {when}" for when in _WHEN] + [_heading(adjustment, name, shade) for name in extra]
+    alike = seams[0].alike
+    when = (*_WHEN, *([] if alike is None else [f"after{AS_SEEN[alike.attrs['look']]}"]))
+    columns = ["pair", "pixels", *(f"{name}, {time}" for name in ("median", "sigma", "rms") for time in when)]
+    columns += [f"slope, {time}" for time in when] + [_heading(adjustment, name, shade) for name in extra]
     pairs = [str(label) for label in adjustment["pair"].values] if "pair" in adjustment.variables else []
     rows = []
     for seam in seams:
-        both = (seam.before, seam.after)
+        both = [ds for ds in (seam.before, seam.after, seam.alike) if ds is not None]
         row = [seam.pair, f"{int(seam.before['count']):,}"]
         row += [_text(float(ds[name]) * shade.factor) for name in ("median", "sigma", "rms") for ds in both]
         row += [_text(float(ds["slope"]), 3) for ds in both]

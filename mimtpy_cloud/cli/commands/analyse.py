@@ -152,8 +152,9 @@ def mosaic(
     how = {"order": order, "blend": blend, "stations": stations, "look": look}
     given = {key: value for key, value in how.items() if value not in (None, 0, "mean")}
     stem = write(ds, out, join(variable, name), {name: variable}, {"step": "mosaic", **given, **provenance})
-    for file in write_seams(datasets, adjustment, f"{stem}_seams", title=f"Seams of {name}") if stem else ():
-        click.echo(file)
+    if stem:
+        for file in write_seams(datasets, adjustment, f"{stem}_seams", title=f"Seams of {name}", look=look):  # type: ignore[arg-type]
+            click.echo(file)
 
 
 @click.command()

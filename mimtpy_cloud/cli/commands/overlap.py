@@ -35,6 +35,7 @@ _PROFILES = 3
     metavar="DEG",
     help="Direction of the profiles along, clockwise from north; default the heading of the tracks.",
 )
+@click.option("--look", type=click.Choice(["vertical"]), help="Compare as if all motion were vertical.")
 @options.bbox
 @options.resolution
 @options.mask
@@ -48,6 +49,7 @@ def overlap(
     profiles: int,
     through: tuple[float, float] | None,
     azimuth: float | None,
+    look: str | None,
     **choice: Any,
 ) -> None:
     """
@@ -70,10 +72,13 @@ def overlap(
     if PurePath(out).suffix.lower() in (".png", ".json"):
         raise StorageError(f"--out is a folder here, since a figure and a JSON file are written, got {out}")
     labels, (a, b), provenance = open_inputs(root, (first, second), type_, least=2, **choice)
-    told = marks(profiles=None if profiles == _PROFILES or through else profiles, through=through, azimuth=azimuth)
+    told = marks(
+        profiles=None if profiles == _PROFILES or through else profiles, through=through, azimuth=azimuth, look=look
+    )
     stem = join(out, "_".join((*labels, main_variable(a), "overlap")) + told + joint_marks(a, choice))
     made_by = {"step": "overlap", **provenance}
-    files, comparison = compare_products(a, b, stem, made_by, profiles=profiles, through=through, azimuth=azimuth)
+    lines = {"profiles": profiles, "through": through, "azimuth": azimuth}
+    files, comparison = compare_products(a, b, stem, made_by, look=look, **lines)  # type: ignore[arg-type]
     show_table(("", "", ""), statistics_table(comparison))
     for file in files:
         click.echo(file)
