@@ -222,3 +222,33 @@ def test_a_series_of_a_track_is_cut_by_dates_and_needs_a_store(catalog, tmp_path
     late = run("deramp", "A064", *options, "--start", "2031-01-01", "--out", tmp_path / "late.zarr", code=2).stderr
     assert late.startswith("error: no acquisition of 2020-01-01 to 2020-02-18 lies in the range asked for, from 2031")
     assert "no dataset 'A1'" in run("subtract", "A064", "A1", "--root", catalog, code=2).stderr
+
+
+def test_options_of_tracks_are_refused_for_products(products, tmp_path):
+    out = tmp_path / "w.zarr"
+    for given in (("--type", "series"), ("--no-mask",), ("--start", "2020-01-01"), ("--as-of", "2030-01-01")):
+        message = run("deramp", products / "a.zarr", *given, "--out", out, code=2).stderr
+        assert message.startswith(f"error: {given[0]} would choose from a track")
+        assert not out.exists()
+    assert "are the same" in run("subtract", products / "a.zarr", products / "a.zarr", code=2).stderr
+    assert "no product" in run("deramp", tmp_path / "velocity.h5", code=2).stderr
+
+
+def test_a_folder_may_have_the_name_of_a_track(catalog, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, *_ = run("deramp", "A064", "--root", catalog, "--out", "A064").stdout.splitlines()
+    assert first.startswith("A064/velocity/SynthSenA064_velocity_")
+
+
+def test_a_displacement_is_taken_where_the_source_has_a_velocity_too(tmp_path):
+    ds = lattice_dataset(WINDOW, dates=DATES, velocity=np.full(WINDOW.shape, 0.01), track="A064")
+    ds["velocity"] = (("y", "x"), np.full(WINDOW.shape, 0.5, "f4"), {"units": "m/yr"})
+    for type_ in ("series", "displacement"):
+        assert "velocity" not in observe(ds, type_)
+    assert "velocity" in observe(ds, "velocity")
+
+
+def test_a_series_that_is_named_needs_a_store_too(catalog, tmp_path):
+    options = ("--root", catalog, "--type", "series", "--variable", "displacement", "--out", f"{tmp_path}/p/")
+    assert "written as .zarr" in run("deramp", "A064", *options, code=2).stderr
+    assert not (tmp_path / "p").exists()

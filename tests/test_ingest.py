@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import threading
 from pathlib import Path
 
 import fsspec
@@ -407,7 +408,7 @@ def test_root_that_cannot_be_written_is_named(scene, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"the root .*/file is a file"):
         ingest(scene, tmp_path / "file")
-    with pytest.raises(StorageError, match=r"cannot write .*/file/below/.*: Not a directory; choose a place"):
+    with pytest.raises(StorageError, match=r"cannot write to the root .*/file/below: Not a directory; choose another"):
         ingest(scene, tmp_path / "file" / "below")
 
 
@@ -634,6 +635,28 @@ def test_peak_memory_is_bounded(tmp_path):
     ((code, peak),) = run_all(peak_memory, [(warm, large, tmp_path / "root", memory)])
     assert code == 0
     assert peak < memory + margin, f"{peak / 2**20:.0f} MiB"
+
+
+# --- errors of other threads --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["write_layers", "identified"])
+def test_a_failure_beside_the_series_stops_it(long_scene, tmp_path, monkeypatch, name):
+    steps, failed = [], threading.Event()
+
+    def fail(*args, **options):
+        failed.set()
+        raise RuntimeError("disk on fire")
+
+    def advance(done, total, unit):
+        steps.append(done / total)
+        failed.wait(5)
+
+    monkeypatch.setattr(*((module, name) if name == "write_layers" else (module._Job, name)), fail)
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        ingest(long_scene, tmp_path, progress=advance)
+    assert len(steps) <= 2
+    assert not list(tmp_path.rglob("*.zarr"))
 
 
 # --- object store -------------------------------------------------------------------------------------------

@@ -1,16 +1,17 @@
 """Bring sources onto the lattice: one immutable store a band, then one index commit a track."""
 
+import errno
 import json
 import logging
 import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, get_args
@@ -44,6 +45,8 @@ Progress = Callable[[int, int, str], None]
 #: Part of what identifies a revision; raised when the same source would give other pixels.
 _LAYOUT_VERSION = 1
 _READ_BYTES = 8 << 20
+#: How the system says that nothing can be written there at all.
+_UNWRITABLE = (errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def ingest(
@@ -75,7 +78,7 @@ def ingest(
     dry_run : bool
         Check everything and say what would be written, and write nothing.
     progress : callable, optional
-        Called with bytes done, bytes in all and the unit.
+        Called with bytes done, bytes in all and the unit, one call at a time, from any thread.
     workers : int, optional
         Threads; the number of CPUs by default. The result does not depend on it.
 
@@ -147,9 +150,12 @@ def _writing_to(root: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, MimtpyError) or not str(error.filename or "").startswith(root):
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        if not isinstance(cause, OSError) or cause.errno not in _UNWRITABLE:
             raise
-        raise StorageError(f"cannot write to the root {root}: {error.strerror}; choose another, or mend it") from error
+        if not str(cause.filename or "").startswith(root):
+            raise
+        raise StorageError(f"cannot write to the root {root}: {cause.strerror}; choose another, or mend it") from error
 
 
 class _StoppedError(Exception):
@@ -497,8 +503,15 @@ def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, work
         identified = beside.submit(job.identified)
         maps = beside.submit(write_layers, layout, layers, *given, workers=1 if series else workers, **options)
         written: set[int] = set()
-        for spec in series:
-            written = write_series(layout, spec, *given, local_path=job.local_path, workers=workers, **options)
+        for future in (identified, maps):
+            future.add_done_callback(partial(_stop_after_failure, meter.stop))
+        with suppress(_StoppedError):  # what stopped it is raised below
+            for spec in series:
+                written = write_series(layout, spec, *given, local_path=job.local_path, workers=workers, **options)
+        errors = [future.exception() for future in (identified, maps)]
+        for error in errors:
+            if error is not None and not isinstance(error, _StoppedError):
+                raise error
         found = maps.result()
         known = identified.result()
     written = written if series else found["velocity"]
@@ -518,6 +531,11 @@ def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, work
             attrs={k: v for k, v in done.attrs.items() if v is not None},
         )
     return done
+
+
+def _stop_after_failure(stop: Event, future: Future[Any]) -> None:
+    if not future.cancelled() and future.exception() is not None:
+        stop.set()
 
 
 @contextmanager

@@ -135,7 +135,10 @@ class _Shards:
         return self._writers[row, col]
 
     def finish_row(self) -> None:
-        """Close the shards that are open, in a thread of their own."""
+        """Close the shards that are open, in a thread of their own; raises what closing earlier ones did."""
+        for closed in self._closed:
+            if closed.done():
+                closed.result()
         writers, stack = list(self._writers.values()), self._stack.pop_all()
         self._writers.clear()
 
@@ -417,9 +420,9 @@ def write_layers(
     resampling : {"nearest", "bilinear", "average"}
         How floating variables are moved.
     workers : int
-        Threads.
+        Threads; fewer where a row of shards is so wide that they would need more than `MEMORY_OF_TILES`.
     advance : callable
-        Called with the number of bytes made.
+        Called with the number of bytes made, by any of them.
 
     Returns
     -------
@@ -453,7 +456,8 @@ def write_layers(
         return found
 
     jobs = list(itertools.product(rows, batches))
-    with ThreadPoolExecutor(workers) as pool:
+    nbytes = 2 * len(LOS) * side * layout.window.nx * 4  # of a job: source and blocks of a row
+    with ThreadPoolExecutor(max(1, min(workers, MEMORY_OF_TILES // nbytes))) as pool:
         for found in pool.map(write, *zip(*jobs, strict=True)):
             for name, band in found:
                 bands[name].add(band)

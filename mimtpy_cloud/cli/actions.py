@@ -176,15 +176,14 @@ def refuse_itself(out: str, *products: str) -> None:
     out : str
         What ``--out`` says.
     *products : str
-        What is read.
+        What is read; tracks are no files.
 
     Raises
     ------
     StorageError
         If one is the other.
     """
-    places = {_place(product): product for product in products}
-    if _place(out) in places:
+    if _place(out) in {_place(product) for product in products if product.lower().rstrip("/").endswith(_FILES)}:
         raise StorageError(f"--out {out} is what the product is made from and would be lost; give another name")
 
 
@@ -192,7 +191,7 @@ def _place(name: str) -> str:
     return name.rstrip("/") if "://" in name else os.path.realpath(name)
 
 
-def shown_variables(ds: xr.Dataset, suffix: str) -> list[str]:
+def shown_variables(ds: xr.Dataset, suffix: str, variable: str | None = None) -> list[str]:
     """
     List the variables of a product that get a GeoTIFF and a figure.
 
@@ -202,11 +201,13 @@ def shown_variables(ds: xr.Dataset, suffix: str) -> list[str]:
         Product.
     suffix : str
         Of ``--out``, as `check_out` gives it.
+    variable : str, optional
+        The one that is asked for.
 
     Returns
     -------
     list of str
-        The components of a decomposition, else the main variable.
+        That, else the components of a decomposition, else the main variable.
 
     Raises
     ------
@@ -216,13 +217,13 @@ def shown_variables(ds: xr.Dataset, suffix: str) -> list[str]:
     from mimtpy_cloud.view.map import COMPONENTS, main_variable
 
     components = [name for name in COMPONENTS if name in ds]
-    if components:
+    if components and variable is None:
         return components
-    if "displacement" in ds and ds["displacement"].ndim == 3 and "velocity" not in ds:
-        if suffix != ".zarr":
-            raise SchemaError("the product is a time series, which is written as .zarr; give --out NAME.zarr")
-        return ["displacement"]
-    return [main_variable(ds)]
+    if variable is None:
+        variable = "displacement" if "displacement" in ds and "velocity" not in ds else main_variable(ds)
+    if suffix != ".zarr" and variable in ds and "time" in ds[variable].dims:
+        raise SchemaError("the product is a time series, which is written as .zarr; give --out NAME.zarr")
+    return [variable]
 
 
 def kind_of(ds: xr.Dataset, variable: str) -> str:
@@ -432,7 +433,8 @@ def _compare_pairs(
         pair = f"{placed[i].label}-{placed[j].label}"
         if counts.get(pair):
             name = f"{stem}_{pair.replace(':', '_').replace('#', '_')}"
-            compare_products(placed[i].ds, placed[j].ds, name, provenance, azimuth=config.azimuth)
+            options = {"azimuth": config.azimuth, "look": config.look}
+            compare_products(placed[i].ds, placed[j].ds, name, provenance, **options)  # type: ignore[arg-type]
 
 
 def decompose(

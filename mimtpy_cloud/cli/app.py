@@ -32,11 +32,6 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
 }
 
 
-#: What libraries find when they are loaded: tasks are the threads, so those of BLAS would only spin; and dask would
-#: import distributed only to ask how to cut blocks.
-_SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "DASK_ARRAY__RECHUNK__METHOD": "tasks"}
-
-
 class _Mimtpy(click.Group):
     """Group whose help lists the verbs under headings, and whose errors are one line."""
 
@@ -118,8 +113,7 @@ for _commands in _HEADINGS.values():
 
 def main() -> None:
     """Run ``mimtpy`` with the arguments of the process."""
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tasks are the threads; those of BLAS would only spin
     try:
         cli(prog_name="mimtpy")
     finally:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import xarray as xr
@@ -13,9 +14,7 @@ from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
 from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["open_input", "open_inputs", "open_observation"]
-
-_SUFFIXES = (".zarr", ".tif", ".tiff")
+__all__ = ["input_stem", "open_inputs", "open_observation"]
 
 
 def open_observation(
@@ -51,7 +50,7 @@ def open_observation(
     label : str
         Folder name of its products.
     ds : xr.Dataset
-        Lazy 2-D product.
+        Lazy product.
     provenance : dict
         Datasets, revisions and root.
     """
@@ -71,7 +70,7 @@ def open_inputs(
     root : str
         Root URL; read only if a name is no product.
     names : sequence of str
-        Track or project names, and paths that end in ``.zarr``.
+        Track or project names, and paths with a suffix.
     type_ : str
         What to take of a track.
     least : int
@@ -93,12 +92,13 @@ def open_inputs(
     Raises
     ------
     SchemaError
-        If there are too few, or one is given twice.
+        If there are too few, one is given twice, or all are products and an option is for tracks.
     """
     from mimtpy_cloud.ops.select import select_box
 
     if len(names) < least:
         raise SchemaError(f"expected at least {least} tracks or products, got {', '.join(names)}")
+    _refuse_options_of_tracks(names, type_, as_of=as_of, **choice)
     labels, datasets, revisions = [], [], []
     seen: dict[str, str] = {}
     for name in names:
@@ -117,35 +117,45 @@ def open_inputs(
     return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}
 
 
-def open_input(
-    root: str, name: str, type_: str, *, as_of: str | None = None, **choice: Any
-) -> tuple[str, xr.Dataset, dict[str, Any]]:
+def input_stem(name: str, label: str, ds: xr.Dataset, type_: str, **choice: Any) -> str:
     """
-    Open one track of a catalog, or a product written before.
+    Name what is made of a track or product.
 
     Parameters
     ----------
-    root, name, type_, as_of, **choice : object
-        As for `open_inputs`.
+    name : str
+        As it was given.
+    label : str
+        From `open_inputs`.
+    ds : xr.Dataset
+        From there, too.
+    type_ : str
+        What was taken of a track.
+    **choice : object
+        Options of `open_inputs`.
 
     Returns
     -------
-    stem : str
-        Beginning of the name of what is made of it.
-    ds : xr.Dataset
-        Lazy.
-    provenance : dict
-        Datasets and revisions.
+    str
     """
-    (label,), (ds,), provenance = open_inputs(root, (name,), type_, least=1, as_of=as_of, **choice)
     if _is_product(name):
-        return label + marks(subset=choice["bbox"]), ds, provenance
-    told = name_marks(ds, bbox=choice["bbox"], mask=choice["mask"]) + marks(asof=plain_time(as_of))
-    return f"{label}_{type_}_{compact_dates(ds)}".rstrip("_") + told, ds, provenance
+        return label + marks(subset=choice["bbox"])
+    told = name_marks(ds, bbox=choice["bbox"], mask=choice["mask"]) + marks(asof=plain_time(choice["as_of"]))
+    return f"{label}_{type_}_{compact_dates(ds)}".rstrip("_") + told
 
 
 def _is_product(name: str) -> bool:
-    return name.lower().rstrip("/").endswith(_SUFFIXES)
+    """Whether it is a file or store: tracks and projects have no suffix."""
+    return bool(PurePath(name.rstrip("/")).suffix)
+
+
+def _refuse_options_of_tracks(names: Sequence[str], type_: str, **choice: Any) -> None:
+    """What chooses a part of a track has no meaning where there is none."""
+    given = [key for key, value in choice.items() if key != "bbox" and value not in (None, True)]
+    given += ["type"] if type_ != "velocity" else []
+    if given and all(map(_is_product, names)):
+        options = ", ".join(f"--{key.replace('_', '-').replace('mask', 'no-mask')}" for key in given)
+        raise SchemaError(f"{options} would choose from a track; {', '.join(names)} is taken as written: leave it out")
 
 
 def _same_path(name: str) -> str:

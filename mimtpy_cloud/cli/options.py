@@ -118,8 +118,8 @@ def dates(command: Callable[..., Any]) -> Callable[..., Any]:
     start = click.option(
         "--start",
         metavar="DATE",
-        help="First day: a velocity uses the acquisitions from --start to --end, both included, a displacement "
-        "those nearest to them. Default the first acquisition.",
+        help="First day: a velocity or a series has the acquisitions from --start to --end, both included, a "
+        "displacement those nearest to them. Default the first acquisition.",
     )
     return start(end(command))
 

@@ -75,7 +75,8 @@ def compare_products(
     window = Window.of(lazy["x"].values, lazy["y"].values, lazy.attrs["pixels_per_degree"])
     if through is not None:
         through = _inside(window, through, lazy.attrs["labels"])
-    a, b = compute_together([_overlap_of(ds, window, lazy.attrs["variable"]) for ds in (a, b)])
+    looks = () if look is None else LOS
+    a, b = compute_together([_overlap_of(ds, window, lazy.attrs["variable"], looks) for ds in (a, b)])
     comparison = compare_overlap(a, b, look=look).compute()
     lon, lat = _filled(comparison["difference"])
     toward = along_track([a, b], lon, lat) if azimuth is None else azimuth
@@ -110,9 +111,9 @@ def _inside(window: Window, through: tuple[float, float], labels: Sequence[str])
     return lon, lat
 
 
-def _overlap_of(ds: xr.Dataset, window: Window, variable: str) -> xr.Dataset:
+def _overlap_of(ds: xr.Dataset, window: Window, variable: str, looks: Sequence[str]) -> xr.Dataset:
     """What is compared of a product, cut to the overlap, so that it is read and computed once."""
-    names = [name for name in (variable, "valid", "height", *LOS) if name in ds]
+    names = [name for name in (variable, "valid", "height", *looks) if name in ds]
     return select_box(ds[names], window.bounds).assign_attrs(pixels_per_degree=window.n)
 
 

@@ -143,6 +143,8 @@ def observe(
         require_dims("displacement", ds["displacement"].dims, "time", "y", "x")
         dates = ds.indexes["time"]
         product = displacement_between(ds, start or dates[0], end or dates[-1])
+    if type_ != "velocity":  # the source may hold one too
+        product = product.drop_vars(["velocity", "velocity_std"], errors="ignore")
     return mask_invalid(product) if mask and "valid" in product else product
 
 

@@ -67,12 +67,11 @@ def look_sheets(placed: Sequence[Track], variable: str, look: Look) -> tuple[lis
     GridMismatchError
         If the field is not on the lattice of the tracks.
     """
-    if look is not None:
-        for track in placed:
-            require_variables(f"track {track.label}", track.ds, "los_up" if isinstance(look, str) else LOS[0], LOS[-1])
     if isinstance(look, str) and look != "vertical":
         raise SchemaError(f"look must be None, 'vertical' or a dataset with east, north or up, got {look!r}")
     extra = () if look is None else ("los_up",) if isinstance(look, str) else LOS
+    for track in placed:
+        require_variables(f"track {track.label}", track.ds, *extra)
     sheets = [t.sheet(*extra, variable, *(["valid"] if "valid" in t.ds else [])) for t in placed]
     return sheets, _field_sheet(look, placed[0], variable) if isinstance(look, xr.Dataset) else None, len(extra)
 
@@ -168,9 +167,11 @@ def level_looks(first: Track, second: Track, variable: str, look: Look) -> tuple
     Raises
     ------
     SchemaError, GridMismatchError
-        As `look_sheets`.
+        As `look_sheets`, or if they do not overlap.
     """
     window = first.window & second.window
+    if window.empty:
+        raise GridMismatchError(f"{first.label} and {second.label} share no pixel, so that no look is between them")
     sheets, field, extra = look_sheets((first, second), variable, look)
     values = lay(_Level(extra), window, [*sheets, *([field] if field else [])], dtype=np.float32, depth=2)
 

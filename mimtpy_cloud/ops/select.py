@@ -89,8 +89,16 @@ def mask_invalid(ds: xr.Dataset) -> xr.Dataset:
     """
     require_variables("the dataset", ds, "valid")
     masked = {
-        name: variable.where(ds["valid"])
+        name: variable.where(_cut_as(variable, ds["valid"]))
         for name, variable in ds.data_vars.items()
         if name not in _UNMASKED and {"y", "x"} <= set(variable.dims) and np.issubdtype(variable.dtype, np.floating)
     }
     return ds.assign(masked)
+
+
+def _cut_as(variable: xr.DataArray, mask: xr.DataArray) -> xr.DataArray:
+    """The mask in the chunks of a variable; by tasks, since dask would import distributed only to choose a method."""
+    if variable.chunks is None or mask.chunks is None:
+        return mask
+    chunks = tuple(variable.chunksizes[dim] for dim in mask.dims)
+    return mask.copy(data=mask.data.rechunk(chunks, method="tasks"))

@@ -30,6 +30,10 @@ __all__ = ["plot_change", "write_seams"]
 _MAX_PIXELS = 400
 _DPI = 90
 _WHEN = ("before", "after")
+_ALIKE = (
+    "Where looks are compared alike, after the adjustment both tracks are seen along their mean look: as if all motion "
+    "were vertical, which scales an offset too, or without what a known motion makes of the two looks."
+)
 #: What the table of pairs says itself.
 #: Unit of a coefficient after that of the data, by its degree.
 _PER = ("", "/km", "/km^2")
@@ -147,6 +151,7 @@ def _parts(seams: Sequence[Seam], adjustment: xr.Dataset) -> list[str]:
             "the offset of a pair, and normalised that over its expected size: about 1; none where no other pair "
             "controls it."
         ),
+        *([] if seams[0].alike is None else [page.paragraph(_ALIKE)]),
         _pair_table(seams, adjustment, shade),
         *_adjustment_tables(adjustment, shade),
         page.figures("Maps of the difference", maps, wide=True),

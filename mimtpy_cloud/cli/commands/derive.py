@@ -50,15 +50,16 @@ def deramp(
       mimtpy deramp velocity.tif --kind quadratic --robust --exclude volcano.geojson --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself, shown_variables
-    from mimtpy_cloud.cli.inputs import open_input
+    from mimtpy_cloud.cli.inputs import input_stem, open_inputs
     from mimtpy_cloud.cli.names import file_stem, marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.deramp import remove_ramp
 
     suffix = check_out(out)
     refuse_itself(out, name)
-    stem, ds, provenance = open_input(root, name, **choice)
-    shown = variable or shown_variables(ds, suffix)[0]
+    (label,), (ds,), provenance = open_inputs(root, (name,), least=1, **choice)
+    stem = input_stem(name, label, ds, **choice)
+    shown, *_ = shown_variables(ds, suffix, variable)
     told = marks(deramp=kind, robust=robust, keepref=keep_reference)
     told += marks(mask=mask_file and file_stem(mask_file), excl=[file_stem(file) for file in exclude])
     mask = None if mask_file is None else _mask(mask_file.rstrip("/"), ds)
@@ -119,20 +120,19 @@ def subtract(first: str, second: str, root: str, how: str, out: str, **choice: A
       mimtpy subtract late.zarr early.zarr --bbox -119.5 36 -119 36.5 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, kind_of, refuse_itself, shown_variables
-    from mimtpy_cloud.cli.inputs import open_input
+    from mimtpy_cloud.cli.inputs import input_stem, open_inputs
     from mimtpy_cloud.cli.names import marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.difference import subtract as difference_of
 
     suffix = check_out(out)
     refuse_itself(out, first, second)
-    bbox = choice.pop("bbox")
-    (stem, one, made), (other_stem, other, other_made) = (
-        open_input(root, name, bbox=None, **choice) for name in (first, second)
-    )
+    bbox, names = choice["bbox"], (first, second)
+    choice |= {"bbox": None}
+    labels, (one, other), provenance = open_inputs(root, names, least=2, **choice)
     ds = difference_of(one, other, join=how, bbox=bbox)  # type: ignore[arg-type]
-    name = f"{stem}_minus_{other_stem}" + marks(outer=how == "outer", subset=bbox)
-    both = {key: list(dict.fromkeys(made[key] + other_made[key])) for key in ("datasets", "revisions")}
+    stems = [input_stem(*found, **choice) for found in zip(names, labels, (one, other), strict=True)]
+    name = "_minus_".join(stems) + marks(outer=how == "outer", subset=bbox)
     variables = shown_variables(ds, suffix)
     maps = {name if len(variables) == 1 else f"{name}_{variable}": variable for variable in variables}
-    write(ds, out, join(kind_of(ds, variables[0]), name), maps, {"step": "subtract", **both})
+    write(ds, out, join(kind_of(ds, variables[0]), name), maps, {"step": "subtract", **provenance})

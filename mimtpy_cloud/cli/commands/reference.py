@@ -58,7 +58,7 @@ def reference(
       mimtpy reference velocity.zarr --stations midas.IGS14.txt --window 5 --plate Eurasia --out tied.zarr
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself, shown_variables
-    from mimtpy_cloud.cli.inputs import open_input
+    from mimtpy_cloud.cli.inputs import input_stem, open_inputs
     from mimtpy_cloud.cli.names import file_stem, marks
     from mimtpy_cloud.ops.plate import remove_plate_motion
     from mimtpy_cloud.plan.dates import parse_date
@@ -69,7 +69,8 @@ def reference(
         raise click.UsageError("expected one of --point, --polygon and --stations, or --date, or --plate")
     refuse_itself(out, name)
     suffix = check_out(out)
-    stem, ds, provenance = open_input(root, name, **choice)
+    (label,), (ds,), provenance = open_inputs(root, (name,), least=1, **choice)
+    stem = input_stem(name, label, ds, **choice)
     if given.keys() - {"plate"}:
         ds = _refer(ds, point, polygon, stations, units, up_zero, window, date)
     if plate is not None:
