@@ -162,4 +162,5 @@ def require_variables(what: str, available: object, *names: str) -> None:
     missing = [name for name in names if name not in available]  # type: ignore[operator]
     if missing:
         has = ", ".join(sorted(map(str, available)))  # type: ignore[call-overload]
-        raise SchemaError(f"{what} needs {', '.join(missing)}; it has {has}")
+        hint = "; a GeoTIFF has none, take the .zarr" if set(missing) & set(LOS) else ""
+        raise SchemaError(f"{what} needs {', '.join(missing)}; it has {has}{hint}")

@@ -405,3 +405,14 @@ def test_an_adjustment_is_applied_once():
         apply_adjustment(moved, adjustment)
     with pytest.raises(SchemaError, match="A002 were adjusted already"):
         mosaic([found[0], moved], adjustment)
+
+
+def test_tracks_that_stations_tie_say_in_which_frame_they_are():
+    found = two_looks()
+    ties = stations([(float(found[0].x[20]), float(found[0].y[20]))]).assign_attrs(frame="IGS14")
+    made = estimate_adjustment(found, ties=ties).compute()
+    assert (made.attrs["reference_frame"], made.attrs["reference_stations"]) == ("IGS14", ["S000"])
+    assert apply_adjustment(found[1], made).attrs["reference_frame"] == "IGS14"
+    assert mosaic(found, made).attrs["reference_stations"] == ["S000"]
+    with pytest.raises(SchemaError, match="ties must be a dataset of stations, as read_stations gives it, got 'x'"):
+        estimate_adjustment(found, ties="x")

@@ -483,6 +483,29 @@ def test_overlap_takes_tracks_and_profiles_through_a_point(root, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_no_joint_product_is_written_over_what_it_is_made_of(root, tmp_path):
+    one, two = tmp_path / "one.zarr", tmp_path / "two.zarr"
+    run("velocity", "A064", "--out", one)
+    shifted(one, two, track="A137")
+    for verb in ("mosaic", "decompose"):
+        message = run(verb, one, two, "--out", f"{tmp_path}/../{tmp_path.name}/two.zarr", code=2).stderr
+        assert "is what the product is made from and would be lost" in message
+    told = run("mosaic", one, two, "--out", tmp_path / "m.zarr").stderr
+    assert "added in mm/yr: A064 +0.00, A137 -10.00" in told
+    assert "A064-A137: rms 10.00 before, 0.00 after, 500 pixels" in told
+    assert "--units" in run("mosaic", one, two, "--units", "mm/yr", code=2).stderr
+
+
+def test_a_map_of_a_series_shows_its_last_date(root, tmp_path, monkeypatch):
+    from mimtpy_cloud.view import map as view
+
+    run("reference", "A064", "--type", "series", "--date", "2020-01-01", "--out", tmp_path / "s.zarr")
+    titles = []
+    monkeypatch.setattr(view, "save_figure", lambda figure, *_, **__: titles.append(figure.axes[0].get_title()))
+    run("plot", tmp_path / "s.zarr", "--out", tmp_path / "s.png")
+    assert "2020-01-01 to 2020-02-06" in titles[0]
+
+
 def test_decompose_warns_of_datums_that_differ(root, tmp_path, caplog):
     two = tmp_path / "two.zarr"
     run("velocity", "D071", "--out", tmp_path / "one.zarr")

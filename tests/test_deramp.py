@@ -476,7 +476,7 @@ def test_what_cannot_be_removed_is_refused():
     ramp = estimate_ramp(ds["velocity"])
     with pytest.raises(SchemaError, match=r"a ramp needs one of velocity, .* the dataset has valid"):
         remove_ramp(ds[["valid"]])
-    with pytest.raises(SchemaError, match="the dataset has east, up; say which: variable"):
+    with pytest.raises(SchemaError, match="the dataset has east, up; say which by variable"):
         remove_ramp(ds[["velocity"]].rename(velocity="up").assign(east=ds["velocity"]))
     with pytest.raises(SchemaError, match="needs nothing"):
         remove_ramp(ds, variable="nothing")

@@ -501,7 +501,9 @@ def test_a_function_gets_the_tracks_in_their_order():
     stack = np.full((3, 12, 20), -9.0)
     for k, (row, col, _) in enumerate(TRACKS.values()):
         stack[k, row : row + 10, col : col + 8] = np.nan_to_num(found[k].velocity.values, nan=-9)
-    np.testing.assert_array_equal(joined.velocity, stack.max(axis=0).astype("f4"))
+    wanted = np.where(joined.valid, stack.max(axis=0), np.nan)  # whatever the function gives where no track has data
+    assert not joined.valid.all()
+    np.testing.assert_array_equal(joined.velocity, wanted.astype("f4"))
     assert "velocity_std" not in joined
     with pytest.raises(SchemaError, match="must return shape"):
         mosaic(found, level(found), lambda stack: stack.mean()).velocity.compute()
@@ -541,3 +543,21 @@ def test_stitching_as_mintpy_does_gives_its_mosaic(shared, he5):
     known = np.isfinite(joined.values) & np.isfinite(stitched) & (stitched != 0)
     assert known.sum() > 0.9 * np.isfinite(joined.values).sum()
     assert np.abs(joined.values - stitched)[known].max() < 1e-6
+
+
+def test_tracks_that_are_no_list_of_datasets_are_named():
+    found = tracks()
+    with pytest.raises(SchemaError, match="expected a list of datasets, such as open_track gives, got one dataset"):
+        mosaic(found[0])
+    with pytest.raises(SchemaError, match="got str, str"):
+        estimate_adjustment(["A064", "A137"])
+
+
+def test_tracks_with_and_without_the_motion_of_a_plate_are_not_joined():
+    found = tracks()
+    found[1].attrs["plate_motion"] = {"plate": "Eurasia"}
+    with pytest.raises(SchemaError, match=r"all tracks or none .*A002 without that of Eurasia"):
+        mosaic(found)
+    for ds in found:
+        ds.attrs["plate_motion"] = {"plate": "Eurasia"}
+    assert mosaic(found).attrs["plate_motion"] == {"plate": "Eurasia"}

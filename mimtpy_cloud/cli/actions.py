@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.cli.names import shortened
 from mimtpy_cloud.cli.products import (
     Progress,
     draw,
@@ -286,9 +287,9 @@ def save(
         require_data(ds, first)
         draw(ds, out, Plot(), variable=first if len(maps) == 1 else "")
     else:
-        store = join(out, f"{stem}.zarr")
+        store = join(out, f"{shortened(stem)}.zarr")
         folder = store.rpartition("/")[0]
-        product = Product(store, tuple((join(folder, name), variable) for name, variable in maps.items()))
+        product = Product(store, tuple((join(folder, shortened(name)), variable) for name, variable in maps.items()))
         write_product(ds, product, provenance, progress)
         export_product(product)
         plot_product(product, Plot())

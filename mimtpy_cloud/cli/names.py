@@ -8,8 +8,10 @@ from typing import Any
 
 import xarray as xr
 
-__all__ = ["file_stem", "joint_marks", "marks", "name_marks", "plain_time", "product_stem"]
+__all__ = ["file_stem", "joint_marks", "marks", "name_marks", "plain_time", "product_stem", "shortened"]
 
+#: Longest name of a file, which gets a suffix yet; file systems take 255 bytes.
+_LONGEST = 200
 #: Most excluded dates that a file name spells out.
 _MOST_NAMED = 3
 
@@ -169,3 +171,28 @@ def product_stem(ds: xr.Dataset, url: str) -> str:
     if not known or any(name in stem for name in known):
         return stem
     return f"{known[0]}_{stem}".replace("/", "_")
+
+
+def shortened(name: str) -> str:
+    """
+    Cut a name that no file system takes; what tells it from others stays in eight digits.
+
+    Parameters
+    ----------
+    name : str
+        Of a file, perhaps with folders, without suffix.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> shortened("velocity/A064"), len(shortened("velocity/" + 300 * "a"))
+    ('velocity/A064', 209)
+    """
+    folder, slash, last = name.rpartition("/")
+    if len(last.encode()) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(last.encode()).hexdigest()[:8]
+    return f"{folder}{slash}{last.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"

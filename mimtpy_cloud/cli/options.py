@@ -216,7 +216,7 @@ def observation(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["velocity", "displacement", "series"]),
         default="velocity",
         show_default=True,
-        help="What to take of a track; series is the displacement of every date.",
+        help="What to take of a track; series is the displacement of every date, and needs --out NAME.zarr.",
     )
     return root(kind(dates(bbox(resolution(mask(command))))))
 

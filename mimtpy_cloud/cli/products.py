@@ -394,6 +394,12 @@ def write_geotiffs(store: str, maps: Mapping[str, str]) -> None:
         write_cog(labelled(ds, name), url)
 
 
+def _last(ds: xr.Dataset) -> xr.Dataset:
+    """The last map of a series, with the dates that it spans."""
+    since = str(ds.attrs.get("reference_date") or _day(ds, 0))
+    return ds.isel(time=-1).assign_attrs(start_date=since, end_date=_day(ds, -1))
+
+
 def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options: Any) -> None:
     """
     Draw a map of a product; of a decomposition, if no variable is named, all components.
@@ -415,9 +421,15 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     ------
     SchemaError
         If the product has no such variable.
+
+    Notes
+    -----
+    Of a series the last date is drawn, as displacement since its reference date.
     """
     from mimtpy_cloud.view.map import COMPONENTS, main_variable, plot_components, plot_map, save_figure
 
+    if "displacement" in ds and "time" in ds["displacement"].dims and variable in ("", "displacement"):
+        variable, ds = "displacement", _last(ds)
     together = not variable and sum(name in ds for name in COMPONENTS) > 1
     name = variable or main_variable(ds)
     require_variables("this product", ds.data_vars, name)

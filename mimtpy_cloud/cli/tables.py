@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+import xarray as xr
+
 from mimtpy_cloud.catalog.index import Entry
 from mimtpy_cloud.cli.console import show_table
 
-__all__ = ["facts", "show_entries"]
+__all__ = ["adjustment_lines", "facts", "show_entries"]
 
 
 def show_entries(entries: Iterable[Entry]) -> None:
@@ -58,3 +61,43 @@ def facts(entry: Entry) -> dict[str, str]:
     }
     more = {key: str(value) for key, value in entry.attrs.items() if key not in (*known, "sensor", "mintpy")}
     return known | more
+
+
+def adjustment_lines(adjustment: xr.Dataset) -> list[str]:
+    """
+    Say in short what an adjustment adds, and how well the tracks fit.
+
+    Parameters
+    ----------
+    adjustment : xr.Dataset
+        Computed result of `mimtpy_cloud.ops.adjustment.estimate_adjustment`.
+
+    Returns
+    -------
+    list of str
+        A line of the tracks, one of each pair with common pixels, and one of the stations if there are any.
+
+    Examples
+    --------
+    >>> made = xr.Dataset({"offset": ("track", [0.0, 0.0042], {"units": "m/yr"})}, {"track": ["A064", "A137"]})
+    >>> adjustment_lines(made.assign_attrs(order=0))
+    ['added in mm/yr: A064 +0.00, A137 +4.20']
+    """
+    unit = f"m{adjustment['offset'].attrs['units']}"
+    offsets = zip(adjustment["track"].values, 1000 * adjustment["offset"].values, strict=True)
+    ramps = ", and ramps" if adjustment.attrs["order"] else ""
+    lines = [f"added in {unit}: " + ", ".join(f"{track} {offset:+.2f}" for track, offset in offsets) + ramps]
+    if "pair" in adjustment.coords:
+        names = ("pair_count", "pair_rms", "pair_rms_after")
+        rows = zip(adjustment["pair"].values, *(adjustment[name].values for name in names), strict=True)
+        lines += [
+            f"{pair}: rms {1000 * before:.2f} before, {1000 * after:.2f} after, {count:,} pixels"
+            for pair, count, before, after in rows
+            if count
+        ]
+    if "station" in adjustment.coords:
+        used = int(np.isfinite(adjustment["tie_residual"].values).any(axis=0).sum())
+        of = adjustment.sizes["station"]
+        chi2, dof = float(adjustment["chi2"]), int(adjustment["dof"])
+        lines.append(f"{used} of {of} stations used; chi^2 {chi2:.3g} of {dof} degrees of freedom")
+    return lines

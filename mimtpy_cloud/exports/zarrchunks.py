@@ -86,6 +86,8 @@ def _write(
     written = _has_data(chunk, fill)
     if written:
         file = Path(path)
+        if not file.parents[chunk.ndim].is_dir():  # an interrupted write was cleared away
+            raise FileNotFoundError(file.parents[chunk.ndim])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encode(chunk))
     return np.full((1,) * chunk.ndim, written)

@@ -11,7 +11,7 @@ from dask.base import tokenize
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.pair import Robust
 from mimtpy_cloud.kernels.ramp import evaluate_ramp
-from mimtpy_cloud.ops.combination import Track, data_variable, lattice_tracks, require_one_period
+from mimtpy_cloud.ops.combination import Track, data_variable, lattice_tracks, require_one_motion, require_one_period
 from mimtpy_cloud.ops.looks import Look, look_name
 from mimtpy_cloud.ops.network import KINDS, Plan, labelled
 from mimtpy_cloud.ops.overlay import lazy_array
@@ -156,15 +156,41 @@ def estimate_adjustment(
     solved = lazy_array(name, graph, ((plan.sizes.total,),), float, [rows, *tied])
     made = labelled(plan, variable, rows, plain, solved, None if ties is None else ties["station"].values)
     products = [str(t.ds.attrs.get("product", "")) for t in placed]
-    seen = {"look": look_name(look), "robust": str(robust), "products": products}
-    return made.assign_attrs(seen | ({} if correlation_km is None else {"correlation_km": correlation_km}))
+    seen: dict[str, Any] = {"look": look_name(look), "robust": str(robust), "products": products}
+    if correlation_km is not None:
+        seen["correlation_km"] = correlation_km
+    if ties is not None:
+        frame, names = str(ties.attrs.get("frame", "")), ties["station"].values.tolist()
+        seen |= {"reference_frame": frame, "reference_stations": names}
+    return made.assign_attrs(seen)
 
 
-def _require_ties(ties: xr.Dataset, variable: str, anchor: Any, weights: str) -> None:
+def frame_of(adjustment: xr.Dataset) -> dict[str, Any]:
+    """
+    Tell which datum tracks have once they are adjusted.
+
+    Parameters
+    ----------
+    adjustment : xr.Dataset
+        Result of `estimate_adjustment`.
+
+    Returns
+    -------
+    dict
+        Attributes `reference_frame` and `reference_stations`, if it has ties.
+    """
+    return {key: adjustment.attrs[key] for key in ("reference_frame", "reference_stations") if key in adjustment.attrs}
+
+
+def _require_ties(ties: Any, variable: str, anchor: Any, weights: str) -> None:
+    if not isinstance(ties, xr.Dataset):
+        raise SchemaError(f"ties must be a dataset of stations, as read_stations gives it, got {ties!r}")
     if weights != "variance":
         raise SchemaError(f"with ties the weights of pairs must be 'variance', as those of ties are, got {weights!r}")
     if variable != "velocity":
-        raise SchemaError(f"ties are velocities in m/yr; the tracks hold {variable}: take estimate_velocity first")
+        raise SchemaError(
+            f"ties are velocities in m/yr; the tracks hold {variable}: take estimate_velocity (--type velocity)"
+        )
     if anchor is not None:
         raise SchemaError(f"the datum is either that of the anchor, {anchor!r}, or that of the ties; give one of them")
     twice = ties.get_index("station")
@@ -209,6 +235,7 @@ def joinable(tracks: Sequence[xr.Dataset], max_gap_days: float) -> tuple[list[Tr
     variable = data_variable(placed)
     require_one_geometry(placed)
     require_one_period(placed, variable, max_gap_days)
+    require_one_motion(placed)
     return placed, variable
 
 
@@ -303,7 +330,7 @@ def apply_adjustment(ds: xr.Dataset, adjustment: xr.Dataset) -> xr.Dataset:
     moved = ds.assign({variable: (("y", "x"), shifted, ds[variable].attrs)}).assign_attrs(adjusted=label)
     if label != adjustment.attrs["anchor"]:
         moved.attrs.pop("reference_point", None)
-    return moved
+    return moved.assign_attrs(frame_of(adjustment))
 
 
 def ramped(track: Track, variable: str, adjustment: xr.Dataset) -> da.Array:

@@ -16,7 +16,16 @@ from mimtpy_cloud.plan.dates import parse_dates
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES, require_dims
 
-__all__ = ["Track", "common_attrs", "data_variable", "lattice_tracks", "near", "on_window", "require_one_period"]
+__all__ = [
+    "Track",
+    "common_attrs",
+    "data_variable",
+    "lattice_tracks",
+    "near",
+    "on_window",
+    "require_one_motion",
+    "require_one_period",
+]
 
 _PERIOD = ("start_date", "end_date")
 
@@ -65,10 +74,14 @@ def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
     Raises
     ------
     SchemaError
-        If there is no track, or one has no coordinate `x` or `y`.
+        If there is no track, one is no dataset, or one has no coordinate `x` or `y`.
     GridMismatchError
         If one is not on a lattice, or their lattices differ.
     """
+    given: Any = tracks
+    if isinstance(given, xr.Dataset) or not all(isinstance(ds, xr.Dataset) for ds in given):
+        got = "one dataset" if isinstance(given, xr.Dataset) else ", ".join(type(ds).__name__ for ds in given)
+        raise SchemaError(f"expected a list of datasets, such as open_track gives, got {got}")
     if not tracks:
         raise SchemaError("expected at least one track, got none")
     found = []
@@ -89,6 +102,26 @@ def lattice_tracks(tracks: Sequence[xr.Dataset]) -> list[Track]:
     labels = _labels([(name, product_name) for name, product_name, _, _ in found])
     first = found[0][2]
     return [Track(label, near(window, first), ds) for label, (_, _, window, ds) in zip(labels, found, strict=True)]
+
+
+def require_one_motion(tracks: Sequence[Track]) -> None:
+    """
+    Check that the motion of one plate has been removed from all tracks, or from none.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+        All tracks.
+
+    Raises
+    ------
+    SchemaError
+        If they differ: a plate leaves ramps in line of sight, which would become motion or seams.
+    """
+    plates = {t.label: str((t.ds.attrs.get("plate_motion") or {}).get("plate", "")) for t in tracks}
+    if len(set(plates.values())) > 1:
+        shown = ", ".join(f"{label} without that of {plate}" if plate else label for label, plate in plates.items())
+        raise SchemaError(f"remove the motion of one plate from all tracks or none (remove_plate_motion), got {shown}")
 
 
 def near(window: Window, other: Window) -> Window:

@@ -508,7 +508,7 @@ def _ramped(ds: xr.Dataset) -> str:
             f"a ramp needs one of {', '.join(_RAMPED)}, or another named by variable; the dataset has {has}"
         )
     if found[0] not in _RAMPED[:2] and len(found) > 1:
-        raise SchemaError(f"the dataset has {', '.join(found)}; say which: variable")
+        raise SchemaError(f"the dataset has {', '.join(found)}; say which by variable (--variable)")
     return found[0]
 
 

@@ -15,6 +15,7 @@ from mimtpy_cloud.ops.combination import (
     data_variable,
     lattice_tracks,
     on_window,
+    require_one_motion,
     require_one_period,
 )
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
@@ -88,6 +89,7 @@ def invert_enu(
         raise SchemaError(f"two components need at least two tracks, got {placed[0].label}")
     variable = data_variable(placed)
     require_one_period(placed, variable, max_gap_days)
+    require_one_motion(placed)
     for track in placed:
         require_variables(f"track {track.label}", track.ds, *LOS)
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None

@@ -16,6 +16,7 @@ from mimtpy_cloud.ops.adjustment import (
     MIN_OVERLAP,
     anchor_index,
     estimate_adjustment,
+    frame_of,
     joinable,
     ramped,
     require_one_geometry,
@@ -66,9 +67,9 @@ def mosaic(
     blend : {"mean", "weighted", "feather", "anchor"} or callable
         How the tracks that have a valid pixel are joined. ``"mean"``: equal weights. ``"weighted"``: by the inverse
         variance if every track has a standard deviation, else by `temporal_coherence`. ``"feather"``: by the distance
-        from the edge of the data of each track, so that no seam is left. ``"anchor"``: the anchor where it has data,
-        the mean of the others elsewhere. A callable gets the values of the tracks on a block, in the order of the
-        attribute `tracks`, as float64 of shape ``(track, y, x)`` with NaN where a track lacks data, and returns
+        from the edge of the data of each track, so that data without gaps have no seam. ``"anchor"``: the anchor where
+        it has data, the mean of the others elsewhere. A callable gets the values of the tracks on a block, in the order
+        of the attribute `tracks`, as float64 of shape ``(track, y, x)`` with NaN where a track lacks data, and returns
         ``(y, x)``.
     anchor : str or int, optional
         As for `estimate_adjustment`; only if no adjustment is given.
@@ -148,7 +149,7 @@ def mosaic(
     data = _blend_data(placed, level, variable, offsets, window, rule)
     data |= _blend_quality(placed, window, coherence) | _blend_look(placed, variable, window)
     name = blend if isinstance(blend, str) else getattr(blend, "__name__", "callable")
-    attrs = _mosaic_attrs(placed, adjustment.attrs["anchor"]) | {"blend": name}
+    attrs = _mosaic_attrs(placed, adjustment.attrs["anchor"]) | {"blend": name} | frame_of(adjustment)
     return on_window(window, data, placed, attrs).assign(adjustment.variables)
 
 
@@ -225,7 +226,7 @@ def _mosaic_series(
     }
     data |= _blend_quality(flat, window, coherence) | _blend_look(flat, "displacement", window)
     name = blend if isinstance(blend, str) else getattr(blend, "__name__", "callable")
-    made = _mosaic_attrs(flat, adjustment.attrs["anchor"]) | {"blend": name}
+    made = _mosaic_attrs(flat, adjustment.attrs["anchor"]) | {"blend": name} | frame_of(adjustment)
     joined = on_window(window, data, flat, made).assign_coords(time=matched.time)
     return joined.assign(adjustment.variables)
 
@@ -346,7 +347,7 @@ class _Mix:
         made = np.asarray(blend(stack))
         if made.shape != shape:
             raise SchemaError(f"the blend function must return shape {shape} for {stack.shape}, it gave {made.shape}")
-        return made.astype(np.float32)
+        return np.where(np.isfinite(stack).any(axis=0), made, np.nan).astype(np.float32)
 
 
 @dataclass(frozen=True)

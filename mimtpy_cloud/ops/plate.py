@@ -1,5 +1,6 @@
 """Remove the motion of a tectonic plate from a track or a decomposition."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from mimtpy_cloud.plan.frames import is_plate_frame
 from mimtpy_cloud.schema import DAYS_PER_YEAR, LOS, require_variables
 
 __all__ = ["remove_plate_motion"]
+
+_log = logging.getLogger(__name__)
 
 _ALONG_LOS = ("displacement", "velocity")
 _COMPONENTS = ("east", "north", "horizontal", "up")
@@ -88,6 +91,13 @@ def remove_plate_motion(ds: xr.Dataset, pole: Pole, *, keep_reference: bool = Tr
     removed = {name: _motion(ds, name, rotation) for name in names}
     if keep_reference and "reference_point" in ds.attrs:
         removed = _relative_to(ds, removed)
+    elif keep_reference and not {"reference_polygon", "reference_frame"} & ds.attrs.keys():
+        _log.warning(
+            "%s does not say to what it refers: the whole motion of %s was removed. Relative data need only what "
+            "varies: refer them to a point or to stations first (set_reference, mimtpy reference)",
+            ds.attrs.get("track", "the dataset"),
+            label,
+        )
     found = {
         name: (ds[name] - motion * _years(ds, name)).astype(ds[name].dtype).assign_attrs(ds[name].attrs)
         for name, motion in removed.items()

@@ -216,6 +216,8 @@ def _mean_or_refuse(total: np.ndarray, count: np.ndarray, *, pixels: int) -> np.
 
 def _refer_to_stations(ds: xr.Dataset, stations: xr.Dataset, window: int, up: str) -> xr.Dataset:
     """Subtract the constant by which the track exceeds the stations."""
+    if not isinstance(stations, xr.Dataset):
+        raise SchemaError(f"stations must be a dataset, as read_stations gives it, got {stations!r}")
     frame = str(stations.attrs.get("frame", ""))
     if "plate_motion" in ds.attrs and is_global_frame(frame):
         plate = ds.attrs["plate_motion"]["plate"]

@@ -17,7 +17,7 @@ _CONTROLLED = 1e-6
 #: Passes of a solution with its residuals.
 _REFINED = 3
 _NOTHING = (np.ones(0), np.zeros((0, 0)))
-_LESS = "use a lower order, give ties, or leave the track out"
+_LESS = "use a lower order, give more ties (stations) inside the tracks, or leave the track out"
 
 
 @dataclass(frozen=True)

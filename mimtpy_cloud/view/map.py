@@ -4,7 +4,7 @@ import dataclasses
 import io
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
@@ -398,8 +398,15 @@ def _common_style(ds: xr.Dataset, style: _Style) -> _Style:
     return dataclasses.replace(style, unit=shade.unit, limits=(shade.low, shade.high))
 
 
-#: Attributes that say how a product was treated, and the word for it in a title.
-_TREATED = (("ramp_removed", "deramped"), ("plate_motion", "without plate motion"), ("adjusted", "adjusted"))
+def _treated(attrs: Mapping[str, Any]) -> list[str]:
+    """What a title says of how a product was treated."""
+    words = []
+    if ramp := attrs.get("ramp_removed"):
+        words += [f"deramped ({ramp['kind']})" if isinstance(ramp, Mapping) else "deramped"]
+    if plate := attrs.get("plate_motion"):
+        words += [f"without motion of {plate['plate']}" if isinstance(plate, Mapping) else "without plate motion"]
+    words += ["adjusted"] if attrs.get("adjusted") else []
+    return words + ([f"in {attrs['reference_frame']}"] if attrs.get("reference_frame") else [])
 
 
 def _title(obj: xr.DataArray | xr.Dataset) -> str:
@@ -410,8 +417,7 @@ def _title(obj: xr.DataArray | xr.Dataset) -> str:
     when = " to ".join(str(attrs[k]) for k in ("start_date", "end_date") if attrs.get(k))
     if not when and "time" in obj.coords and obj.coords["time"].ndim == 0:
         when = str(obj.coords["time"].values)[:10]
-    how = [word for key, word in _TREATED if attrs.get(key)]
-    return ", ".join(filter(None, [who, when, *how]))
+    return ", ".join(filter(None, [who, when, *_treated(attrs)]))
 
 
 # ---- drawing -------------------------------------------------------------------------------------

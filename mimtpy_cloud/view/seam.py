@@ -294,7 +294,8 @@ def _average(lines: Sequence[xr.Dataset], name: str) -> tuple[np.ndarray, np.nda
     known = np.isfinite(values if name == "height" else both)
     count = np.bincount(inverse[known], minlength=common.size)
     total = np.bincount(inverse[known], values[known], minlength=common.size)
-    return common, np.divide(total, count, out=np.full(common.size, np.nan), where=count > 0)
+    whole = (count == count.max()) & (count > 0)  # where a line ends its level would make a step
+    return common, np.divide(total, count, out=np.full(common.size, np.nan), where=whole)
 
 
 def _signed(value: float) -> str:

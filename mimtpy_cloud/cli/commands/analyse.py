@@ -76,6 +76,14 @@ def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None
     write(ds, out, join(label, type_, name), {name: type_}, {"step": type_, **provenance})
 
 
+def _tell_adjustment(adjustment: Any) -> None:
+    """Say in short what was added to each track, and how well the pairs fit."""
+    from mimtpy_cloud.cli.tables import adjustment_lines
+
+    for line in adjustment_lines(adjustment):
+        click.echo(line, err=True)
+
+
 def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
     from mimtpy_cloud.cli.products import dates_used
 
@@ -97,7 +105,7 @@ def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
     type=click.IntRange(0, 2),
     default=0,
     show_default=True,
-    help="Adjust an offset (0), a linear (1) or a quadratic ramp (2) of each track.",
+    help="Adjust an offset (0), a linear (1) or a quadratic ramp (2) of each track; ramps go on beyond the overlaps.",
 )
 @click.option(
     "--blend",
@@ -132,9 +140,9 @@ def mosaic(
     \b
       mimtpy mosaic A064 A137 --root data --out products
       mimtpy mosaic A064 A137 --root data --order 1 --blend feather --stations midas.IGS14.txt --out products
-      mimtpy mosaic products/A064/velocity/*.zarr products/A137/velocity/*.zarr --out mosaic.zarr
+      mimtpy mosaic west.zarr east.zarr --out mosaic.zarr
     """
-    from mimtpy_cloud.cli.actions import check_out, join_tracks
+    from mimtpy_cloud.cli.actions import check_out, join_tracks, refuse_itself
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
@@ -142,9 +150,13 @@ def mosaic(
     from mimtpy_cloud.view.seams import write_seams
 
     check_out(out)
+    refuse_itself(out, *tracks)
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **choice)
     _tell_dates(labels, datasets)
+    if units is not None and stations is None:
+        raise click.UsageError("expected --stations with --units, which is the unit of their table")
     adjustment, ds = join_tracks(datasets, order=order, blend=blend, stations=stations, units=units, look=look)
+    _tell_adjustment(adjustment)
     variable = main_variable(ds)
     told = marks(order=order or None, blend=None if blend == "mean" else blend, look=look)
     told += marks(stations=None if stations is None else file_stem(stations))
@@ -193,7 +205,7 @@ def decompose(
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
-    from mimtpy_cloud.cli.actions import ASKED_GAIN, check_out, warn_of_datums
+    from mimtpy_cloud.cli.actions import ASKED_GAIN, check_out, refuse_itself, warn_of_datums
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.names import joint_marks, marks
     from mimtpy_cloud.cli.products import join
@@ -202,6 +214,7 @@ def decompose(
     from mimtpy_cloud.ops.select import select_box
 
     check_out(out)
+    refuse_itself(out, *tracks)
     whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
     _tell_dates(labels, datasets)

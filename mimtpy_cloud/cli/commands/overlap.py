@@ -69,7 +69,7 @@ def overlap(
     from mimtpy_cloud.errors import StorageError
     from mimtpy_cloud.view.map import main_variable
 
-    if PurePath(out).suffix.lower() in (".png", ".json"):
+    if PurePath(out).suffix.lower() in (".png", ".json", ".tif", ".tiff", ".zarr"):
         raise StorageError(f"--out is a folder here, since a figure and a JSON file are written, got {out}")
     labels, (a, b), provenance = open_inputs(root, (first, second), type_, least=2, **choice)
     told = marks(
