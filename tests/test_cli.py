@@ -496,6 +496,27 @@ def test_no_joint_product_is_written_over_what_it_is_made_of(root, tmp_path):
     assert "--units" in run("mosaic", one, two, "--units", "mm/yr", code=2).stderr
 
 
+def test_decompose_takes_what_is_known_of_north(root, tmp_path):
+    base = ("decompose", "A064", "D071")
+    run(*base, "--north", "0.02", "--out", tmp_path / "number.zarr")
+    number = open_product(str(tmp_path / "number.zarr"))
+    field = number[["up"]].rename(up="north") * 0 + 0.02
+    write_store(field.assign_attrs(number.attrs), str(tmp_path / "field.zarr"), provenance={})
+    run(*base, "--north", tmp_path / "field.zarr", "--out", tmp_path / "as_field.zarr")
+    np.testing.assert_allclose(open_product(str(tmp_path / "as_field.zarr"))["up"], number["up"], atol=1e-9)
+    names = run(*base, "--north", "0.02", "--north-std", "0.005", "--out", f"{tmp_path}/p/").stdout.splitlines()
+    stem = f"{tmp_path}/p/velocity/SynthSenA064+SynthSenD071"
+    assert names[0] == f"{stem}_east_up_north_0.02_northstd_0.005.zarr"
+    prior = open_product(names[0])
+    assert (prior["up_std"] > number["up_std"]).all()
+    assert prior.attrs["provenance"]["north_std"] == 0.005
+    names = run(*base, "--components", "enu", "--north-std", "0.005", "--out", f"{tmp_path}/p/").stdout.splitlines()
+    assert names[1:4] == [f"{stem}_{name}_northstd_0.005.tif" for name in ("east", "north", "up")]
+    assert "has some hundred" in run(*base, "--components", "enu", code=2).stderr.replace("would have", "has")
+    assert "got both" in run(*base, "--components", "hu", "--azimuth", "30", code=2).stderr
+    assert "one orbit direction" in run(*base, "--components", "hu", code=2).stderr
+
+
 def test_a_map_of_a_series_shows_its_last_date(root, tmp_path, monkeypatch):
     from mimtpy_cloud.view import map as view
 

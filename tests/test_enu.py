@@ -13,7 +13,7 @@ from strategies import chunkings
 from synthetic import lattice_dataset, look_vector
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
-from mimtpy_cloud.ops.enu import invert_enu
+from mimtpy_cloud.ops.enu import invert_enu, look_azimuth
 from mimtpy_cloud.plan.grid import Window
 
 SHAPE = (12, 20)
@@ -64,7 +64,12 @@ def test_labels_state_direction_unit_and_origin():
     along = invert_enu(tracks(), np.int64(16))
     assert json.dumps(along.attrs["components"]) == "16.0"
     assert along.horizontal.attrs["long_name"].endswith("positive toward azimuth 16 degrees clockwise from north")
-    assert set(along.data_vars) == {"horizontal", "up", "horizontal_std", "up_std", "count", "valid"}
+    assert set(along.data_vars) == {
+        *("horizontal", "up", "horizontal_std", "up_std", "correlation", "horizontal_leak", "up_leak"),
+        *("chi2", "gain", "residual", "count", "quality", "valid"),
+    }
+    assert along.quality.attrs["flag_meanings"].split()[2] == "too_similar_looks"
+    assert along.track.values.tolist() == ["T000", "T001", "T002"]
 
 
 def two_pixels(los, incidences=(39, 34), azimuths=(102, -102), **kwargs):
@@ -97,7 +102,7 @@ def test_result_is_bit_equal_for_any_chunks_and_order(data, azimuth, order):
     expected = invert_enu(tracks(), azimuth).compute(scheduler="sync")
     got = lazy.compute(scheduler="sync")
     assert got.attrs == expected.attrs
-    for name in ("up", "up_std", "count", "valid"):
+    for name in expected.data_vars:
         np.testing.assert_array_equal(got[name], expected[name])
 
 
@@ -190,9 +195,9 @@ def test_unfit_input_has_a_clear_error():
     found = tracks()
     with pytest.raises(SchemaError, match="at least two tracks, got T000"):
         invert_enu(found[:1])
-    with pytest.raises(SchemaError, match="components must be 'eu' or an azimuth"):
-        invert_enu(found, "enu")
-    with pytest.raises(SchemaError, match="components must be 'eu' or an azimuth"):
+    with pytest.raises(SchemaError, match="components must be 'eu', 'enu', 'hu' or an azimuth"):
+        invert_enu(found, "ue")
+    with pytest.raises(SchemaError, match="components must be 'eu', 'enu', 'hu' or an azimuth"):
         invert_enu(found, float("nan"))
     with pytest.raises(SchemaError, match="track T001 needs los_up"):
         invert_enu([found[0], found[1].drop_vars("los_up")])
@@ -201,13 +206,168 @@ def test_unfit_input_has_a_clear_error():
     with pytest.raises(SchemaError, match="sigma must be positive"):
         invert_enu(found, sigma=-1)
     for components in (None, True, [90.0], np.array([90.0, 0.0])):
-        with pytest.raises(SchemaError, match="components must be 'eu' or an azimuth"):
+        with pytest.raises(SchemaError, match="components must be 'eu', 'enu', 'hu' or an azimuth"):
             invert_enu(found, components)
     far = lattice_dataset(Window(100, 500, 500, 3, 3), velocity=0.0, track="T009")
     with pytest.raises(GridMismatchError, match="tracks must overlap"):
         invert_enu([found[0], far])
     with pytest.raises(GridMismatchError, match="one resolution"):
         invert_enu([found[0], lattice_dataset(Window(125, 0, 0, 3, 3), velocity=0.0)])
+
+
+# --- north ----------------------------------------------------------------------------------------------------
+
+
+def field(value, std=None, **attrs):
+    """North motion on more than the tracks."""
+    ds = lattice_dataset(Window(100, -5, -5, 30, 40), velocity=0.0)[["height"]]
+    ds = ds.assign(north=(("y", "x"), np.full((30, 40), value), {"units": "m/yr"} | attrs))
+    return ds if std is None else ds.assign(north_std=(("y", "x"), np.full((30, 40), std)))
+
+
+@pytest.mark.parametrize("north", [0.02, field(0.02)["north"], field(0.02).chunk(y=7, x=11)])
+def test_known_north_motion_does_not_leak(north):
+    with no_compute():
+        lazy = invert_enu(tracks(north=0.02), north=north)
+    got, part = lazy.compute(), np.s_[1:10, 3:14]
+    known = got.valid.values
+    np.testing.assert_allclose(got.east.values[known], EAST[part][known], atol=5e-9)
+    np.testing.assert_allclose(got.up.values[known], UP[part][known], atol=5e-9)
+    np.testing.assert_allclose(got.residual.values[np.isfinite(got.residual.values)], 0, atol=5e-9)
+    ignored = invert_enu(tracks(north=0.02)).compute()
+    for name in ("east", "up"):  # O04: the bias is the leak times the motion
+        np.testing.assert_allclose(ignored[name] - got[name], 0.02 * ignored[f"{name}_leak"], atol=5e-9)
+
+
+def test_all_three_components_need_knowledge_of_north():
+    found = tracks(north=0.02)
+    for ds, heading in zip(found, (-12.0, -168.0, -10.0), strict=True):
+        ds.attrs |= {"heading": heading, "look_side": "right"}
+    with pytest.raises(SchemaError, match=r"azimuths T000 258, T001 102, T002 260 degrees.*north_std.*max_gain=1000"):
+        invert_enu(found, "enu")
+    prior = invert_enu(found, "enu", north=0.02, north_std=0.003).compute()
+    three = prior["count"].values == 3
+    np.testing.assert_allclose(prior.north.values[three], 0.02, atol=1e-6)
+    assert (prior.north_std.values[three] < 0.003).all()
+    assert {"correlation", "correlation_east_north", "correlation_north_up"} <= set(prior)
+    assert "east_leak" not in prior
+    free = invert_enu(found, "enu", max_gain=1e4).compute()
+    np.testing.assert_allclose(free.north.values[three], 0.02, atol=1e-4)
+    assert (free.north_std.values[three] > 0.05).all()  # a hundred times the noise of 0.001
+    assert (free.quality.values[free["count"] == 2] == 1).all()
+    for ds in found:
+        del ds.attrs["heading"]
+    unknown = invert_enu(found, "enu").compute()  # then each pixel tells
+    assert not unknown.valid.any()
+    assert (unknown.quality.values[three] == 2).all()
+
+
+def test_uncertain_north_is_in_the_standard_deviations():
+    found = tracks(count=2)
+    exact, prior = invert_enu(found).compute(), invert_enu(found, north_std=0.01).compute()
+    for name in ("east", "up"):
+        np.testing.assert_allclose(prior[name], exact[name], atol=1e-9)
+        wanted = np.hypot(exact[f"{name}_std"], 0.01 * exact[f"{name}_leak"])
+        np.testing.assert_allclose(prior[f"{name}_std"], wanted, rtol=1e-5)
+    same = invert_enu(found, north=field(0.0, 0.01)).compute()
+    np.testing.assert_allclose(same.up_std, prior.up_std, rtol=1e-6)
+    along = invert_enu(found, 90.0, north_std=0.01).compute()  # the motion across
+    np.testing.assert_allclose(along.up_std, prior.up_std, rtol=1e-6)
+
+
+def test_pixels_outside_of_the_field_say_so():
+    part = field(0.0).isel(y=slice(0, 10))  # the first five rows of the tracks
+    got = invert_enu(tracks(count=2), north=part).compute()
+    solved, count = got.valid.values, got["count"].values
+    assert solved[:4].any()
+    assert not solved[4:].any()
+    assert (got.quality.values[4:][count[4:] == 2] == 3).all()
+    assert np.isnan(got.residual.values[:, 4:]).all()
+
+
+def test_north_that_cannot_be_used_is_refused():
+    found = tracks()
+    with pytest.raises(SchemaError, match="north must be a number in m/yr, or a field"):
+        invert_enu(found, north="zero")
+    with pytest.raises(SchemaError, match="north_std must be a number of at least 0"):
+        invert_enu(found, north_std=-1)
+    with pytest.raises(SchemaError, match="needs north"):
+        invert_enu(found, north=field(0.0)[["height"]])
+    with pytest.raises(SchemaError, match="must be in m/yr as the tracks are, got mm/yr"):
+        invert_enu(found, north=field(0.0, units="mm/yr"))
+    with pytest.raises(SchemaError, match="for components 'eu' and 'enu', got 16"):
+        invert_enu(found, 16.0, north=0.01)
+    with pytest.raises(SchemaError, match="for components 'eu' and 'enu', got 16"):
+        invert_enu(found, 16.0, north=field(0.01))
+    with pytest.raises(SchemaError, match="north_std=0 takes north as known exactly"):
+        invert_enu(found, "enu", north_std=0)
+    with pytest.raises(SchemaError, match="give sigma, or data with them"):
+        invert_enu([t.drop_vars("velocity_std") for t in found], north_std=0.01)
+    with pytest.raises(GridMismatchError, match="125 pixels a degree, the tracks 100"):
+        invert_enu(found, north=lattice_dataset(Window(125, 0, 0, 3, 3), velocity=0.0).rename(velocity="north"))
+
+
+# --- quality --------------------------------------------------------------------------------------------------
+
+
+def test_residuals_and_chi2_tell_of_a_look_that_disagrees():
+    found = tracks()
+    found[2]["velocity"][...] += 0.01
+    got = invert_enu(found).compute()
+    three, two = got["count"].values == 3, got["count"].values == 2
+    assert np.isnan(got.chi2.values[two]).all()
+    assert (got.chi2.values[three] > 10).all()
+    np.testing.assert_allclose(got.residual.values[:, two][np.isfinite(got.residual.values[:, two])], 0, atol=5e-9)
+    y, x = np.argwhere(three)[0]
+    pixel = got.isel(y=y, x=x)
+    left = pixel.residual.values
+    assert pixel.chi2 == pytest.approx(((left / 0.001) ** 2).sum(), rel=1e-4)
+    for k, ds in enumerate(found):
+        at = ds.sel(y=pixel.y, x=pixel.x, method="nearest")
+        wanted = at.velocity - at.los_east * pixel.east - at.los_up * pixel.up
+        assert left[k] == pytest.approx(float(wanted), abs=1e-8)
+
+
+@pytest.mark.parametrize(("azimuth", "heading", "sign"), [(-90, 180.0, 1), (90, 0.0, -1)])
+def test_two_tracks_of_one_direction_move_along_their_look(oracles, azimuth, heading, sign):
+    """O07: H is positive toward the satellite, which is east of a descending and west of an ascending track."""
+    case = oracles["O07"]
+    found = two_pixels([case["m"], case["s"]], (43, 33), (azimuth, azimuth), heading=heading, look_side="right")
+    got = invert_enu(found, "hu").isel(y=0, x=0)
+    assert got.attrs["azimuth"] == pytest.approx(90)
+    np.testing.assert_allclose([got.horizontal, got.up], [sign * case["H"], case["V"]], rtol=1e-5)
+    with pytest.raises(SchemaError, match=r"one orbit direction.*solve east and up"):
+        invert_enu([found[0], found[1].assign_attrs(orbit_direction="other")], "hu")
+
+
+@pytest.mark.parametrize(
+    ("headings", "side", "azimuth"),
+    [([-12.0, -14.0], "right", 257.0), ([-168.0], "right", 102.0), ([-12.0], "left", 78.0)],
+)
+def test_look_azimuth_follows_heading_and_side(headings, side, azimuth):
+    tracks = [xr.Dataset(attrs={"heading": h, "look_side": side, "orbit_direction": "x"}) for h in headings]
+    assert look_azimuth(tracks) == pytest.approx(azimuth)
+
+
+def test_look_azimuth_needs_headings():
+    with pytest.raises(SchemaError, match="A001 lacks the attribute heading"):
+        look_azimuth([xr.Dataset(attrs={"track": "A001", "orbit_direction": "ascending"})])
+
+
+@settings(max_examples=10)
+@given(
+    looks=st.lists(st.tuples(st.floats(25, 45), st.floats(-180, 180)), min_size=3, max_size=5),
+    motion=st.tuples(*[st.floats(-0.1, 0.1)] * 3),
+)
+def test_what_was_projected_comes_back(looks, motion):
+    vectors = [look_vector(*look) for look in looks]
+    gain = np.sqrt(np.diag(np.linalg.pinv(np.array(vectors).T @ np.array(vectors)))).max()
+    found = two_pixels([np.dot(motion, v) for v in vectors], *zip(*looks, strict=True))
+    got = invert_enu(found, "enu", max_gain=100).isel(y=0, x=0).compute()
+    if np.linalg.matrix_rank(vectors, tol=0.01) == 3 and gain < 90:
+        np.testing.assert_allclose([got.east, got.north, got.up], motion, atol=5e-6)
+        fewer = invert_enu(found[:3], "enu", max_gain=1e6).isel(y=0, x=0)
+        assert not got.up_std > fewer.up_std * (1 + 1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from synthetic import lattice_dataset, look_vector, small_window
 
 from mimtpy_cloud.catalog.index import Entry, open_catalog
 from mimtpy_cloud.catalog.ingest import ingest
-from mimtpy_cloud.cli.actions import look_azimuth
 from mimtpy_cloud.cli.datasets import describe_entries, find_dataset, resolve_dataset
 from mimtpy_cloud.cli.pipeline import plan_steps, run_template, select_steps
 from mimtpy_cloud.cli.products import compact_dates, dates_used, observe, open_product
@@ -279,7 +278,7 @@ def test_overlap_solves_tracks_of_one_direction_along_their_look(finished, root,
     (result,) = run_template(template, root=root, out=str(out), steps=["overlap"])
     assert (result.name, result.status, result.error) == ("overlap", "done", "")
     ds = open_product(str(out / "velocity" / "overlap_horz_overlap_vert.zarr"))
-    assert ds.attrs["azimuth"] == pytest.approx(258.0)
+    assert ds.attrs["azimuth"] == pytest.approx(78.0)  # of the two ends of the look that on the side of east
     assert -118.78 <= ds["x"].values[0] < ds["x"].values[-1] < -118.65
     np.testing.assert_allclose(ds["horizontal"], 0.0, atol=1e-6)  # constant motion, referenced away
 
@@ -733,20 +732,6 @@ def test_missing_product_lists_its_neighbours(tmp_path):
         open_product(str(tmp_path / "c" / "b.zarr"))
     with pytest.raises(StorageError, match="no product that can be read"):
         open_product(str(tmp_path / "a.zarr"))
-
-
-@pytest.mark.parametrize(
-    ("headings", "side", "azimuth"),
-    [([-12.0, -14.0], "right", 257.0), ([-168.0], "right", 102.0), ([-12.0], "left", 78.0)],
-)
-def test_look_azimuth_follows_heading_and_side(headings, side, azimuth):
-    tracks = [xr.Dataset(attrs={"heading": h, "look_side": side, "orbit_direction": "x"}) for h in headings]
-    assert look_azimuth(tracks) == pytest.approx(azimuth)
-
-
-def test_look_azimuth_needs_headings():
-    with pytest.raises(SchemaError, match="A001 lacks the attribute heading"):
-        look_azimuth([xr.Dataset(attrs={"track": "A001", "orbit_direction": "ascending"})])
 
 
 def test_faults_limits_and_reference_of_the_template_reach_the_figure(root, write, tmp_path, monkeypatch):

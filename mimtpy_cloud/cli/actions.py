@@ -1,7 +1,6 @@
 """What the steps of a pipeline do: read products, operate lazily, write a store, GeoTIFFs and figures."""
 
 import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from mimtpy_cloud.cli.steps import Concatenate, Decompose, Plot
 from mimtpy_cloud.errors import SchemaError, StorageError
 
 __all__ = [
-    "ASKED_GAIN",
     "Product",
     "check_out",
     "concatenate",
@@ -34,7 +32,6 @@ __all__ = [
     "export_product",
     "join_tracks",
     "kind_of",
-    "look_azimuth",
     "plot_product",
     "refuse_itself",
     "save",
@@ -45,8 +42,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-#: Largest noise gain where an azimuth is asked for, or tracks of one direction overlap: looks some 2 degrees apart.
-ASKED_GAIN = 30.0
 #: Reference points that are further apart are two, in pixels.
 _SAME_POINT = 1.5
 _FILES = (".zarr", ".tif", ".tiff", ".png")
@@ -464,7 +459,7 @@ def decompose(
         ``progress(done, total, unit)``.
     same_direction : bool
         Whether the tracks must share the orbit direction; the horizontal component is then along their look
-        azimuth, positive from ground to satellite, unless the step names another.
+        azimuth, positive on the side of east, unless the step names another.
 
     Raises
     ------
@@ -481,11 +476,8 @@ def decompose(
     if config.bbox is not None:
         tracks = [select_box(track, config.bbox) for track in tracks]
     warn_of_datums(tracks)
-    azimuth = config.azimuth
-    if same_direction and azimuth is None:
-        azimuth = look_azimuth(tracks)
-    limits = {} if azimuth is None else {"max_gain": ASKED_GAIN}
-    write_product(invert_enu(tracks, "eu" if azimuth is None else azimuth, **limits), product, provenance, progress)
+    components = ("hu" if same_direction else "eu") if config.azimuth is None else config.azimuth
+    write_product(invert_enu(tracks, components), product, provenance, progress)
 
 
 def warn_of_datums(tracks: Sequence[xr.Dataset]) -> None:
@@ -511,40 +503,3 @@ def warn_of_datums(tracks: Sequence[xr.Dataset]) -> None:
         "point by --reference LON LAT (in a template: referencepoint), after a mosaic of those of one direction",
         ", ".join(f"{name}: {point}" for name, point in zip(names, shown, strict=True)),
     )
-
-
-def look_azimuth(tracks: Sequence[xr.Dataset]) -> float:
-    """
-    Average the azimuth from ground to satellite of tracks of one orbit direction.
-
-    Parameters
-    ----------
-    tracks : sequence of xr.Dataset
-        With attributes ``heading`` (degrees clockwise from north), ``look_side`` and ``orbit_direction``.
-
-    Returns
-    -------
-    float
-        Degrees clockwise from north, 0 to 360.
-
-    Raises
-    ------
-    SchemaError
-        If the orbit directions differ, or a heading is missing.
-
-    Examples
-    --------
-    >>> track = xr.Dataset(attrs={"heading": -12.0, "look_side": "right", "orbit_direction": "ascending"})
-    >>> round(look_azimuth([track, track]), 6)
-    258.0
-    """
-    directions = sorted({str(track.attrs.get("orbit_direction")) for track in tracks})
-    if len(directions) > 1:
-        raise SchemaError(f"overlap needs tracks of one orbit direction, got {', '.join(directions)}; use horzvert")
-    if missing := [str(t.attrs.get("track")) for t in tracks if not isinstance(t.attrs.get("heading"), int | float)]:
-        raise SchemaError(f"{', '.join(missing)} lacks the attribute heading; give the azimuth of the overlap step")
-    angles = [
-        math.radians(track.attrs["heading"] + (90 if track.attrs.get("look_side") == "left" else -90))
-        for track in tracks
-    ]
-    return math.degrees(math.atan2(sum(map(math.sin, angles)), sum(map(math.cos, angles)))) % 360

@@ -347,7 +347,7 @@ KEYS: tuple[Key, ...] = (
         ("dataname", NAMES, "names", "base name of the product of each dataset"),
         ("SNWE", SNWE, "bbox", "crop; default the overlap"),
         ("referencepoint", LAT_LON, "reference_point", "latitude,longitude that becomes zero in every dataset"),
-        ("azimuth", DEGREES, "azimuth", "horizontal direction; default from ground to satellite"),
+        ("azimuth", DEGREES, "azimuth", "horizontal direction; default along the look, positive on the side of east"),
         ("outname", NAMES, "outnames", "names of the two products; default overlap_horz,overlap_vert"),
         ("outdir", PATH, "outdir", "folder, relative to --out"),
     ),

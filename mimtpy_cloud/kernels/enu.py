@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["MAX_GAIN", "horizontal_basis", "invert_enu"]
+__all__ = ["MAX_GAIN", "QUALITY", "ROWS", "horizontal_basis", "invert_enu"]
 
 #: Largest noise gain of a component, for looks of equal weight. An ascending and a descending look have about 1; two of
 #: one direction, 10 degrees of incidence apart, have 6.
@@ -11,8 +11,32 @@ MAX_GAIN = 5.0
 #: Smallest standard deviation that a weight is made from, in the unit of the data: 0.01 mm, or 0.01 mm/yr.
 SIGMA_FLOOR = 1e-5
 
-_STRIP = 512  # pixels whose sums stay in the first-level cache
+#: Rows of a result. The last four are there only if motion across the horizontal direction is solved too.
+ROWS = (
+    "horizontal",
+    "up",
+    "horizontal_std",
+    "up_std",
+    "count",
+    "correlation",
+    "gain",
+    "chi2",
+    "quality",
+    "horizontal_leak",
+    "up_leak",
+    "across",
+    "across_std",
+    "correlation_horizontal_across",
+    "correlation_across_up",
+)
+#: What a pixel without a solution lacks, by its number in the row `quality`; 0 has one.
+QUALITY = ("good", "too_few_looks", "too_similar_looks", "motion_across_unknown")
+
+_ACROSS = ROWS.index("across")
+_STRIP = 256  # pixels whose sums stay in the first-level cache
+_SUMS = 17  # rows of sums, see _add_look
 _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+_compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
 
 
 def horizontal_basis(azimuth: float) -> tuple[float, float]:
@@ -38,86 +62,138 @@ def horizontal_basis(azimuth: float) -> tuple[float, float]:
     return float(np.round(np.sin(angle), 15) + 0.0), float(np.round(np.cos(angle), 15) + 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _add_look(los, east, north, up, sums, basis_east, basis_north):  # type: ignore[no-untyped-def]
+@_compiled
+def _add_look(los, east, north, up, sigma, known, weighted, basis_east, basis_north, sums):  # type: ignore[no-untyped-def]
+    # h, c and u are the parts of the look along the horizontal direction, across it, and up. Rows of the weighted sums:
+    # hh, hc, hu, cc, cu, uu, hd, cd, ud, dd; of the plain ones: the number of looks, hh, hc, hu, cc, cu, uu.
     for j in range(_STRIP):
-        d, u = float(los[j]), float(up[j])
-        h = float(east[j]) * basis_east + float(north[j]) * basis_north
-        check = d + h + u
-        known = check == check  # NaN differs from itself
-        d, h, u = (d if known else 0.0), (h if known else 0.0), (u if known else 0.0)
-        sums[j] += h * h
-        sums[_STRIP + j] += h * u
-        sums[2 * _STRIP + j] += u * u
-        sums[3 * _STRIP + j] += h * d
-        sums[4 * _STRIP + j] += u * d
-        sums[8 * _STRIP + j] += 1.0 if known else 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _add_weighted_look(los, east, north, up, sigma, sums, basis_east, basis_north):  # type: ignore[no-untyped-def]
-    for j in range(_STRIP):
-        d, u, s = float(los[j]), float(up[j]), float(sigma[j])
-        h = float(east[j]) * basis_east + float(north[j]) * basis_north
+        e, n, u, s = float(east[j]), float(north[j]), float(up[j]), float(sigma[j])
+        h, c = e * basis_east + n * basis_north, n * basis_east - e * basis_north
+        d = float(los[j]) - c * known[j]
         check = d + h + u + s
-        known = check == check  # NaN differs from itself
-        d, h, u = (d if known else 0.0), (h if known else 0.0), (u if known else 0.0)
+        is_known = check == check  # NaN differs from itself
+        d, h = (d if is_known else 0.0), (h if is_known else 0.0)
+        c, u = (c if is_known else 0.0), (u if is_known else 0.0)
         s = s if s > SIGMA_FLOOR else SIGMA_FLOOR
-        w = 1.0 / (s * s)
-        sums[j] += w * h * h
-        sums[_STRIP + j] += w * h * u
-        sums[2 * _STRIP + j] += w * u * u
-        sums[3 * _STRIP + j] += w * h * d
-        sums[4 * _STRIP + j] += w * u * d
-        sums[5 * _STRIP + j] += h * h
-        sums[6 * _STRIP + j] += h * u
-        sums[7 * _STRIP + j] += u * u
-        sums[8 * _STRIP + j] += 1.0 if known else 0.0
+        w = 1.0 / (s * s) if weighted else 1.0
+        wh, wc, wu, wd = w * h, w * c, w * u, w * d
+        sums[j] += wh * h
+        sums[_STRIP + j] += wh * c
+        sums[2 * _STRIP + j] += wh * u
+        sums[3 * _STRIP + j] += wc * c
+        sums[4 * _STRIP + j] += wc * u
+        sums[5 * _STRIP + j] += wu * u
+        sums[6 * _STRIP + j] += wh * d
+        sums[7 * _STRIP + j] += wc * d
+        sums[8 * _STRIP + j] += wu * d
+        sums[9 * _STRIP + j] += wd * d
+        sums[10 * _STRIP + j] += 1.0 if is_known else 0.0
+        sums[11 * _STRIP + j] += h * h
+        sums[12 * _STRIP + j] += h * c
+        sums[13 * _STRIP + j] += h * u
+        sums[14 * _STRIP + j] += c * c
+        sums[15 * _STRIP + j] += c * u
+        sums[16 * _STRIP + j] += u * u
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _solve(sums, max_gain):  # type: ignore[no-untyped-def]
-    # Results go to the first five rows of `sums`: one array lets the compiler use vector instructions.
+@_compiled
+def _solve_two(sums, known, max_gain):  # type: ignore[no-untyped-def]
+    # Results go to the rows of `sums`, in the order of ROWS: one array lets the compiler use vector instructions.
     for j in range(_STRIP):
-        hh, hu, uu = sums[5 * _STRIP + j], sums[6 * _STRIP + j], sums[7 * _STRIP + j]
-        n = sums[8 * _STRIP + j]
-        # the squared gains are uu and hh over the determinant
-        good = n >= 2.0 and max(hh, uu) <= (hh * uu - hu * hu) * max_gain * max_gain
-        hh, hu, uu = sums[j], sums[_STRIP + j], sums[2 * _STRIP + j]
-        hd, ud = sums[3 * _STRIP + j], sums[4 * _STRIP + j]
+        n = sums[10 * _STRIP + j]
+        hh, hu, uu = sums[11 * _STRIP + j], sums[13 * _STRIP + j], sums[16 * _STRIP + j]
+        gain = max(hh, uu) / (hh * uu - hu * hu)  # the squared gains are uu and hh over the determinant
+        similar = not gain <= max_gain * max_gain or gain < 0.0
+        unknown = known[j] != known[j]
+        good = n >= 2.0 and not similar
+        hh, hc, hu = sums[j], sums[_STRIP + j], sums[2 * _STRIP + j]
+        cu, uu = sums[4 * _STRIP + j], sums[5 * _STRIP + j]
+        hd, ud, dd = sums[6 * _STRIP + j], sums[8 * _STRIP + j], sums[9 * _STRIP + j]
         scale = (1.0 if good else np.nan) / (hh * uu - hu * hu)
-        sums[j] = (uu * hd - hu * ud) * scale
-        sums[_STRIP + j] = (hh * ud - hu * hd) * scale
+        horizontal, vertical = (uu * hd - hu * ud) * scale, (hh * ud - hu * hd) * scale
+        left = max(dd - horizontal * hd - vertical * ud, 0.0)
+        sums[j] = horizontal
+        sums[_STRIP + j] = vertical
         sums[2 * _STRIP + j] = np.sqrt(uu * scale)
         sums[3 * _STRIP + j] = np.sqrt(hh * scale)
         sums[4 * _STRIP + j] = n if n >= 2.0 else 0.0
+        sums[5 * _STRIP + j] = -hu / np.sqrt(hh * uu) if good else np.nan
+        sums[6 * _STRIP + j] = np.sqrt(gain) if n >= 2.0 and gain >= 0.0 else np.nan
+        sums[7 * _STRIP + j] = left / (n - 2.0) if good and n > 2.0 else np.nan
+        sums[8 * _STRIP + j] = 0.0 if good else 3.0 if unknown else 1.0 if n < 2.0 else 2.0
+        sums[9 * _STRIP + j] = (uu * hc - hu * cu) * scale
+        sums[10 * _STRIP + j] = (hh * cu - hu * hc) * scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
+@_compiled
+def _solve_three(sums, known, precision, max_gain):  # type: ignore[no-untyped-def]
+    # `precision` is 1 / s^2 of what is known of the motion across; 0 where nothing is, NaN where it should be.
+    for j in range(_STRIP):
+        n, p = sums[10 * _STRIP + j], precision[j]
+        hh, hc, hu = sums[11 * _STRIP + j], sums[12 * _STRIP + j], sums[13 * _STRIP + j]
+        cc, cu, uu = sums[14 * _STRIP + j], sums[15 * _STRIP + j], sums[16 * _STRIP + j]
+        of_h, of_c, of_u = cc * uu - cu * cu, hh * uu - hu * hu, hh * cc - hc * hc
+        whole = hh * of_h + hc * (cu * hu - hc * uu) + hu * (hc * cu - cc * hu)
+        free = p == 0.0
+        gain = max(of_h, of_c, of_u) / whole if free else max(hh, uu) / of_c
+        needed = 3.0 if free else 2.0
+        similar = not gain <= max_gain * max_gain or gain < 0.0
+        unknown = known[j] != known[j] or p != p
+        good = n >= needed and not similar and not unknown
+        hh, hc, hu = sums[j], sums[_STRIP + j], sums[2 * _STRIP + j]
+        cc, cu, uu = sums[3 * _STRIP + j] + p, sums[4 * _STRIP + j], sums[5 * _STRIP + j]
+        hd, cd, ud, dd = sums[6 * _STRIP + j], sums[7 * _STRIP + j], sums[8 * _STRIP + j], sums[9 * _STRIP + j]
+        of_h, of_c, of_u = cc * uu - cu * cu, hh * uu - hu * hu, hh * cc - hc * hc
+        h_c, h_u, c_u = cu * hu - hc * uu, hc * cu - cc * hu, hc * hu - hh * cu
+        scale = (1.0 if good else np.nan) / (hh * of_h + hc * h_c + hu * h_u)
+        horizontal = (of_h * hd + h_c * cd + h_u * ud) * scale
+        across = (h_c * hd + of_c * cd + c_u * ud) * scale
+        vertical = (h_u * hd + c_u * cd + of_u * ud) * scale
+        left = max(dd - horizontal * hd - across * cd - vertical * ud, 0.0)
+        freedom = n - needed
+        sums[j] = horizontal
+        sums[_STRIP + j] = vertical
+        sums[2 * _STRIP + j] = np.sqrt(of_h * scale)
+        sums[3 * _STRIP + j] = np.sqrt(of_u * scale)
+        sums[4 * _STRIP + j] = n if n >= 2.0 else 0.0
+        sums[5 * _STRIP + j] = h_u / np.sqrt(of_h * of_u) if good else np.nan
+        sums[6 * _STRIP + j] = np.sqrt(gain) if n >= needed and gain >= 0.0 else np.nan
+        sums[7 * _STRIP + j] = left / freedom if good and freedom > 0.0 else np.nan
+        sums[8 * _STRIP + j] = 0.0 if good else 3.0 if unknown else 1.0 if n < needed else 2.0
+        sums[9 * _STRIP + j] = 0.0 if good else np.nan
+        sums[10 * _STRIP + j] = 0.0 if good else np.nan
+        sums[11 * _STRIP + j] = known[j] + across
+        sums[12 * _STRIP + j] = np.sqrt(of_c * scale)
+        sums[13 * _STRIP + j] = h_c / np.sqrt(of_h * of_c) if good else np.nan
+        sums[14 * _STRIP + j] = c_u / np.sqrt(of_c * of_u) if good else np.nan
+
+
+@_compiled
 def _copy(source, target):  # type: ignore[no-untyped-def]
     for j in range(target.size):
         target[j] = source[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FASTMATH)
-def _invert(los, look, sigma, weighted, basis_east, basis_north, max_gain, out):  # type: ignore[no-untyped-def]
+@_compiled
+def _invert(los, look, sigma, known, precision, weighted, basis_east, basis_north, max_gain, out):  # type: ignore[no-untyped-def]
     n_tracks, n_pixels = los.shape
-    scratch = np.empty(9 * _STRIP)
+    scratch = np.empty(_SUMS * _STRIP)
+    still, nothing = np.zeros(_STRIP), np.zeros(_STRIP)
     for first in range(0, n_pixels, _STRIP):
         start = min(first, n_pixels - _STRIP)  # the last strip solves some pixels twice, and alike
         stop = start + _STRIP
         scratch[:] = 0.0
+        across = known[start:stop] if known.size else still
         for k in range(n_tracks):
             d, e = los[k, start:stop], look[k, 0, start:stop]
             n, u = look[k, 1, start:stop], look[k, 2, start:stop]
-            if weighted:
-                _add_weighted_look(d, e, n, u, sigma[k, start:stop], scratch, basis_east, basis_north)
-            else:
-                _add_look(d, e, n, u, scratch, basis_east, basis_north)
-        if not weighted:
-            _copy(scratch[: 3 * _STRIP], scratch[5 * _STRIP : 8 * _STRIP])
-        _solve(scratch, max_gain)
-        for m in range(5):
+            s = sigma[k, start:stop]
+            _add_look(d, e, n, u, s, across, weighted, basis_east, basis_north, scratch)
+        if out.shape[0] > _ACROSS:
+            _solve_three(scratch, across, precision[start:stop] if precision.size else nothing, max_gain)
+        else:
+            _solve_two(scratch, across, max_gain)
+        for m in range(out.shape[0]):
             _copy(scratch[m * _STRIP : (m + 1) * _STRIP], out[m, start:stop])
 
 
@@ -127,10 +203,12 @@ def invert_enu(
     sigma: np.ndarray | None = None,
     basis: tuple[float, float] = (1.0, 0.0),
     *,
+    across: np.ndarray | None = None,
+    across_std: np.ndarray | float = 0.0,
     max_gain: float = MAX_GAIN,
 ) -> np.ndarray:
     """
-    Solve one horizontal and the vertical component of motion from several looks.
+    Solve a horizontal and the vertical component of motion from several looks, or all three.
 
     Parameters
     ----------
@@ -144,15 +222,24 @@ def invert_enu(
         have standard deviation 1.
     basis : tuple of float
         East and north components of the horizontal direction, see `horizontal_basis`.
+    across : np.ndarray, optional
+        Known motion across `basis` (90 degrees anticlockwise of it: north, if that is east), unit of `los`, shape
+        ``(pixel,)``; zero if not given. NaN is unknown.
+    across_std : np.ndarray or float
+        Standard deviation of what is known of it. Zero takes it as exact; infinity solves it from the looks alone; in
+        between it is solved with this knowledge, and its uncertainty is in that of the others.
     max_gain : float
-        Largest standard deviation of either component for looks of equal weight and standard deviation 1.
+        Largest standard deviation of a component for looks of equal weight and standard deviation 1; of the
+        horizontal and the vertical one where the motion across is known.
 
     Returns
     -------
     np.ndarray
-        Horizontal and up component (positive along `basis` and up, unit of `los`), their standard deviations (without
-        `sigma`: the noise gains), and the number of looks used; shape ``(5, pixel)``, dtype of `los`. Where fewer than
-        two looks are usable the number is 0; there, and where they are too similar, the others are NaN.
+        Rows as in `ROWS`, without the last four if the motion across is exact; shape ``(row, pixel)``, dtype of `los`.
+        Components along `basis`, up and across, unit of `los`, with their standard deviations (without `sigma`: the
+        noise gains) and correlations; the number of looks used, 0 below two; the largest noise gain for looks of equal
+        weight; reduced chi^2, NaN without a spare look; why there is no solution, an index into `QUALITY`; and what
+        one unit of motion across would change in the horizontal and the vertical component. What is not known is NaN.
 
     See Also
     --------
@@ -160,10 +247,10 @@ def invert_enu(
 
     Notes
     -----
-    With ``h = e b_e + n b_n`` the observation is ``d = h H + u U``; motion across `basis` is taken as zero [1]_. The
-    weighted normal equations are solved by Cramer's rule in float64, and the covariance is the inverse of the normal
-    matrix. Standard deviations below 1e-5 count as 1e-5, which keeps a reference pixel usable. Weights change the
-    solution for three or more looks only.
+    With ``h = e b_e + n b_n`` and ``c = n b_e - e b_n`` the observation is ``d = h H + c C + u U`` [1]_, and what is
+    known of C one observation more. The weighted normal equations are solved by Cramer's rule in float64, and the
+    covariance is the inverse of the normal matrix. Standard deviations below 1e-5 count as 1e-5, which keeps a
+    reference pixel usable. Weights change the solution for more looks than components only.
 
     References
     ----------
@@ -180,10 +267,20 @@ def invert_enu(
     dtype = np.float64 if los.dtype == np.float64 else np.float32
     n_pixels = los.shape[1]
     values, vectors, spread = (_strips(a, dtype) for a in (los, look, los if sigma is None else sigma))
-    out = np.empty((5, max(n_pixels, _STRIP)), dtype)
+    exact = np.ndim(across_std) == 0 and across_std == 0
+    known = np.empty(0) if across is None else _strips(across, np.float64)
+    precision = np.empty(0) if exact else _strips(_precision(across_std, n_pixels), np.float64)
+    out = np.empty((_ACROSS if exact else len(ROWS), max(n_pixels, _STRIP)), dtype)
     east, north = basis
-    _invert(values, vectors, spread, sigma is not None, float(east), float(north), float(max_gain), out)
+    weighted = sigma is not None
+    _invert(values, vectors, spread, known, precision, weighted, float(east), float(north), float(max_gain), out)
     return out[:, :n_pixels]
+
+
+def _precision(std: np.ndarray | float, n_pixels: int) -> np.ndarray:
+    """Inverse variance; 0 of an infinite standard deviation, NaN of an unknown one."""
+    floored = np.maximum(np.broadcast_to(np.asarray(std, np.float64), n_pixels), SIGMA_FLOOR)
+    return 1.0 / floored**2
 
 
 def _strips(array: np.ndarray, dtype: type) -> np.ndarray:

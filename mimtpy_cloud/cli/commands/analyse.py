@@ -175,10 +175,26 @@ def mosaic(
 @options.type_
 @options.dates
 @click.option(
+    "--components",
+    type=click.Choice(["eu", "enu", "hu"]),
+    default="eu",
+    show_default=True,
+    help="East and up; east, north and up; or horizontal along the look and up, from tracks of one direction.",
+)
+@click.option(
     "--azimuth",
     type=click.FloatRange(-360, 360),
     metavar="DEG",
-    help="Horizontal direction clockwise from north, -360 to 360; default east.",
+    help="Solve this horizontal direction and up instead; clockwise from north, -360 to 360.",
+)
+@click.option(
+    "--north", metavar="NUMBER|PRODUCT", help="North motion that is known: in m/yr (m), or a product with north."
+)
+@click.option(
+    "--north-std",
+    type=click.FloatRange(min=0),
+    metavar="NUMBER",
+    help="Its standard deviation in m/yr (m), which goes into those of the components; default exact.",
 )
 @click.option(
     "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
@@ -192,29 +208,37 @@ def decompose(
     root: str,
     out: str,
     type_: str,
+    components: str,
     azimuth: float | None,
+    north: str | None,
+    north_std: float | None,
     reference: tuple[float, float] | None,
     **choice: Any,
 ) -> None:
     """
-    Solve east and up from two or more tracks, or products written before.
+    Solve horizontal and vertical motion from two or more tracks, or products written before.
 
     Example:
 
     \b
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
+      mimtpy decompose A064 D071 --root data --north gnss_north.zarr --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
-    from mimtpy_cloud.cli.actions import ASKED_GAIN, check_out, refuse_itself, warn_of_datums
+    from mimtpy_cloud.cli.actions import check_out, refuse_itself, warn_of_datums
     from mimtpy_cloud.cli.inputs import open_inputs
-    from mimtpy_cloud.cli.names import joint_marks, marks
+    from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
     from mimtpy_cloud.ops.select import select_box
+    from mimtpy_cloud.view.map import COMPONENTS
 
     check_out(out)
     refuse_itself(out, *tracks)
+    if azimuth is not None and components != "eu":
+        raise click.UsageError("expected --azimuth or --components, got both")
+    known = _north(north)
     whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
     _tell_dates(labels, datasets)
@@ -222,10 +246,26 @@ def decompose(
         datasets = [set_reference(ds, point=reference) for ds in datasets]
         datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
     warn_of_datums(datasets)
-    ds = invert_enu(datasets) if azimuth is None else invert_enu(datasets, azimuth, max_gain=ASKED_GAIN)
-    names = ("east" if azimuth is None else "horizontal", "up")
-    who, suffix = "+".join(labels), marks(azimuth=azimuth) + joint_marks(ds, choice, reference)
+    ds = invert_enu(datasets, components if azimuth is None else azimuth, north=known, north_std=north_std)
+    names = [name for name in COMPONENTS if name in ds]
+    told = marks(azimuth=azimuth, components="hu" if components == "hu" else None)
+    told += marks(north=None if north is None else known if isinstance(known, float) else file_stem(north))
+    told += marks(northstd=north_std)
+    who, suffix = "+".join(labels), told + joint_marks(ds, choice, reference)
     maps = {f"{who}_{name}{suffix}": name for name in names}
-    given = {key: value for key, value in (("azimuth", azimuth), ("reference", reference)) if value is not None}
+    asked = {"components": components, "azimuth": azimuth, "north": north, "north_std": north_std}
+    given = {key: value for key, value in (asked | {"reference": reference}).items() if value not in (None, "eu")}
     stem = join(type_, f"{who}_{'_'.join(names)}{suffix}")
     write(ds, out, stem, maps, {"step": "decompose", **given, **provenance})
+
+
+def _north(text: str | None) -> Any:
+    """North motion that is known: a number, or a product."""
+    from mimtpy_cloud.cli.products import open_product
+
+    if text is None:
+        return 0.0
+    try:
+        return float(text)
+    except ValueError:
+        return open_product(text.rstrip("/"))
