@@ -207,7 +207,7 @@ def test_the_index_is_on_the_disk_before_and_its_name_after_the_rename(tmp_path,
     assert events == ["file", "rename", "folder"]
     events.clear()
     storage.write("a/shard", b"data")
-    assert events == ["file", "rename"]  # the index, which names it, comes later and syncs the folder
+    assert events == ["rename"]  # bulk is left to the page cache
 
 
 def test_hidden_files_are_no_children(tmp_path):

@@ -90,7 +90,7 @@ class Layout:
 
 
 class _Shards:
-    """The open shards of one row of shards; those of the row before reach the disk meanwhile. An error leaves none."""
+    """The open shards of one row of shards; those of the row before are finished meanwhile. An error leaves none."""
 
     def __init__(self, layout: Layout, spec: ArraySpec) -> None:
         self.layout, self.spec = layout, spec

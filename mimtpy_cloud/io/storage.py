@@ -126,8 +126,10 @@ class LocalStorage:
 
     Notes
     -----
-    An object gets its name by a rename, when its content is on the disk: neither a killed process nor
-    a power failure leaves anything half written under a name.
+    An object gets its name by a rename, so that a killed process leaves nothing half written under
+    it. `update` also waits until the new content is on the disk. Other objects are left to the page
+    cache: syncing them would make an ingest wait for the disk, and what a power failure tears in
+    these seconds fails its checksum or does not decode.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -170,8 +172,6 @@ class LocalStorage:
         try:
             with file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
             with _writing(path):
                 temporary.replace(path)
         except BaseException as error:
@@ -191,6 +191,8 @@ class LocalStorage:
             after = change(self.read(key) if path.exists() else None)
             with self.writer(key) as file:
                 file.write(after)
+                file.flush()
+                os.fsync(file.fileno())
             _sync_folder(path.parent)
 
     def children(self, prefix: str) -> list[str]:
