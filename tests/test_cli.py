@@ -527,18 +527,17 @@ def test_a_map_of_a_series_shows_its_last_date(root, tmp_path, monkeypatch):
     assert "2020-01-01 to 2020-02-06" in titles[0]
 
 
-def test_decompose_warns_of_datums_that_differ(root, tmp_path, caplog):
+def test_decompose_refuses_datums_that_differ(root, tmp_path):
     two = tmp_path / "two.zarr"
     run("velocity", "D071", "--out", tmp_path / "one.zarr")
     shifted(tmp_path / "one.zarr", two, reference_point=[-118.9, 36.9])
     run("decompose", "A064", "D071", "--out", tmp_path / "a.zarr")
-    run("decompose", "A064", two, "--reference", -118.95, 36.95, "--out", tmp_path / "a.zarr")
-    assert not caplog.messages
-    run("decompose", "A064", two, "--out", tmp_path / "a.zarr")
-    (message,) = caplog.messages
+    run("decompose", "A064", two, "--reference", -118.95, 36.95, "--out", tmp_path / "b.zarr")
+    message = run("decompose", "A064", two, "--out", tmp_path / "c.zarr", code=2).stderr
     assert "different datums" in message
     assert "D071: -118.9 36.9" in message
     assert "--reference LON LAT" in message
+    run("decompose", "A064", two, "--same-datum", "--out", tmp_path / "c.zarr")
 
 
 @pytest.mark.parametrize("name", ["eu.zarr", "east.tif", "eu.png", ""])

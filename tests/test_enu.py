@@ -35,6 +35,7 @@ def tracks(east=EAST, up=UP, north=0.0, chunks=None, count=3):
             los_azimuth_angle=azimuth,
             track=f"T{k:03d}",
             orbit_direction="ascending" if azimuth > 0 else "descending",
+            reference_point=[-179.9, 89.95],
         )
         found.append(ds if chunks is None else ds.chunk(chunks[k]))
     return found
@@ -208,11 +209,31 @@ def test_unfit_input_has_a_clear_error():
     for components in (None, True, [90.0], np.array([90.0, 0.0])):
         with pytest.raises(SchemaError, match="components must be 'eu', 'enu', 'hu' or an azimuth"):
             invert_enu(found, components)
-    far = lattice_dataset(Window(100, 500, 500, 3, 3), velocity=0.0, track="T009")
+    far = lattice_dataset(Window(100, 500, 500, 3, 3), velocity=0.0, track="T009", reference_point=[-179.9, 89.95])
     with pytest.raises(GridMismatchError, match="tracks must overlap"):
         invert_enu([found[0], far])
     with pytest.raises(GridMismatchError, match="one resolution"):
         invert_enu([found[0], lattice_dataset(Window(125, 0, 0, 3, 3), velocity=0.0)])
+
+
+def test_tracks_of_different_datums_are_refused(caplog):
+    found = tracks(count=2)
+    moved = [found[0], found[1].assign_attrs(reference_point=[-179.87, 89.95])]
+    message = r"different datums \(T000: -179.9 89.95, T001: -179.87 89.95\).*set_reference.*estimate_adjustment"
+    with pytest.raises(SchemaError, match=message):
+        invert_enu(moved)
+    assert "east" in invert_enu(moved, same_datum=True)
+    near = found[1].assign_attrs(reference_point=[180.1 + 0.012, 89.95])  # a turn further, one pixel away
+    assert "east" in invert_enu([found[0], near])
+    tied = [ds.assign_attrs(reference_frame="IGS14") for ds in moved]
+    assert "east" in invert_enu(tied)
+    with pytest.raises(SchemaError, match=r"T000: IGS14, T001: -179\.87 89\.95"):
+        invert_enu([tied[0], moved[1]])
+    assert not caplog.messages
+    silent = found[1].copy()
+    del silent.attrs["reference_point"]
+    invert_enu([found[0], silent])
+    assert "T001: not known to what it refers" in caplog.text
 
 
 # --- north ----------------------------------------------------------------------------------------------------

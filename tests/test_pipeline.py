@@ -50,6 +50,7 @@ def root(tmp_path_factory) -> str:
             project=f"SynthSen{track}",
             heading=heading,
             orbit_direction="ascending" if track[0] == "A" else "descending",
+            reference_point=[-118.75, 36.9],
         )
         files.append(folder / f"{track}.he5")
         write_hdfeos5(ds.chunk(), files[-1])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.cli.names import shortened
@@ -36,14 +35,11 @@ __all__ = [
     "refuse_itself",
     "save",
     "shown_variables",
-    "warn_of_datums",
     "write_product",
 ]
 
 _log = logging.getLogger(__name__)
 
-#: Reference points that are further apart are two, in pixels.
-_SAME_POINT = 1.5
 _FILES = (".zarr", ".tif", ".tiff", ".png")
 
 
@@ -475,31 +471,5 @@ def decompose(
         tracks = [set_reference(track, point=config.reference_point) for track in tracks]
     if config.bbox is not None:
         tracks = [select_box(track, config.bbox) for track in tracks]
-    warn_of_datums(tracks)
     components = ("hu" if same_direction else "eu") if config.azimuth is None else config.azimuth
     write_product(invert_enu(tracks, components), product, provenance, progress)
-
-
-def warn_of_datums(tracks: Sequence[xr.Dataset]) -> None:
-    """
-    Warn if tracks that are to be decomposed refer to different points, frames or polygons.
-
-    Parameters
-    ----------
-    tracks : sequence of xr.Dataset
-        Attribute ``reference_point``, ``reference_frame`` or ``reference_polygon`` where it is known.
-    """
-    areas = [[track.attrs.get(key) for key in ("reference_frame", "reference_polygon")] for track in tracks]
-    if any(areas[0]) and all(area == areas[0] for area in areas):
-        return
-    points = [track.attrs.get("reference_point") for track in tracks]
-    far = _SAME_POINT / float(tracks[0].attrs.get("pixels_per_degree", 100))
-    if None not in points and np.ptp(np.array(points, float), axis=0).max() <= far:
-        return
-    shown = [f"{p[0]:.5g} {p[1]:.5g}" if p is not None else "unknown" for p in points]
-    names = [track.attrs.get("track", "track") for track in tracks]
-    _log.warning(
-        "the tracks have different datums (reference points %s), which stay in the result as an offset; give all one "
-        "point by --reference LON LAT (in a template: referencepoint), after a mosaic of those of one direction",
-        ", ".join(f"{name}: {point}" for name, point in zip(names, shown, strict=True)),
-    )

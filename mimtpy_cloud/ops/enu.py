@@ -1,8 +1,10 @@
 """East, north and up, or one horizontal direction and up, from tracks that look from different directions."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -29,7 +31,12 @@ from mimtpy_cloud.schema import LOS, require_variables
 
 __all__ = ["invert_enu", "look_azimuth"]
 
+_log = logging.getLogger(__name__)
+
 Shape = tuple[int, int]
+
+#: Reference points that are further apart are two, in pixels.
+_SAME_POINT = 1.5
 
 #: Largest noise gain where a horizontal direction is asked for: two looks of one orbit, some 2 degrees apart.
 _ASKED_GAIN = 30.0
@@ -46,6 +53,7 @@ def invert_enu(
     sigma: float | Sequence[float] | None = None,
     max_gain: float | None = None,
     max_gap_days: float = MAX_GAP_DAYS,
+    same_datum: bool = False,
 ) -> xr.Dataset:
     """
     Decompose the line-of-sight motion of two or more tracks into horizontal and vertical components.
@@ -75,6 +83,8 @@ def invert_enu(
         NaN. 5 by default; 30 if a horizontal direction is asked for.
     max_gap_days : float
         Largest difference between the first dates of displacements, and between their last. Velocities may differ.
+    same_datum : bool
+        Whether the tracks share a datum though their attributes name different ones.
 
     Returns
     -------
@@ -90,9 +100,9 @@ def invert_enu(
     Raises
     ------
     SchemaError
-        If there are fewer than two tracks, they differ in kind, hold a time series, no look vectors or displacements
-        of different periods, an argument is unknown or lacks what it needs, or all three components are asked for from
-        looks that are too alike by their headings.
+        If there are fewer than two tracks, they differ in kind or datum, hold a time series, no look vectors or
+        displacements of different periods, an argument is unknown or lacks what it needs, or all three components are
+        asked for from looks that are too alike by their headings.
     GridMismatchError
         If the tracks or the field are not on one lattice, or no two tracks overlap.
 
@@ -102,7 +112,8 @@ def invert_enu(
 
     Notes
     -----
-    Tracks must share one datum: apply `set_reference` or `estimate_adjustment` first. Weights change the solution for
+    Tracks must share one datum: apply `set_reference` or `estimate_adjustment` first. Those that name none give a
+    warning. Weights change the solution for
     more looks than components only. Looks of near-polar orbits hardly see north: of an ascending, a descending and a
     third ascending look, north would have 500 times the noise of one look. North that ``"eu"`` ignores leaks into both
     components: for looks of 39 and 34 degrees, 20 mm of it change up by -3 mm and east by 0.4 mm; `north_std` puts this
@@ -118,6 +129,8 @@ def invert_enu(
     for track in placed:
         require_variables(f"track {track.label}", track.ds, *LOS)
     azimuth = _azimuth(components, placed)
+    if not same_datum:
+        _require_one_datum(placed)
     is_east = components in ("eu", "enu")
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
@@ -224,6 +237,49 @@ def _require_north(placed: Sequence[Track], max_gain: float) -> None:
             "times their noise; give what is known of north (north, north_std), add a look along the orbit, solve "
             "'eu', or accept it by max_gain=1000"
         )
+
+
+def _require_one_datum(placed: Sequence[Track]) -> None:
+    """Tracks must not refer to different places or frames; who does not say to what may be right."""
+    datums = {t.label: _datum(t.ds.attrs) for t in placed}
+    known = [datum for datum in datums.values() if datum is not None]
+    far = _SAME_POINT / placed[0].window.n
+    if any(not _same(datum, known[0], far) for datum in known):
+        shown = ", ".join(f"{label}: {_named(datum)}" for label, datum in datums.items())
+        raise SchemaError(
+            f"the tracks have different datums ({shown}), whose difference would stay in the result; give all "
+            "one point by set_reference (--reference LON LAT; in a template: referencepoint), those of one direction "
+            "after estimate_adjustment (mimtpy mosaic); or same_datum=True (--same-datum) if they share one"
+        )
+    silent = [label for label, datum in datums.items() if datum is None]
+    if silent:
+        _log.warning(
+            "%s: not known to what it refers; tracks of different datums leave an offset in the result: give all one "
+            "point by set_reference (--reference LON LAT)",
+            ", ".join(silent),
+        )
+
+
+def _datum(attrs: dict[str, Any]) -> tuple[str, Any] | None:
+    """Kind and value of what a track refers to."""
+    kinds = ("reference_frame", "reference_polygon", "reference_point")
+    return next(((kind, attrs[kind]) for kind in kinds if attrs.get(kind)), None)
+
+
+def _same(one: tuple[str, Any], other: tuple[str, Any], far: float) -> bool:
+    if one[0] != other[0] or one[0] != "reference_point":
+        return one == other
+    (lon, lat), (lon2, lat2) = one[1], other[1]
+    return bool(abs((lon - lon2 + 180) % 360 - 180) <= far and abs(lat - lat2) <= far)
+
+
+def _named(datum: tuple[str, Any] | None) -> str:
+    if datum is None:
+        return "unknown"
+    kind, value = datum
+    if kind == "reference_point":
+        return f"{value[0]:.5g} {value[1]:.5g}"
+    return str(value) if kind == "reference_frame" else "a polygon"
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,7 @@ def mosaic(
 @click.option(
     "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
 )
+@click.option("--same-datum", is_flag=True, help="The tracks share a datum, though they name different ones.")
 @options.bbox
 @options.resolution
 @options.mask
@@ -213,6 +214,7 @@ def decompose(
     north: str | None,
     north_std: float | None,
     reference: tuple[float, float] | None,
+    same_datum: bool,
     **choice: Any,
 ) -> None:
     """
@@ -225,7 +227,7 @@ def decompose(
       mimtpy decompose A064 D071 --root data --north gnss_north.zarr --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
-    from mimtpy_cloud.cli.actions import check_out, refuse_itself, warn_of_datums
+    from mimtpy_cloud.cli.actions import check_out, refuse_itself
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
@@ -245,8 +247,8 @@ def decompose(
     if reference is not None:
         datasets = [set_reference(ds, point=reference) for ds in datasets]
         datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
-    warn_of_datums(datasets)
-    ds = invert_enu(datasets, components if azimuth is None else azimuth, north=known, north_std=north_std)
+    wanted = components if azimuth is None else azimuth
+    ds = invert_enu(datasets, wanted, north=known, north_std=north_std, same_datum=same_datum)
     names = [name for name in COMPONENTS if name in ds]
     told = marks(azimuth=azimuth, components="hu" if components == "hu" else None)
     told += marks(north=None if north is None else known if isinstance(known, float) else file_stem(north))
