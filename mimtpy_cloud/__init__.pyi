@@ -12,6 +12,7 @@ from .ops.deramp import remove_ramp as remove_ramp
 from .ops.difference import subtract as subtract
 from .ops.enu import invert_enu as invert_enu
 from .ops.mosaic import mosaic as mosaic
+from .ops.north import interpolate_stations as interpolate_stations
 from .ops.overlap import compare_overlap as compare_overlap
 from .ops.plate import remove_plate_motion as remove_plate_motion
 from .ops.rate import displacement_between as displacement_between

@@ -517,6 +517,19 @@ def test_decompose_takes_what_is_known_of_north(root, tmp_path):
     assert "one orbit direction" in run(*base, "--components", "hu", code=2).stderr
 
 
+def test_decompose_takes_north_of_stations(root, tmp_path):
+    table = tmp_path / "gnss.csv"
+    rows = [f"S{k},{lon},{lat},0,20,0,0.1,0.1,0.1" for k, (lon, lat) in enumerate([(-118.9, 36.9), (-118.8, 36.95)])]
+    table.write_text("\n".join(["station,lon,lat,east,north,up,east_std,north_std,up_std", *rows]))
+    base = ("decompose", "A064", "D071", "--reference", -118.95, 36.95)
+    run(*base, "--out", tmp_path / "plain.zarr")
+    names = run(*base, "--north", table, "--units", "mm/yr", "--out", f"{tmp_path}/p/").stdout.splitlines()
+    assert names[0].endswith("SynthSenA064+SynthSenD071_east_up_north_gnss_ref_-118.95_36.95.zarr")
+    plain, made = open_product(str(tmp_path / "plain.zarr")), open_product(names[0])
+    np.testing.assert_allclose(made["up"], plain["up"], atol=1e-7)  # all move alike, and the reference with them
+    assert (made["up_std"] > plain["up_std"]).all()
+
+
 def test_a_map_of_a_series_shows_its_last_date(root, tmp_path, monkeypatch):
     from mimtpy_cloud.view import map as view
 

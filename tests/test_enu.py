@@ -13,6 +13,7 @@ from strategies import chunkings
 from synthetic import lattice_dataset, look_vector
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.kernels.plate import MAS, plate_velocity
 from mimtpy_cloud.ops.enu import invert_enu, look_azimuth
 from mimtpy_cloud.plan.grid import Window
 
@@ -326,6 +327,48 @@ def test_north_that_cannot_be_used_is_refused():
         invert_enu([t.drop_vars("velocity_std") for t in found], north_std=0.01)
     with pytest.raises(GridMismatchError, match="125 pixels a degree, the tracks 100"):
         invert_enu(found, north=lattice_dataset(Window(125, 0, 0, 3, 3), velocity=0.0).rename(velocity="north"))
+
+
+def gnss(north, lon=(-179.95, -179.85, -179.8), lat=(89.97, 89.9, 89.85), **attrs):
+    """Stations around the tracks, with a north velocity that is a function of longitude and latitude."""
+    lon, lat = np.array(lon), np.array(lat)
+    data = {"north": ("station", north(lon, lat)), "north_std": ("station", np.full(lon.size, 1e-4))}
+    names = np.array([f"S{k}" for k in range(lon.size)], dtype=object)
+    return xr.Dataset(data, {"station": names, "lon": ("station", lon), "lat": ("station", lat)}, attrs)
+
+
+def test_north_of_stations_is_brought_into_the_datum_of_the_tracks():
+    steady = gnss(lambda lon, lat: 0.02 + 0 * lon, frame="IGS14")
+    with no_compute():
+        lazy = invert_enu([t.assign_attrs(reference_frame="IGS14") for t in tracks(north=0.02)], north=steady)
+    got, part = lazy.compute(), np.s_[1:10, 3:14]
+    known = got.valid.values
+    np.testing.assert_allclose(got.up.values[known], UP[part][known], atol=1e-7)
+    relative = invert_enu(tracks(), north=steady).compute()  # a point moves as all others do: no north is left
+    np.testing.assert_allclose(relative.up.values[known], UP[part][known], atol=1e-7)
+    alone = invert_enu(tracks()).compute()
+    assert (relative.up_std.values[known] > alone.up_std.values[known]).all()
+    plate = {"plate": "Eurasia", "mas_per_year": [-0.085, -0.531, 0.770]}
+    moved = [t.assign_attrs(plate_motion=plate, reference_frame="IGS14") for t in tracks()]
+    rotation = np.array(plate["mas_per_year"]) * MAS
+    riding = gnss(lambda lon, lat: plate_velocity(lat, lon, rotation)[1], frame="IGS14")
+    on_plate = invert_enu(moved, north=riding).compute()  # stations that ride on the plate are at rest
+    np.testing.assert_allclose(on_plate.up.values[known], UP[part][known], atol=1e-7)
+
+
+def test_stations_that_give_no_north_are_refused():
+    found, still = tracks(), gnss(lambda lon, lat: 0 * lon, frame="IGS08")
+    framed = [t.assign_attrs(reference_frame="IGS14") for t in found]
+    with pytest.raises(SchemaError, match="tracks are in the frame IGS14, the stations in IGS08"):
+        invert_enu(framed, north=still)
+    bounded = [t.assign_attrs(reference_polygon=[[0, 0], [1, 1], [1, 0]]) for t in found]
+    with pytest.raises(SchemaError, match="refer to a polygon"):
+        invert_enu(bounded, north=still)
+    shifted = [t.rename(velocity="displacement", velocity_std="displacement_std") for t in found]
+    for t in shifted:
+        t.displacement.attrs["units"] = "m"
+    with pytest.raises(SchemaError, match="stations have velocities, the tracks displacement"):
+        invert_enu(shifted, north=still)
 
 
 # --- quality --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from mimtpy_cloud.errors import SchemaError
 
 __all__ = [
+    "MAS",
     "PLATES",
     "Plate",
     "plate_name",
@@ -25,7 +26,7 @@ __all__ = [
 #: Semi-major axis in m, and square of the first eccentricity, of WGS84.
 _A, _E2 = 6378137.0, 0.00669437999014
 #: One milliarcsecond, and one degree a million years, in radians (a year).
-_MAS, _DEG_MYR = np.deg2rad(1e-3 / 3600), np.deg2rad(1e-6)
+MAS, _DEG_MYR = np.deg2rad(1e-3 / 3600), np.deg2rad(1e-6)
 
 
 class Plate(NamedTuple):
@@ -141,7 +142,7 @@ def rotation_of(plate: str) -> np.ndarray:
     >>> (rotation_of("eurasia") / np.deg2rad(1e-3 / 3600)).round(6).tolist()
     [-0.085, -0.531, 0.77]
     """
-    return np.asarray(_MAS * np.array(PLATES[plate_name(plate)][1:]))
+    return np.asarray(MAS * np.array(PLATES[plate_name(plate)][1:]))
 
 
 def plate_velocity(lat: ArrayLike, lon: ArrayLike, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import xarray as xr
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels import enu as kernel
 from mimtpy_cloud.kernels.look import mean_azimuth
+from mimtpy_cloud.kernels.plate import MAS, plate_velocity
 from mimtpy_cloud.ops.combination import (
     Track,
     common_attrs,
@@ -23,6 +24,7 @@ from mimtpy_cloud.ops.combination import (
     require_one_motion,
     require_one_period,
 )
+from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.graph import overlapping_pairs
@@ -69,7 +71,9 @@ def invert_enu(
         fault-parallel direction, for example).
     north : float, xr.DataArray or xr.Dataset
         North motion that is known, in the unit of the data: one number, or a field on the lattice of the tracks (of a
-        dataset `north`, and `north_std` if it has one). For ``"eu"`` and ``"enu"``.
+        dataset `north`, and `north_std` if it has one), in the datum of the tracks; or a table of stations, which is
+        interpolated and brought into that datum: less the motion of the plate that the tracks lack, and zero at their
+        reference point. For ``"eu"`` and ``"enu"``.
     north_std : float, optional
         Standard deviation of the motion that is not asked for: north, or the horizontal motion across the direction
         asked for. By default that of the field, else 0, which takes it as exact. For ``"enu"`` that of the knowledge of
@@ -108,6 +112,7 @@ def invert_enu(
 
     See Also
     --------
+    interpolate_stations : North between stations, with other ranges.
     mimtpy_cloud.kernels.enu.invert_enu : The solution of one block.
 
     Notes
@@ -134,6 +139,9 @@ def invert_enu(
     is_east = components in ("eu", "enu")
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
+    window = _overlap_window(placed)
+    if isinstance(north, xr.Dataset) and "station" in north.dims:
+        north = _of_stations(north, placed, variable, window)
     across = _across(north, north_std, placed[0], units, components)
     with_std = spread is not None or given is not None
     if across.solved and not math.isinf(across.std) and not with_std:
@@ -142,7 +150,6 @@ def invert_enu(
         max_gain = kernel.MAX_GAIN if is_east else _ASKED_GAIN
     if components == "enu" and math.isinf(across.std):
         _require_north(placed, max_gain)
-    window = _overlap_window(placed)
     sheets = [_sheet(t, variable, spread) for t in placed]
     scalars = None if given is None else tuple(given[id(t.ds)] for t in placed)
     solver = _Solver(len(placed), kernel.horizontal_basis(azimuth), scalars, spread is not None, across.plan, max_gain)
@@ -319,6 +326,34 @@ def _across(
     if north and components not in ("eu", "enu"):
         raise SchemaError(f"north is for components 'eu' and 'enu', got {components!r}")
     return _Across(float(north), default if std is None else float(std))
+
+
+def _of_stations(stations: xr.Dataset, placed: Sequence[Track], variable: str, window: Window) -> xr.Dataset:
+    """North velocity of stations on a window, in the datum of the tracks."""
+    if variable != "velocity":
+        raise SchemaError(f"stations have velocities, the tracks {variable}; give a field of north in their unit")
+    attrs = placed[0].ds.attrs
+    datum, frame = _datum(attrs), str(stations.attrs.get("frame", ""))
+    if datum is not None and datum[0] == "reference_polygon":
+        raise SchemaError("tracks that refer to a polygon need a field of north in that datum: interpolate_stations")
+    if datum is not None and datum[0] == "reference_frame" and datum[1] != frame:
+        raise SchemaError(f"the tracks are in the frame {datum[1]}, the stations in {frame or 'one that has no name'}")
+    if plate := attrs.get("plate_motion"):
+        rotation = np.array(plate["mas_per_year"]) * MAS
+        moved = plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)[1]
+        stations = stations.assign(north=stations["north"] - xr.DataArray(moved, dims="station"))
+    field = interpolate_stations(stations, on_window(window, {}, placed, {"pixels_per_degree": window.n}))
+    if datum is None or datum[0] == "reference_frame":
+        return field
+    lon, lat = datum[1]
+    lon += 360.0 * round((float(field.x.mean()) - lon) / 360.0)
+    place = xr.Dataset(coords={"x": [lon, lon + 1e-6], "y": [lat, lat - 1e-6]})
+    there = interpolate_stations(stations, place, range_km=field.attrs["range_km"], sill=field.attrs["sill"])
+    zero, spread = there["north"].data[0, 0], there["north_std"].data[0, 0]
+    return field.assign(
+        north=field["north"].copy(data=field["north"].data - zero),
+        north_std=field["north_std"].copy(data=da.sqrt(field["north_std"].data ** 2 + spread**2)),
+    )
 
 
 def _field(north: xr.DataArray | xr.Dataset, std: float | None, default: float, track: Track, units: str) -> _Across:

@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 
 _ALONG_LOS = ("displacement", "velocity")
 _COMPONENTS = ("east", "north", "horizontal", "up")
-_MAS = np.deg2rad(1e-3 / 3600)
 
 Pole = str | tuple[float, float, float]
 
@@ -125,7 +124,7 @@ def _rotation(pole: Any) -> tuple[str, np.ndarray]:
 
 
 def _as_mas(rotation: np.ndarray) -> list[float]:
-    return [round(float(v), 6) for v in rotation / _MAS]
+    return [round(float(v), 6) for v in rotation / kernel.MAS]
 
 
 def _motion(ds: xr.Dataset, name: str, rotation: np.ndarray) -> xr.DataArray:

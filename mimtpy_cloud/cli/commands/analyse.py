@@ -188,7 +188,9 @@ def mosaic(
     help="Solve this horizontal direction and up instead; clockwise from north, -360 to 360.",
 )
 @click.option(
-    "--north", metavar="NUMBER|PRODUCT", help="North motion that is known: in m/yr (m), or a product with north."
+    "--north",
+    metavar="NUMBER|PRODUCT|TABLE",
+    help="North motion that is known: in m/yr (m), a product with north, or velocities of GNSS stations.",
 )
 @click.option(
     "--north-std",
@@ -196,6 +198,7 @@ def mosaic(
     metavar="NUMBER",
     help="Its standard deviation in m/yr (m), which goes into those of the components; default exact.",
 )
+@click.option("--units", type=click.Choice(["mm/yr", "cm/yr", "m/yr"]), help="Unit of a table of stations without one.")
 @click.option(
     "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
 )
@@ -213,6 +216,7 @@ def decompose(
     azimuth: float | None,
     north: str | None,
     north_std: float | None,
+    units: str | None,
     reference: tuple[float, float] | None,
     same_datum: bool,
     **choice: Any,
@@ -224,7 +228,7 @@ def decompose(
 
     \b
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
-      mimtpy decompose A064 D071 --root data --north gnss_north.zarr --out products
+      mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --north midas.IGS14.txt --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself
@@ -240,7 +244,7 @@ def decompose(
     refuse_itself(out, *tracks)
     if azimuth is not None and components != "eu":
         raise click.UsageError("expected --azimuth or --components, got both")
-    known = _north(north)
+    known = _north(north, units)
     whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
     _tell_dates(labels, datasets)
@@ -261,13 +265,15 @@ def decompose(
     write(ds, out, stem, maps, {"step": "decompose", **given, **provenance})
 
 
-def _north(text: str | None) -> Any:
-    """North motion that is known: a number, or a product."""
+def _north(text: str | None, units: str | None) -> Any:
+    """North motion that is known: a number, a product, or a table of stations."""
     from mimtpy_cloud.cli.products import open_product
+    from mimtpy_cloud.io.gnss import read_stations
 
     if text is None:
         return 0.0
     try:
         return float(text)
     except ValueError:
-        return open_product(text.rstrip("/"))
+        is_product = text.lower().rstrip("/").endswith((".zarr", ".tif", ".tiff"))
+        return open_product(text.rstrip("/")) if is_product else read_stations(text, units=units)

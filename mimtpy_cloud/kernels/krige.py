@@ -1,0 +1,108 @@
+"""Interpolate scattered values with their uncertainty, which grows with the distance from them."""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+__all__ = ["krige", "scatter_variance"]
+
+_SMALLEST = 1e-12
+#: Numbers of a matrix of places and points that are held at a time.
+_ELEMENTS = 1 << 21
+
+
+def scatter_variance(values: np.ndarray, sigma: np.ndarray) -> float:
+    """
+    Estimate how much a field varies from scattered values: their variance less that of their errors.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Shape ``(place,)``, at least two.
+    sigma : np.ndarray
+        Their standard deviations.
+
+    Returns
+    -------
+    float
+        In the square of the unit; not below a tenth of the variance.
+
+    Examples
+    --------
+    >>> scatter_variance(np.array([1.0, 3.0]), np.array([0.5, 0.5]))
+    1.75
+    """
+    variance = float(np.var(values, ddof=1))
+    return max(variance - float(np.mean(sigma**2)), 0.1 * variance, _SMALLEST)
+
+
+def krige(
+    places: np.ndarray,
+    values: np.ndarray,
+    sigma: np.ndarray,
+    wanted: np.ndarray,
+    *,
+    range_km: float,
+    sill: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Interpolate values by ordinary kriging with an exponential covariance.
+
+    Parameters
+    ----------
+    places : np.ndarray
+        Kilometres east and north of each value, shape ``(place, 2)``.
+    values, sigma : np.ndarray
+        Values, and the standard deviations of their errors, shape ``(place,)``.
+    wanted : np.ndarray
+        Kilometres east and north of what is asked for, shape ``(point, 2)``.
+    range_km : float
+        Distance over which the covariance falls to 1/e.
+    sill : float
+        Variance of the field, in the square of the unit.
+
+    Returns
+    -------
+    estimate, std : np.ndarray
+        Shape ``(point,)``, float64, in the unit of the values. Far from all values the estimate is their mean, and the
+        standard deviation that of the field and the mean.
+
+    Notes
+    -----
+    With ``C_ij = sill exp(-h_ij / range) + sigma_i^2 delta_ij``, ``c`` the covariance of a point with the places, and
+    the mean ``m = 1^T C^-1 z / 1^T C^-1 1`` [1]_::
+
+        estimate = m + c^T C^-1 (z - m)
+        variance = sill - c^T C^-1 c + (1 - 1^T C^-1 c)^2 / (1^T C^-1 1)
+
+    References
+    ----------
+    .. [1] Chiles, J.-P. and Delfiner, P. (2012), Geostatistics: Modeling Spatial Uncertainty, 2nd edition, Wiley,
+       chapter 3, doi:10.1002/9781118136188.
+
+    Examples
+    --------
+    >>> places = np.array([[0.0, 0.0], [10.0, 0.0]])
+    >>> wanted = np.array([[0.0, 0.0], [5.0, 0.0], [9e9, 0.0]])
+    >>> estimate, std = krige(places, np.array([1.0, 3.0]), np.zeros(2), wanted, range_km=50, sill=1)
+    >>> estimate.round(6).tolist(), bool(std[0] < std[1] < std[2])
+    ([1.0, 2.0, 2.0], True)
+    """
+    covariance = sill * np.exp(-_distances(places, places) / range_km)
+    covariance[np.diag_indices(len(places))] += np.maximum(np.square(sigma), 1e-9 * sill)
+    factor = cho_factor(covariance)
+    ones = cho_solve(factor, np.ones(len(places)))
+    total = float(ones.sum())
+    mean = float(ones @ values) / total
+    weighted = cho_solve(factor, values - mean)
+    estimate, variance = np.empty(len(wanted)), np.empty(len(wanted))
+    for start in range(0, len(wanted), step := max(1, _ELEMENTS // len(places))):
+        part = slice(start, start + step)
+        near = sill * np.exp(-_distances(places, wanted[part]) / range_km)
+        estimate[part] = mean + near.T @ weighted
+        variance[part] = sill - np.einsum("pw,pw->w", near, cho_solve(factor, near)) + (1.0 - ones @ near) ** 2 / total
+    return estimate, np.sqrt(np.maximum(variance, 0.0))
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = np.hypot(*(first[:, np.newaxis] - second[np.newaxis]).transpose(2, 0, 1))
+    return distance
