@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import shapely
@@ -13,6 +14,7 @@ from mimtpy_cloud.io.gnss import read_stations
 from mimtpy_cloud.io.vectors import read_lines
 from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.mosaic import mosaic
+from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.ops.plate import remove_plate_motion
 from mimtpy_cloud.ops.reference import set_reference
 from mimtpy_cloud.ops.stations import project_stations
@@ -75,3 +77,25 @@ def test_stations_of_an_independent_network_take_away_the_offsets_of_frames(shar
         assert len(ds.attrs["reference_stations"]) > 10
         seen = project_stations(ds, stations, window=5).compute()
         assert abs(float((seen["observed"] - seen["los"]).median())) < 2e-3, name
+
+
+def test_north_between_stations_is_that_of_the_field_of_the_frames(shared, tracks):
+    stations = read_stations(shared / "data" / "real" / "gnss_midas" / "midas.IGS08.turkey.txt")
+    field = interpolate_stations(stations, tracks["A014"]).compute()
+    with h5py.File(shared / "data" / "real" / "anatolia_licsbas_4tracks" / "GNSS" / "interp_N.grd") as file:
+        known = xr.DataArray(file["z"][:], {"y": file["lat"][:], "x": file["lon"][:]}, ("y", "x"))
+    apart = 1e3 * field.north - known.interp(x=field.x, y=field.y)  # mm/yr, in another frame
+    assert float(apart.std()) < 1.5
+    assert 0.5 < 1e3 * float(field.north_std.median()) / float(apart.std()) < 4
+
+
+def test_north_of_stations_changes_up_and_hardly_east(shared, tracks):
+    stations = read_stations(shared / "data" / "real" / "gnss_midas" / "midas.IGS08.turkey.txt")
+    joined = [mosaic([tracks[a], tracks[b]]) for a, b in (("A014", "A087"), ("D094", "D167"))]
+    referred = [set_reference(m, point=(34.5, 41.2)) for m in joined]
+    plain, made = invert_enu(referred).compute(), invert_enu(referred, north=stations).compute()
+    names = ["east", "up"]
+    change = 1e3 * (made[names] - plain[names])
+    assert abs(change.east).quantile(0.95) < 0.2
+    assert 0.1 < abs(change.up).quantile(0.95) < 2
+    assert float(made.up_std.median()) > float(plain.up_std.median())

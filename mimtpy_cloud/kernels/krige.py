@@ -3,36 +3,55 @@
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-__all__ = ["krige", "scatter_variance"]
+__all__ = ["fit_sill", "krige"]
 
-_SMALLEST = 1e-12
+_SMALLEST, _FEWEST_PAIRS = 1e-12, 10
 #: Numbers of a matrix of places and points that are held at a time.
 _ELEMENTS = 1 << 21
 
 
-def scatter_variance(values: np.ndarray, sigma: np.ndarray) -> float:
+def fit_sill(places: np.ndarray, values: np.ndarray, sigma: np.ndarray, range_km: float) -> float:
     """
-    Estimate how much a field varies from scattered values: their variance less that of their errors.
+    Estimate the variance of a field whose covariance falls exponentially, from the differences of near values.
 
     Parameters
     ----------
-    values : np.ndarray
-        Shape ``(place,)``, at least two.
-    sigma : np.ndarray
-        Their standard deviations.
+    places : np.ndarray
+        Kilometres east and north of each value, shape ``(place, 2)``, at least two.
+    values, sigma : np.ndarray
+        Values, and the standard deviations of their errors, shape ``(place,)``.
+    range_km : float
+        Distance over which the covariance falls to 1/e.
 
     Returns
     -------
     float
-        In the square of the unit; not below a tenth of the variance.
+        In the square of the unit.
+
+    Notes
+    -----
+    Least squares of the semivariance of pairs, less that of their errors, on ``1 - exp(-h / range)``; of the pairs that
+    are nearer than the range, or of all where there are fewer than ten. What varies over longer distances does not
+    count, so that the standard deviation between stations is that of the distance between them.
 
     Examples
     --------
-    >>> scatter_variance(np.array([1.0, 3.0]), np.array([0.5, 0.5]))
+    >>> fit_sill(np.array([[0.0, 0.0], [9e9, 0.0]]), np.array([1.0, 3.0]), np.array([0.5, 0.5]), 100.0)
     1.75
     """
-    variance = float(np.var(values, ddof=1))
-    return max(variance - float(np.mean(sigma**2)), 0.1 * variance, _SMALLEST)
+    i, j = np.triu_indices(len(places), 1)
+    distance = _distances(places, places)[i, j]
+    near = distance < range_km
+    if near.sum() < _FEWEST_PAIRS:
+        near = np.ones_like(near)
+    half = (values[i] - values[j])[near] ** 2 / 2
+    shape = 1.0 - np.exp(-distance[near] / range_km)
+    errors = (sigma[i] ** 2 + sigma[j] ** 2)[near] / 2
+    whole = float(shape @ shape)
+    if whole == 0:  # all at one place
+        return _SMALLEST
+    found, raw = (float(shape @ part) / whole for part in (half - errors, half))
+    return max(found, 0.1 * raw, _SMALLEST)
 
 
 def krige(

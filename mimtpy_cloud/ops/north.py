@@ -9,7 +9,7 @@ import xarray as xr
 from dask.base import tokenize
 
 from mimtpy_cloud.errors import ReferencePointError, SchemaError
-from mimtpy_cloud.kernels.krige import krige, scatter_variance
+from mimtpy_cloud.kernels.krige import fit_sill, krige
 from mimtpy_cloud.ops.overlay import lazy_array
 from mimtpy_cloud.plan.plane import plane_km
 from mimtpy_cloud.schema import SPATIAL_REF, require_variables
@@ -46,7 +46,7 @@ def interpolate_stations(
     range_km : float
         Distance in km over which stations lose most of what they say of each other.
     sill : float, optional
-        Variance of the field, (m/yr)^2. By default the variance of the stations less that of their errors.
+        Variance of the field, (m/yr)^2. By default from the differences of stations nearer than the range.
 
     Returns
     -------
@@ -84,13 +84,14 @@ def interpolate_stations(
     if sill is None and known.sum() < 2:
         raise SchemaError(f"one station cannot tell how {component} varies; give sill, its variance in (m/yr)^2")
     values, sigma, lon, lat = values[known], sigma[known], lon[known], lat[known]
-    sill = scatter_variance(values, sigma) if sill is None else float(sill)
-    if not (range_km > 0 and sill > 0):
+    if not (range_km > 0 and (sill is None or sill > 0)):
         raise SchemaError(f"range_km and sill must be positive, got {range_km} and {sill}")
     x, y = like.indexes["x"].to_numpy(), like.indexes["y"].to_numpy()
+    if sill is None:
+        sill = fit_sill(_places(lon, lat, (float(x.mean()), float(y.mean()))), values, sigma, float(range_km))
     nodes_x = _nodes(x, range_km / (_KM_PER_DEGREE * max(0.05, math.cos(math.radians(float(y.mean()))))))
     nodes_y = _nodes(y, range_km / _KM_PER_DEGREE)
-    job = (lon, lat, values, sigma, nodes_x, nodes_y, float(range_km), sill)
+    job = (lon, lat, values, sigma, nodes_x, nodes_y, float(range_km), float(sill))
     field = _field(x, y, nodes_x, nodes_y, job)
     long_name = f"{component} velocity of stations, interpolated"
     data: dict[str, Any] = {
@@ -132,12 +133,17 @@ def _pieces(size: int) -> list[slice]:
 def _estimate(job: tuple) -> np.ndarray:
     lon, lat, values, sigma, nodes_x, nodes_y, range_km, sill = job
     origin = (float(nodes_x.mean()), float(nodes_y.mean()))
-    turned = origin[0] + (lon - origin[0] + 180.0) % 360.0 - 180.0
-    places = np.stack(plane_km(turned, lat, origin), axis=1)
+    places = _places(lon, lat, origin)
     east, north = plane_km(nodes_x, nodes_y, origin)
     wanted = np.stack([a.ravel() for a in np.meshgrid(east, north)], axis=1)
     found = krige(places, values, sigma, wanted, range_km=range_km, sill=sill)
     return np.stack(found).reshape(2, nodes_y.size, nodes_x.size)
+
+
+def _places(lon: np.ndarray, lat: np.ndarray, origin: tuple[float, float]) -> np.ndarray:
+    """Kilometres east and north of an origin, on its side of the globe."""
+    turned = origin[0] + (lon - origin[0] + 180.0) % 360.0 - 180.0
+    return np.stack(plane_km(turned, lat, origin), axis=1)
 
 
 def _linear(nodes: np.ndarray, nodes_x: np.ndarray, nodes_y: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
