@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import graph, ingest, mosaic, ramp, series, velocity
+from benchmarks import enu, graph, ingest, mosaic, ramp, series, velocity
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "ramp": ramp.main,
     "mosaic": mosaic.main,
     "series": series.main,
+    "enu": enu.main,
     "graph": graph.main,
 }
 

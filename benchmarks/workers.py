@@ -424,6 +424,95 @@ def mosaic_virtual(size: list[int], count: int, repeat: int) -> Worker:
     return {"bytes": 4 * height * width * count}
 
 
+# ---- decomposition: MintPy, least squares, and ours
+
+EAST, NORTH, UP = 0.03, 0.01, -0.01
+
+
+def _angles(size: list[int], track: int) -> tuple[Any, Any]:
+    """Incidence and azimuth (MintPy's, anticlockwise from north) in degrees, that vary over a map as real ones do."""
+    import numpy as np
+
+    across = np.linspace(0, 1, size[1], dtype=np.float32)
+    azimuth = (102.0, -102.0, 60.0, -150.0)[track]
+    incidence = 30.0 + 3.0 * track + 15.0 * (across if azimuth > 0 else across[::-1])
+    return (np.broadcast_to(v, size).astype(np.float32) for v in (incidence, azimuth + 2 * across))  # type: ignore[return-value]
+
+
+def _looks(size: list[int], tracks: int) -> Any:
+    """Unit vectors from ground to satellite, shape (track, 3, y, x)."""
+    import numpy as np
+
+    vectors = np.empty((tracks, 3, *size), np.float32)
+    for k in range(tracks):
+        incidence, azimuth = (np.deg2rad(angle, dtype=np.float64) for angle in _angles(size, k))
+        vectors[k] = -np.sin(incidence) * np.sin(azimuth), np.sin(incidence) * np.cos(azimuth), np.cos(incidence)
+    return vectors
+
+
+def enu_mintpy(size: list[int]) -> Worker:
+    """Decompose two maps that are in memory with MintPy's function; run by MintPy's interpreter."""
+    import contextlib
+    import io
+
+    import numpy as np
+    from mintpy.asc_desc2horz_vert import asc_desc2horz_vert
+
+    incidence, azimuth = (np.stack(part) for part in zip(*(_angles(size, k) for k in range(2)), strict=True))
+    looks = _looks(size, 2)
+    los = looks[:, 0] * np.float32(EAST) + looks[:, 2] * np.float32(UP)
+    yield
+
+    def once() -> Any:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return asc_desc2horz_vert(los, incidence, azimuth)
+
+    seconds, (east, up) = _repeat(once, times=1)
+    error = max(float(np.abs(east - EAST).max()), float(np.abs(up - UP).max()))
+    return {"seconds": seconds, "error": error, "pixels": east.size}
+
+
+def enu_lstsq(pixels: int = 20_000) -> Worker:
+    """Solve three components of some pixels one after the other with numpy."""
+    import numpy as np
+
+    looks = _looks([1, pixels], 4).reshape(4, 3, pixels).astype(np.float64)
+    los = np.einsum("kcp,c->kp", looks, [EAST, NORTH, UP])
+    yield
+    seconds, _ = _repeat(lambda: [np.linalg.lstsq(looks[:, :, p], los[:, p])[0] for p in range(pixels)], times=1)
+    return {"seconds": seconds, "pixels": pixels}
+
+
+def enu_kernel(size: list[int], tracks: int, three: bool) -> Worker:
+    """Decompose with our kernel, block by block in two threads; each block is dropped, as if written."""
+    import numpy as np
+
+    from mimtpy_cloud.kernels.enu import invert_enu
+
+    looks = _looks(size, tracks)
+    los = looks[:, 0] * np.float32(EAST) + looks[:, 2] * np.float32(UP)
+    side, std = 98, np.inf if three else 0.0  # as many pixels as a block of the store
+    blocks = []
+    for top in range(0, size[0], side):
+        part = np.s_[..., top : min(top + side, size[0]), :]
+        count = los[part][0].size
+        sigma = np.full((tracks, count), 0.001, np.float32)
+        blocks.append((los[part].reshape(tracks, count), looks[part].reshape(tracks, 3, count), sigma))
+    del los, looks
+    errors = []
+    yield
+
+    def solve(block: Any) -> Any:
+        return invert_enu(*block, across_std=std, max_gain=1e3)[:2, ::999].copy()
+
+    seconds, found = _repeat(lambda: _threads(solve, blocks))
+    for part in found:
+        errors.append(max(float(np.abs(part[0] - EAST).max()), float(np.abs(part[1] - UP).max())))
+    pixels = size[0] * size[1]
+    rows = 15 if three else 11
+    return {"seconds": seconds, "error": max(errors), "pixels": pixels, "bytes": 4 * pixels * (5 * tracks + rows)}
+
+
 # ---- graph
 
 

@@ -169,6 +169,65 @@ def _solve_three(sums, known, precision, max_gain):  # type: ignore[no-untyped-d
 
 
 @_compiled
+def _solve_pair(rows, weighted, basis_east, basis_north, max_gain):  # type: ignore[no-untyped-def]
+    # Two looks are solved whatever their weights. Rows of the input: data, east, north, up and standard deviation of
+    # one look and then of the other, and the motion across; after them come the rows that _solve_two gives, too.
+    for j in range(_STRIP):
+        d, e, n = float(rows[j]), float(rows[_STRIP + j]), float(rows[2 * _STRIP + j])
+        a_up, s = float(rows[3 * _STRIP + j]), float(rows[4 * _STRIP + j])
+        known = float(rows[10 * _STRIP + j])
+        a, a_across = e * basis_east + n * basis_north, n * basis_east - e * basis_north
+        first = d - a_across * known
+        check = first + s + a + a_up
+        d, e, n = float(rows[5 * _STRIP + j]), float(rows[6 * _STRIP + j]), float(rows[7 * _STRIP + j])
+        b_up, t = float(rows[8 * _STRIP + j]), float(rows[9 * _STRIP + j])
+        b, b_across = e * basis_east + n * basis_north, n * basis_east - e * basis_north
+        second = d - b_across * known
+        check += second + t + b + b_up
+        usable = check == check  # NaN differs from itself
+        s, t = (s if s > SIGMA_FLOOR else SIGMA_FLOOR), (t if t > SIGMA_FLOOR else SIGMA_FLOOR)
+        s, t = (s * s if weighted else 1.0), (t * t if weighted else 1.0)
+        scale = 1.0 / (a * b_up - b * a_up)
+        gain = max(a * a + b * b, a_up * a_up + b_up * b_up) * scale * scale
+        good = usable and gain <= max_gain * max_gain
+        one = scale if good else np.nan
+        square = one * one
+        of_h, of_u = (b_up * b_up * s + a_up * a_up * t) * square, (b * b * s + a * a * t) * square
+        std_h, std_u = np.sqrt(np.float32(of_h)), np.sqrt(np.float32(of_u))
+        rows[11 * _STRIP + j] = (b_up * first - a_up * second) * one
+        rows[12 * _STRIP + j] = (a * second - b * first) * one
+        rows[13 * _STRIP + j] = std_h
+        rows[14 * _STRIP + j] = std_u
+        rows[15 * _STRIP + j] = 2.0 if usable else 0.0
+        rows[16 * _STRIP + j] = np.float32(-(b_up * b * s + a_up * a * t) * square) / (std_h * std_u)
+        rows[17 * _STRIP + j] = np.sqrt(np.float32(gain)) if usable else np.nan
+        rows[18 * _STRIP + j] = np.nan
+        rows[19 * _STRIP + j] = 0.0 if good else 3.0 if known != known else 2.0 if usable else 1.0
+        rows[20 * _STRIP + j] = (b_up * a_across - a_up * b_across) * one
+        rows[21 * _STRIP + j] = (a * b_across - b * a_across) * one
+
+
+@_compiled
+def _invert_pair(los, look, sigma, known, weighted, basis_east, basis_north, max_gain, out):  # type: ignore[no-untyped-def]
+    n_pixels = los.shape[1]
+    rows = np.zeros((11 + _ACROSS) * _STRIP, los.dtype)
+    for first in range(0, n_pixels, _STRIP):
+        start = min(first, n_pixels - _STRIP)  # the last strip solves some pixels twice, and alike
+        stop = start + _STRIP
+        for k in range(2):
+            at = 5 * k * _STRIP
+            _copy(los[k, start:stop], rows[at : at + _STRIP])
+            for c in range(3):
+                _copy(look[k, c, start:stop], rows[at + (1 + c) * _STRIP : at + (2 + c) * _STRIP])
+            _copy(sigma[k, start:stop], rows[at + 4 * _STRIP : at + 5 * _STRIP])
+        if known.size:
+            _copy(known[start:stop], rows[10 * _STRIP : 11 * _STRIP])
+        _solve_pair(rows, weighted, basis_east, basis_north, max_gain)
+        for m in range(_ACROSS):
+            _copy(rows[(11 + m) * _STRIP : (12 + m) * _STRIP], out[m, start:stop])
+
+
+@_compiled
 def _copy(source, target):  # type: ignore[no-untyped-def]
     for j in range(target.size):
         target[j] = source[j]
@@ -249,8 +308,9 @@ def invert_enu(
     -----
     With ``h = e b_e + n b_n`` and ``c = n b_e - e b_n`` the observation is ``d = h H + c C + u U`` [1]_, and what is
     known of C one observation more. The weighted normal equations are solved by Cramer's rule in float64, and the
-    covariance is the inverse of the normal matrix. Standard deviations below 1e-5 count as 1e-5, which keeps a
-    reference pixel usable. Weights change the solution for more looks than components only.
+    covariance is the inverse of the normal matrix. Two looks are solved without sums, with their standard
+    deviations in single precision. Standard deviations of the data below 1e-5 count as 1e-5, which keeps a reference
+    pixel usable. Weights change the solution for more looks than components only.
 
     References
     ----------
@@ -273,7 +333,11 @@ def invert_enu(
     out = np.empty((_ACROSS if exact else len(ROWS), max(n_pixels, _STRIP)), dtype)
     east, north = basis
     weighted = sigma is not None
-    _invert(values, vectors, spread, known, precision, weighted, float(east), float(north), float(max_gain), out)
+    options = (weighted, float(east), float(north), float(max_gain), out)
+    if len(los) == 2 and exact:
+        _invert_pair(values, vectors, spread, known, *options)
+    else:
+        _invert(values, vectors, spread, known, precision, *options)
     return out[:, :n_pixels]
 
 

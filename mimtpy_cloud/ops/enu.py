@@ -428,7 +428,7 @@ class _Solver:
 
     def __call__(self, shape: Shape, patches: list[Patch]) -> np.ndarray:
         looks, n_pixels = [p for p in patches if p.sheet < self.tracks], shape[0] * shape[1]
-        n = len(looks)
+        n = len(looks) if self.tracks == 2 else max(len(looks), 3)  # one way to solve, whatever lies on a block
         los, look = np.full((n, *shape), np.nan, np.float32), np.full((n, 3, *shape), np.nan, np.float32)
         sigma = np.full((n, *shape), np.nan, np.float32) if self.with_spread or self.scalars else None
         for k, patch in enumerate(looks):
