@@ -511,7 +511,13 @@ def test_decompose_takes_what_is_known_of_north(root, tmp_path):
     assert (prior["up_std"] > number["up_std"]).all()
     assert prior.attrs["provenance"]["north_std"] == 0.005
     names = run(*base, "--components", "enu", "--north-std", "0.005", "--out", f"{tmp_path}/p/").stdout.splitlines()
-    assert names[1:4] == [f"{stem}_{name}_northstd_0.005.tif" for name in ("east", "north", "up")]
+    assert names[1:4] == [f"{stem}_{name}_components_enu_northstd_0.005.tif" for name in ("east", "north", "up")]
+    assert (
+        "would be lost"
+        in run(*base, "--north", tmp_path / "field.zarr", "--out", tmp_path / "field.zarr", code=2).stderr
+    )
+    assert "--units" in run(*base, "--north", "0.02", "--units", "mm/yr", code=2).stderr
+    assert "got both" in run(*base, "--components", "eu", "--azimuth", "30", code=2).stderr
     assert "has some hundred" in run(*base, "--components", "enu", code=2).stderr.replace("would have", "has")
     assert "got both" in run(*base, "--components", "hu", "--azimuth", "30", code=2).stderr
     assert "one orbit direction" in run(*base, "--components", "hu", code=2).stderr

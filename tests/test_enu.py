@@ -15,6 +15,7 @@ from synthetic import lattice_dataset, look_vector
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.plate import MAS, plate_velocity
 from mimtpy_cloud.ops.enu import invert_enu, look_azimuth
+from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.plan.grid import Window
 
 SHAPE = (12, 20)
@@ -315,7 +316,7 @@ def test_north_that_cannot_be_used_is_refused():
         invert_enu(found, north_std=-1)
     with pytest.raises(SchemaError, match="needs north"):
         invert_enu(found, north=field(0.0)[["height"]])
-    with pytest.raises(SchemaError, match="must be in m/yr as the tracks are, got mm/yr"):
+    with pytest.raises(SchemaError, match="north must be in m/yr as the tracks are, got mm/yr"):
         invert_enu(found, north=field(0.0, units="mm/yr"))
     with pytest.raises(SchemaError, match="for components 'eu' and 'enu', got 16"):
         invert_enu(found, 16.0, north=0.01)
@@ -323,7 +324,7 @@ def test_north_that_cannot_be_used_is_refused():
         invert_enu(found, 16.0, north=field(0.01))
     with pytest.raises(SchemaError, match="north_std=0 takes north as known exactly"):
         invert_enu(found, "enu", north_std=0)
-    with pytest.raises(SchemaError, match="give sigma, or data with them"):
+    with pytest.raises(SchemaError, match="give sigma, or north_std=0"):
         invert_enu([t.drop_vars("velocity_std") for t in found], north_std=0.01)
     with pytest.raises(GridMismatchError, match="125 pixels a degree, the tracks 100"):
         invert_enu(found, north=lattice_dataset(Window(125, 0, 0, 3, 3), velocity=0.0).rename(velocity="north"))
@@ -354,6 +355,49 @@ def test_north_of_stations_is_brought_into_the_datum_of_the_tracks():
     riding = gnss(lambda lon, lat: plate_velocity(lat, lon, rotation)[1], frame="IGS14")
     on_plate = invert_enu(moved, north=riding).compute()  # stations that ride on the plate are at rest
     np.testing.assert_allclose(on_plate.up.values[known], UP[part][known], atol=1e-7)
+
+
+def test_the_datum_of_stations_does_not_depend_on_which_track_says_it(caplog):
+    steady = gnss(lambda lon, lat: 0.02 + 0 * lon)
+    for k in range(2):
+        found = tracks(count=2)
+        del found[k].attrs["reference_point"]
+        got = invert_enu(found, north=steady).compute()
+        np.testing.assert_allclose(got.up.values, invert_enu(found).up.values, atol=1e-7)
+
+
+def test_north_is_more_certain_near_the_point_where_the_tracks_are_zero():
+    made = invert_enu(tracks(count=2), north=gnss(lambda lon, lat: 0.02 + 3 * (lat - 89.9))).compute()
+    at = float(made.up_std.sel(x=-179.9, y=89.95, method="nearest"))
+    assert at < 0.8 * float(made.up_std.max())
+
+
+def test_stations_and_fields_that_move_with_a_plate_are_told_apart():
+    still, found = gnss(lambda lon, lat: 0 * lon, frame="NA12"), tracks(count=2)
+    with pytest.raises(SchemaError, match="frame NA12, which moves with a plate, the tracks hold its motion"):
+        invert_enu(found, north=still)
+    plate = {"plate": "North America", "mas_per_year": [0.024, -0.694, -0.063]}
+    moved = [t.assign_attrs(plate_motion=plate) for t in found]
+    got = invert_enu(moved, north=still).compute()  # both are at rest on it
+    np.testing.assert_allclose(got.up.values, invert_enu(moved).up.values, atol=1e-7)
+    field = interpolate_stations(gnss(lambda lon, lat: 0.02 + 0 * lon, frame="IGS14"), found[0])
+    with pytest.raises(SchemaError, match=r"in the frame IGS14, T000 refers to -179.9 89.95; give the stations"):
+        invert_enu(found, north=field)
+
+
+def test_enu_wants_to_know_how_well_north_is_known():
+    for north in (0.02, field(0.02)):
+        with pytest.raises(SchemaError, match="give north_std"):
+            invert_enu(tracks(), "enu", north=north)
+    wrong = field(0.0, 5.0)
+    wrong["north_std"].attrs["units"] = "mm/yr"
+    with pytest.raises(SchemaError, match="north_std must be in m/yr as the tracks are, got mm/yr"):
+        invert_enu(tracks(), north=wrong)
+
+
+def test_attributes_may_be_arrays():
+    found = [t.assign_attrs(reference_point=np.array([-179.9, 89.95])) for t in tracks(count=2)]
+    assert "east" in invert_enu(found)
 
 
 def test_stations_that_give_no_north_are_refused():

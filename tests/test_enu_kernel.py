@@ -195,3 +195,13 @@ def test_two_float32_looks_give_the_truth_to_storage_precision():
 @pytest.mark.parametrize(("azimuth", "east", "north"), [(0, 0, 1), (90, 1, 0), (450, 1, 0), (-90, -1, 0), (180, 0, -1)])
 def test_cardinal_directions_are_exact(azimuth, east, north):
     assert horizontal_basis(azimuth) == (east, north)
+
+
+@pytest.mark.parametrize("n_tracks", [2, 3])
+def test_what_is_infinite_is_no_data(n_tracks):
+    look = np.repeat(looks([39, 34, 44][:n_tracks], [102, -102, 100][:n_tracks]), 3, axis=2)
+    los, sigma = np.zeros((n_tracks, 3)), np.ones((n_tracks, 3))
+    los[0, 0], sigma[1, 1] = np.inf, np.inf
+    got = dict(zip(ROWS, invert_enu(los, look, sigma, max_gain=100), strict=False))
+    assert got["count"].tolist() == ([0, 0, 2] if n_tracks == 2 else [2, 2, 3])
+    assert (np.isfinite(got["up"]) == (got["quality"] == 0)).all()

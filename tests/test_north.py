@@ -104,3 +104,35 @@ def test_what_cannot_be_interpolated_is_refused():
         interpolate_stations(one, like, range_km=-1, sill=1.0)
     with pytest.raises(SchemaError, match="the stations needs up"):
         interpolate_stations(one, like, "up")
+
+
+def test_stations_that_are_all_near_do_not_tell_of_far_ones():
+    """Six within 2 km, three far away that differ: the field varies as those do."""
+    lon = [30.5, 30.505, 30.51, 30.5, 30.505, 30.51, 31.9, 30.2, 31.0]
+    lat = [39.5, 39.5, 39.5, 39.51, 39.51, 39.51, 38.6, 39.9, 38.7]
+    north = [0.005] * 6 + [-0.01, 0.03, 0.0]
+    got = interpolate_stations(table(lon, lat, north), lattice_dataset(GRID, velocity=0.0)).compute()
+    assert float(got.north_std.max()) > 3e-3
+
+
+def test_stations_far_away_are_left_out():
+    like = lattice_dataset(GRID, velocity=0.0)
+    near = random_table()
+    far = table(np.linspace(-120, -60, 500), np.linspace(-50, 50, 500), np.full(500, 0.9), frame="IGS14")
+    both = xr.concat([near, far.assign_coords(station=[f"F{k}" for k in range(500)])], "station")
+    made, plain = interpolate_stations(both, like), interpolate_stations(near, like)
+    assert made.attrs["stations"] == 40
+    xr.testing.assert_equal(made.compute(), plain.compute())
+    with pytest.raises(ReferencePointError, match="none of 500 stations lies within 500 km of the grid"):
+        interpolate_stations(far, like)
+
+
+def test_a_field_relative_to_a_place_is_zero_there_and_certain():
+    like = lattice_dataset(GRID, velocity=0.0)
+    got = interpolate_stations(random_table(), like, zero=(30.3, 38.6)).compute()
+    plain = interpolate_stations(random_table(), like).compute()
+    at = {"x": 30.3, "y": 38.6, "method": "nearest"}
+    assert abs(float(got.north.sel(**at))) < 2e-4
+    assert float(got.north_std.sel(**at)) < 0.7 * float(plain.north_std.sel(**at))  # nodes are 5 km apart
+    level = plain.north - got.north
+    assert float(level.max() - level.min()) < 1e-5

@@ -1,7 +1,9 @@
 """Write the blocks of a dask array as the chunks of a Zarr v3 array, one task a chunk.
 
 A chunk takes what it needs of every block that it overlaps, so that blocks need not fit the regular
-grid of the store. The store is new and hidden, so nothing is read and no two tasks write one file.
+grid of the store. Where neighbours in a row need one block, a row is written from its first to its last
+chunk: else dask may go down the columns, and hold a block of every row until the next column. The store
+is new and hidden, so nothing is read and no two tasks write one file.
 """
 
 import itertools
@@ -46,6 +48,7 @@ def write_chunks(array: da.Array, folder: str, chunk: Sequence[int], fill: float
         One boolean a chunk, whether it was written; computing it writes.
     """
     grid = [list(_spans(blocks, size)) for blocks, size in zip(array.chunks, chunk, strict=True)]
+    in_turn = bool(grid) and any(one[-1][0] == next_[0][0] for one, next_ in itertools.pairwise(grid[-1]))
     name = f"{WRITING}{tokenize(array.name, folder, tuple(chunk))}"
     graph: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for index in itertools.product(*(range(len(spans)) for spans in grid)):
@@ -53,7 +56,8 @@ def write_chunks(array: da.Array, folder: str, chunk: Sequence[int], fill: float
         keys = [(array.name, *(span[0] for span in part)) for part in parts]
         places = _Places([(tuple(s[1] for s in part), tuple(s[2] for s in part)) for part in parts])
         path = "/".join([folder, "c", *map(str, index)])
-        graph[(name, *index)] = (_write, path, tuple(chunk), array.dtype, fill, places, keys)
+        before = (name, *index[:-1], index[-1] - 1) if in_turn and index[-1] else None
+        graph[(name, *index)] = (_write, path, tuple(chunk), array.dtype, fill, places, keys, before)
     layers = HighLevelGraph.from_collections(name, graph, dependencies=[array])  # type: ignore[arg-type, list-item]
     ones = tuple((1,) * len(spans) for spans in grid)
     return da.Array(layers, name, ones, meta=np.empty((0,) * array.ndim, bool))  # type: ignore[no-untyped-call]
@@ -80,7 +84,13 @@ def _spans(blocks: Sequence[int], size: int) -> Iterator[list[Span]]:
 
 
 def _write(
-    path: str, shape: tuple[int, ...], dtype: np.dtype[Any], fill: float, places: _Places, blocks: list[np.ndarray]
+    path: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    fill: float,
+    places: _Places,
+    blocks: list[np.ndarray],
+    _before: np.ndarray | None,
 ) -> np.ndarray:
     chunk = _chunk(shape, dtype, fill, places, blocks)
     written = _has_data(chunk, fill)

@@ -33,6 +33,7 @@ ROWS = (
 QUALITY = ("good", "too_few_looks", "too_similar_looks", "motion_across_unknown")
 
 _ACROSS = ROWS.index("across")
+_HUGE = 1e300
 _STRIP = 256  # pixels whose sums stay in the first-level cache
 _SUMS = 17  # rows of sums, see _add_look
 _FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
@@ -71,7 +72,7 @@ def _add_look(los, east, north, up, sigma, known, weighted, basis_east, basis_no
         h, c = e * basis_east + n * basis_north, n * basis_east - e * basis_north
         d = float(los[j]) - c * known[j]
         check = d + h + u + s
-        is_known = check == check  # NaN differs from itself
+        is_known = abs(check) < _HUGE  # neither NaN nor infinite
         d, h = (d if is_known else 0.0), (h if is_known else 0.0)
         c, u = (c if is_known else 0.0), (u if is_known else 0.0)
         s = s if s > SIGMA_FLOOR else SIGMA_FLOOR
@@ -184,7 +185,7 @@ def _solve_pair(rows, weighted, basis_east, basis_north, max_gain):  # type: ign
         b, b_across = e * basis_east + n * basis_north, n * basis_east - e * basis_north
         second = d - b_across * known
         check += second + t + b + b_up
-        usable = check == check  # NaN differs from itself
+        usable = abs(check) < _HUGE  # neither NaN nor infinite
         s, t = (s if s > SIGMA_FLOOR else SIGMA_FLOOR), (t if t > SIGMA_FLOOR else SIGMA_FLOOR)
         s, t = (s * s if weighted else 1.0), (t * t if weighted else 1.0)
         scale = 1.0 / (a * b_up - b * a_up)
@@ -273,12 +274,12 @@ def invert_enu(
     ----------
     los : np.ndarray
         Line-of-sight displacement or velocity, toward the satellite positive, shape ``(track, pixel)``, float32 or
-        float64. NaN is no data.
+        float64. What is not finite is no data.
     look : np.ndarray
         Unit vectors from ground to satellite (east, north, up), shape ``(track, 3, pixel)``.
     sigma : np.ndarray, optional
-        Standard deviation of `los`, shape ``(track, pixel)``; NaN is no data. Without it all looks weigh the same and
-        have standard deviation 1.
+        Standard deviation of `los`, shape ``(track, pixel)``; what is not finite is no data. Without it all looks weigh
+        the same and have standard deviation 1.
     basis : tuple of float
         East and north components of the horizontal direction, see `horizontal_basis`.
     across : np.ndarray, optional

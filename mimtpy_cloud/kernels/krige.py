@@ -5,7 +5,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 __all__ = ["fit_sill", "krige"]
 
-_SMALLEST, _FEWEST_PAIRS = 1e-12, 10
+_SMALLEST, _LEAST_SHAPE = 1e-12, 3.0
 #: Numbers of a matrix of places and points that are held at a time.
 _ELEMENTS = 1 << 21
 
@@ -31,7 +31,7 @@ def fit_sill(places: np.ndarray, values: np.ndarray, sigma: np.ndarray, range_km
     Notes
     -----
     Least squares of the semivariance of pairs, less that of their errors, on ``1 - exp(-h / range)``; of the pairs that
-    are nearer than the range, or of all where there are fewer than ten. What varies over longer distances does not
+    are nearer than the range, or of all where these tell too little. What varies over longer distances does not
     count, so that the standard deviation between stations is that of the distance between them.
 
     Examples
@@ -42,7 +42,7 @@ def fit_sill(places: np.ndarray, values: np.ndarray, sigma: np.ndarray, range_km
     i, j = np.triu_indices(len(places), 1)
     distance = _distances(places, places)[i, j]
     near = distance < range_km
-    if near.sum() < _FEWEST_PAIRS:
+    if np.sum(1.0 - np.exp(-distance[near] / range_km)) < _LEAST_SHAPE:  # too few, or too near to one another
         near = np.ones_like(near)
     half = (values[i] - values[j])[near] ** 2 / 2
     shape = 1.0 - np.exp(-distance[near] / range_km)
@@ -62,6 +62,7 @@ def krige(
     *,
     range_km: float,
     sill: float,
+    zero: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Interpolate values by ordinary kriging with an exponential covariance.
@@ -78,6 +79,8 @@ def krige(
         Distance over which the covariance falls to 1/e.
     sill : float
         Variance of the field, in the square of the unit.
+    zero : np.ndarray, optional
+        Kilometres east and north of a place, shape ``(2,)``: everything is then relative to the field there.
 
     Returns
     -------
@@ -92,6 +95,8 @@ def krige(
 
         estimate = m + c^T C^-1 (z - m)
         variance = sill - c^T C^-1 c + (1 - 1^T C^-1 c)^2 / (1^T C^-1 1)
+
+    and the covariance of the errors of two points likewise, which a difference of them needs.
 
     References
     ----------
@@ -113,12 +118,26 @@ def krige(
     total = float(ones.sum())
     mean = float(ones @ values) / total
     weighted = cho_solve(factor, values - mean)
+
+    def solve(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Covariance with the places, estimate, and what the mean lacks."""
+        near = sill * np.exp(-_distances(places, points) / range_km)
+        return near, mean + near.T @ weighted, 1.0 - ones @ near
+
     estimate, variance = np.empty(len(wanted)), np.empty(len(wanted))
+    fixed = None if zero is None else solve(zero[np.newaxis])
     for start in range(0, len(wanted), step := max(1, _ELEMENTS // len(places))):
         part = slice(start, start + step)
-        near = sill * np.exp(-_distances(places, wanted[part]) / range_km)
-        estimate[part] = mean + near.T @ weighted
-        variance[part] = sill - np.einsum("pw,pw->w", near, cho_solve(factor, near)) + (1.0 - ones @ near) ** 2 / total
+        near, estimate[part], lack = solve(wanted[part])
+        solved = cho_solve(factor, near)
+        variance[part] = sill - np.einsum("pw,pw->w", near, solved) + lack**2 / total
+        if zero is not None and fixed is not None:
+            there, level, lack_there = fixed
+            between = sill * np.exp(-_distances(zero[np.newaxis], wanted[part])[0] / range_km)
+            common = between - there[:, 0] @ solved + lack * lack_there / total
+            own = sill - there[:, 0] @ cho_solve(factor, there[:, 0]) + lack_there**2 / total
+            estimate[part] -= level
+            variance[part] += own - 2 * common
     return estimate, np.sqrt(np.maximum(variance, 0.0))
 
 

@@ -27,6 +27,7 @@ from mimtpy_cloud.ops.combination import (
 from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
+from mimtpy_cloud.plan.frames import is_plate_frame
 from mimtpy_cloud.plan.graph import overlapping_pairs
 from mimtpy_cloud.plan.grid import Window, union
 from mimtpy_cloud.schema import LOS, require_variables
@@ -145,7 +146,10 @@ def invert_enu(
     across = _across(north, north_std, placed[0], units, components)
     with_std = spread is not None or given is not None
     if across.solved and not math.isinf(across.std) and not with_std:
-        raise SchemaError("north_std weighs against standard deviations of the data: give sigma, or data with them")
+        raise SchemaError(
+            "the standard deviation of north weighs against those of the data, which have none: give sigma, or "
+            "north_std=0 (--north-std 0) to take north as exact"
+        )
     if max_gain is None:
         max_gain = kernel.MAX_GAIN if is_east else _ASKED_GAIN
     if components == "enu" and math.isinf(across.std):
@@ -163,9 +167,8 @@ def invert_enu(
     residual = _Residual(len(placed), solver.basis, across.plan)
     left = lay(residual, window, [*bare, moved, *field], dtype=np.float32, depth=len(placed), at_least=2)
     data["residual"] = (("track", "y", "x"), left, {"units": units, "long_name": f"{variable} less its prediction"})
-    attrs = common_attrs(placed) | {"azimuth": azimuth, "components": "eu" if components == "eu" else components}
-    if not isinstance(components, str):
-        attrs["components"] = azimuth
+    asked = components if isinstance(components, str) else azimuth
+    attrs = common_attrs(placed) | {"azimuth": azimuth, "components": asked}
     for key in ("heading", "orbit_direction", "look_side"):  # a decomposition has no line of sight
         attrs.pop(key, None)
     labels = np.array([t.label for t in placed], dtype=object)
@@ -227,9 +230,9 @@ def look_azimuth(tracks: Sequence[xr.Dataset]) -> float:
 def _toward(track: xr.Dataset) -> float | None:
     """Azimuth from ground to satellite, degrees clockwise from north; None if the heading is not known."""
     heading = track.attrs.get("heading")
-    if not isinstance(heading, int | float):
+    if not isinstance(heading, int | float | np.number):
         return None
-    return heading + (90.0 if track.attrs.get("look_side") == "left" else -90.0)
+    return float(heading) + (90.0 if track.attrs.get("look_side") == "left" else -90.0)
 
 
 def _require_north(placed: Sequence[Track], max_gain: float) -> None:
@@ -269,8 +272,11 @@ def _require_one_datum(placed: Sequence[Track]) -> None:
 
 def _datum(attrs: dict[str, Any]) -> tuple[str, Any] | None:
     """Kind and value of what a track refers to."""
-    kinds = ("reference_frame", "reference_polygon", "reference_point")
-    return next(((kind, attrs[kind]) for kind in kinds if attrs.get(kind)), None)
+    for kind in ("reference_frame", "reference_polygon", "reference_point"):
+        value = attrs.get(kind)
+        if value is not None and len(value):
+            return kind, value if isinstance(value, str) else np.asarray(value, float).tolist()
+    return None
 
 
 def _same(one: tuple[str, Any], other: tuple[str, Any], far: float) -> bool:
@@ -325,6 +331,8 @@ def _across(
         raise SchemaError(f"north must be a number in {units}, or a field on the lattice of the tracks, got {north!r}")
     if north and components not in ("eu", "enu"):
         raise SchemaError(f"north is for components 'eu' and 'enu', got {components!r}")
+    if north and std is None and math.isinf(default):
+        raise SchemaError("components 'enu' need the standard deviation of what is known of north: give north_std")
     return _Across(float(north), default if std is None else float(std))
 
 
@@ -332,36 +340,40 @@ def _of_stations(stations: xr.Dataset, placed: Sequence[Track], variable: str, w
     """North velocity of stations on a window, in the datum of the tracks."""
     if variable != "velocity":
         raise SchemaError(f"stations have velocities, the tracks {variable}; give a field of north in their unit")
-    attrs = placed[0].ds.attrs
-    datum, frame = _datum(attrs), str(stations.attrs.get("frame", ""))
+    datum = next((d for d in (_datum(t.ds.attrs) for t in placed) if d is not None), None)
+    frame, plate = str(stations.attrs.get("frame", "")), placed[0].ds.attrs.get("plate_motion")
     if datum is not None and datum[0] == "reference_polygon":
         raise SchemaError("tracks that refer to a polygon need a field of north in that datum: interpolate_stations")
     if datum is not None and datum[0] == "reference_frame" and datum[1] != frame:
         raise SchemaError(f"the tracks are in the frame {datum[1]}, the stations in {frame or 'one that has no name'}")
-    if plate := attrs.get("plate_motion"):
+    if is_plate_frame(frame) and plate is None and (datum is None or datum[0] != "reference_frame"):
+        raise SchemaError(
+            f"the stations are in the frame {frame}, which moves with a plate, the tracks hold its motion; remove it "
+            "(remove_plate_motion), or give stations of a global frame"
+        )
+    if plate is not None and not is_plate_frame(frame):
         rotation = np.array(plate["mas_per_year"]) * MAS
         moved = plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)[1]
         stations = stations.assign(north=stations["north"] - xr.DataArray(moved, dims="station"))
-    field = interpolate_stations(stations, on_window(window, {}, placed, {"pixels_per_degree": window.n}))
+    like = on_window(window, {}, placed, {"pixels_per_degree": window.n})
     if datum is None or datum[0] == "reference_frame":
-        return field
-    lon, lat = datum[1]
-    lon += 360.0 * round((float(field.x.mean()) - lon) / 360.0)
-    place = xr.Dataset(coords={"x": [lon, lon + 1e-6], "y": [lat, lat - 1e-6]})
-    there = interpolate_stations(stations, place, range_km=field.attrs["range_km"], sill=field.attrs["sill"])
-    zero, spread = there["north"].data[0, 0], there["north_std"].data[0, 0]
-    return field.assign(
-        north=field["north"].copy(data=field["north"].data - zero),
-        north_std=field["north_std"].copy(data=da.sqrt(field["north_std"].data ** 2 + spread**2)),
-    )
+        return interpolate_stations(stations, like).drop_attrs(deep=False).assign_attrs(like.attrs)
+    return interpolate_stations(stations, like, zero=(float(datum[1][0]), float(datum[1][1])))
 
 
 def _field(north: xr.DataArray | xr.Dataset, std: float | None, default: float, track: Track, units: str) -> _Across:
     ds = north if isinstance(north, xr.Dataset) else north.to_dataset(name="north")
     require_variables("the field of north motion", ds, "north")
-    own = str(ds["north"].attrs.get("units", units))
-    if own != units:
-        raise SchemaError(f"the field of north motion must be in {units} as the tracks are, got {own}; convert it")
+    for name in [name for name in ("north", "north_std") if name in ds]:
+        own = str(ds[name].attrs.get("units", units))
+        if own != units:
+            raise SchemaError(f"{name} must be in {units} as the tracks are, got {own}; convert it")
+    frame, datum = ds.attrs.get("reference_frame"), _datum(track.ds.attrs)
+    if frame and datum is not None and datum != ("reference_frame", frame):
+        raise SchemaError(
+            f"the field of north motion is in the frame {frame}, {track.label} refers to {_named(datum)}; give the "
+            "stations themselves, or interpolate_stations(..., zero=) of the reference point of the tracks"
+        )
     (placed,) = lattice_tracks([ds])
     if placed.window.n != track.window.n:
         raise GridMismatchError(
@@ -370,6 +382,8 @@ def _field(north: xr.DataArray | xr.Dataset, std: float | None, default: float, 
         )
     with_std = std is None and "north_std" in ds
     arrays = placed.sheet("north", *(["north_std"] if with_std else [])).arrays
+    if not with_std and std is None and math.isinf(default):
+        raise SchemaError("components 'enu' need the standard deviation of what is known of north: give north_std")
     sheet = Sheet(near(placed.window, track.window), arrays)
     return _Across(0.0, 0.0 if with_std else default if std is None else float(std), sheet, with_std)
 

@@ -177,9 +177,7 @@ def mosaic(
 @click.option(
     "--components",
     type=click.Choice(["eu", "enu", "hu"]),
-    default="eu",
-    show_default=True,
-    help="East and up; east, north and up; or horizontal along the look and up, from tracks of one direction.",
+    help="East and up (default); east, north and up; or up and horizontal along the look, from one orbit direction.",
 )
 @click.option(
     "--azimuth",
@@ -212,7 +210,7 @@ def decompose(
     root: str,
     out: str,
     type_: str,
-    components: str,
+    components: str | None,
     azimuth: float | None,
     north: str | None,
     north_std: float | None,
@@ -241,8 +239,8 @@ def decompose(
     from mimtpy_cloud.view.map import COMPONENTS
 
     check_out(out)
-    refuse_itself(out, *tracks)
-    if azimuth is not None and components != "eu":
+    refuse_itself(out, *tracks, *([north] if north else []))
+    if azimuth is not None and components is not None:
         raise click.UsageError("expected --azimuth or --components, got both")
     known = _north(north, units)
     whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
@@ -251,15 +249,16 @@ def decompose(
     if reference is not None:
         datasets = [set_reference(ds, point=reference) for ds in datasets]
         datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
-    wanted = components if azimuth is None else azimuth
+    wanted = (components or "eu") if azimuth is None else azimuth
     ds = invert_enu(datasets, wanted, north=known, north_std=north_std, same_datum=same_datum)
     names = [name for name in COMPONENTS if name in ds]
-    told = marks(azimuth=azimuth, components="hu" if components == "hu" else None)
+    told = marks(azimuth=azimuth, components=None if components == "eu" else components, samedatum=same_datum)
     told += marks(north=None if north is None else known if isinstance(known, float) else file_stem(north))
     told += marks(northstd=north_std)
     who, suffix = "+".join(labels), told + joint_marks(ds, choice, reference)
     maps = {f"{who}_{name}{suffix}": name for name in names}
-    asked = {"components": components, "azimuth": azimuth, "north": north, "north_std": north_std}
+    asked = {"components": components, "azimuth": azimuth, "north": north, "north_std": north_std, "units": units}
+    asked |= {"same_datum": same_datum or None}
     given = {key: value for key, value in (asked | {"reference": reference}).items() if value not in (None, "eu")}
     stem = join(type_, f"{who}_{'_'.join(names)}{suffix}")
     write(ds, out, stem, maps, {"step": "decompose", **given, **provenance})
@@ -270,10 +269,13 @@ def _north(text: str | None, units: str | None) -> Any:
     from mimtpy_cloud.cli.products import open_product
     from mimtpy_cloud.io.gnss import read_stations
 
-    if text is None:
-        return 0.0
+    is_product = text is not None and text.lower().rstrip("/").endswith((".zarr", ".tif", ".tiff"))
     try:
-        return float(text)
+        number = 0.0 if text is None else float(text)
     except ValueError:
-        is_product = text.lower().rstrip("/").endswith((".zarr", ".tif", ".tiff"))
-        return open_product(text.rstrip("/")) if is_product else read_stations(text, units=units)
+        if not is_product:
+            return read_stations(str(text), units=units)
+        number = None
+    if units is not None:
+        raise click.UsageError("expected a table of stations with --units, which is the unit of theirs")
+    return open_product(str(text).rstrip("/")) if number is None else number
