@@ -14,7 +14,7 @@ from mimtpy_cloud.catalog.index import Entry, open_catalog
 from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.cli.datasets import describe_entries, find_dataset, resolve_dataset
 from mimtpy_cloud.cli.pipeline import plan_steps, run_template, select_steps
-from mimtpy_cloud.cli.products import compact_dates, dates_used, observe, open_product
+from mimtpy_cloud.cli.products import compact_dates, dates_used, observe, open_product, write_store
 from mimtpy_cloud.cli.template import parse_template
 from mimtpy_cloud.errors import CatalogError, DateError, SchemaError, StorageError, TemplateError, TrackNotFoundError
 from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
@@ -332,6 +332,21 @@ def test_dataname_may_leave_out_what_the_template_says(root, write, tmp_path):
     results = run_template(template, root=root, out=str(tmp_path / "out"))
     assert [r.error for r in results] == [""] * 10
     assert (tmp_path / "out" / "velocity" / f"velocity_{SPAN}_subset_-118.9_36.8_-118.6_37_mosaic.zarr").exists()
+
+
+def test_horzvert_of_other_datums_fails_unless_the_template_knows_better(root, write, tmp_path):
+    run_template(write(*EXTRACT), root=root, out=str(tmp_path / "out"))
+    for name in ("SynthSenA064", "SynthSenD071"):
+        store = tmp_path / "out" / name / "velocity" / f"velocity_{SPAN}.zarr"
+        ds = open_product(str(store)).load().assign_attrs(reference_point=[-118.9, 36.9 + 0.05 * (name[8] == "D")])
+        write_store(ds, str(store), provenance=ds.attrs["provenance"])
+    lines = ("mimtpy.horzvert = yes", "mimtpy.horzvert.DataSet = A064, D071")
+    (failed,) = run_template(write(*EXTRACT, *lines), root=root, out=str(tmp_path / "out"), steps=["horzvert"])
+    assert failed.status == "failed"
+    assert "different datums" in failed.error
+    known = write(*EXTRACT, *lines, "mimtpy.horzvert.samedatum = yes")
+    (made,) = run_template(known, root=root, out=str(tmp_path / "out"), steps=["horzvert"])
+    assert (made.status, made.error) == ("done", "")
 
 
 def test_overlap_refuses_opposite_directions(finished, root, write):

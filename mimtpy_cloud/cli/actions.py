@@ -472,4 +472,5 @@ def decompose(
     if config.bbox is not None:
         tracks = [select_box(track, config.bbox) for track in tracks]
     components = ("hu" if same_direction else "eu") if config.azimuth is None else config.azimuth
-    write_product(invert_enu(tracks, components), product, provenance, progress)
+    ds = invert_enu(tracks, components, same_datum=config.same_datum)
+    write_product(ds, product, provenance, progress)

@@ -163,6 +163,8 @@ class Decompose:
         West, south, east, north.
     reference_point : tuple of float, optional
         Longitude and latitude that all datasets get as zero.
+    same_datum : bool
+        Whether the datasets share a datum though their attributes name different ones.
     azimuth : float, optional
         Direction of the horizontal component in degrees clockwise from north.
     outnames : tuple of str
@@ -175,6 +177,7 @@ class Decompose:
     names: tuple[str, ...] = ()
     bbox: Bounds | None = None
     reference_point: tuple[float, float] | None = None
+    same_datum: bool = False
     azimuth: float | None = None
     outnames: tuple[str, ...] = ("horz", "vert")
     outdir: str = ""

@@ -259,7 +259,7 @@ def _require_one_datum(placed: Sequence[Track]) -> None:
         raise SchemaError(
             f"the tracks have different datums ({shown}), whose difference would stay in the result; give all "
             "one point by set_reference (--reference LON LAT; in a template: referencepoint), those of one direction "
-            "after estimate_adjustment (mimtpy mosaic); or same_datum=True (--same-datum) if they share one"
+            "after estimate_adjustment (mimtpy mosaic); or same_datum=True (--same-datum; samedatum) if they share one"
         )
     silent = [label for label, datum in datums.items() if datum is None]
     if silent:
