@@ -1,6 +1,5 @@
 """What the steps of a pipeline do: read products, operate lazily, write a store, GeoTIFFs and figures."""
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +36,6 @@ __all__ = [
     "shown_variables",
     "write_product",
 ]
-
-_log = logging.getLogger(__name__)
 
 _FILES = (".zarr", ".tif", ".tiff", ".png")
 

@@ -171,14 +171,13 @@ def type_(command: Callable[..., Any]) -> Callable[..., Any]:
     -------
     callable
     """
+    return _taken(["velocity", "displacement"], "What to take of a track.")(command)
+
+
+def _taken(choices: list[str], help_: str) -> _Decorator:
     return click.option(
-        "--type",
-        "type_",
-        type=click.Choice(["velocity", "displacement"]),
-        default="velocity",
-        show_default=True,
-        help="What to take of a track.",
-    )(command)
+        "--type", "type_", type=click.Choice(choices), default="velocity", show_default=True, help=help_
+    )
 
 
 def mask(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,14 +209,8 @@ def observation(command: Callable[..., Any]) -> Callable[..., Any]:
     -------
     callable
     """
-    kind = click.option(
-        "--type",
-        "type_",
-        type=click.Choice(["velocity", "displacement", "series"]),
-        default="velocity",
-        show_default=True,
-        help="What to take of a track; series is the displacement of every date, and needs --out NAME.zarr.",
-    )
+    series = "series is the displacement of every date, and needs --out NAME.zarr."
+    kind = _taken(["velocity", "displacement", "series"], f"What to take of a track; {series}")
     return root(kind(dates(bbox(resolution(mask(command))))))
 
 

@@ -119,11 +119,10 @@ def invert_enu(
     Notes
     -----
     Tracks must share one datum: apply `set_reference` or `estimate_adjustment` first. Those that name none give a
-    warning. Weights change the solution for
-    more looks than components only. Looks of near-polar orbits hardly see north: of an ascending, a descending and a
-    third ascending look, north would have 500 times the noise of one look. North that ``"eu"`` ignores leaks into both
-    components: for looks of 39 and 34 degrees, 20 mm of it change up by -3 mm and east by 0.4 mm; `north_std` puts this
-    into the standard deviations.
+    warning. Weights change the solution for more looks than components only. Looks of near-polar orbits hardly see
+    north: of an ascending, a descending and a third ascending look, north would have 500 times the noise of one look.
+    North that ``"eu"`` ignores leaks into both components: for looks of 39 and 34 degrees, 20 mm of it change up by -3
+    mm and east by 0.4 mm; `north_std` puts this into the standard deviations.
     """
     given = _given_sigma(tracks, sigma)
     placed = lattice_tracks(tracks)
@@ -326,14 +325,16 @@ def _across(
     if isinstance(north, xr.DataArray | xr.Dataset):
         if components not in ("eu", "enu"):
             raise SchemaError(f"a north field is for components 'eu' and 'enu', got {components!r}")
-        return _field(north, std, default, track, units)
-    if not isinstance(north, int | float | np.number) or not math.isfinite(north):
+        found = _field(north, std, default, track, units)
+    elif not isinstance(north, int | float | np.number) or not math.isfinite(north):
         raise SchemaError(f"north must be a number in {units}, or a field on the lattice of the tracks, got {north!r}")
-    if north and components not in ("eu", "enu"):
+    elif north and components not in ("eu", "enu"):
         raise SchemaError(f"north is for components 'eu' and 'enu', got {components!r}")
-    if north and std is None and math.isinf(default):
+    else:
+        found = _Across(float(north), default if std is None else float(std))
+    if (found.field is not None or found.value) and not found.with_std and std is None and math.isinf(default):
         raise SchemaError("components 'enu' need the standard deviation of what is known of north: give north_std")
-    return _Across(float(north), default if std is None else float(std))
+    return found
 
 
 def _of_stations(stations: xr.Dataset, placed: Sequence[Track], variable: str, window: Window) -> xr.Dataset:
@@ -356,9 +357,8 @@ def _of_stations(stations: xr.Dataset, placed: Sequence[Track], variable: str, w
         moved = plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)[1]
         stations = stations.assign(north=stations["north"] - xr.DataArray(moved, dims="station"))
     like = on_window(window, {}, placed, {"pixels_per_degree": window.n})
-    if datum is None or datum[0] == "reference_frame":
-        return interpolate_stations(stations, like).drop_attrs(deep=False).assign_attrs(like.attrs)
-    return interpolate_stations(stations, like, zero=(float(datum[1][0]), float(datum[1][1])))
+    zero = tuple(datum[1]) if datum is not None and datum[0] == "reference_point" else None
+    return interpolate_stations(stations, like, zero=zero)
 
 
 def _field(north: xr.DataArray | xr.Dataset, std: float | None, default: float, track: Track, units: str) -> _Across:
@@ -382,8 +382,6 @@ def _field(north: xr.DataArray | xr.Dataset, std: float | None, default: float, 
         )
     with_std = std is None and "north_std" in ds
     arrays = placed.sheet("north", *(["north_std"] if with_std else [])).arrays
-    if not with_std and std is None and math.isinf(default):
-        raise SchemaError("components 'enu' need the standard deviation of what is known of north: give north_std")
     sheet = Sheet(near(placed.window, track.window), arrays)
     return _Across(0.0, 0.0 if with_std else default if std is None else float(std), sheet, with_std)
 

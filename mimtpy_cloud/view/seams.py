@@ -34,9 +34,9 @@ _ALIKE = (
     "Where looks are compared alike, after the adjustment both tracks are seen along their mean look: as if all motion "
     "were vertical, which scales an offset too, or without what a known motion makes of the two looks."
 )
-#: What the table of pairs says itself.
 #: Unit of a coefficient after that of the data, by its degree.
 _PER = ("", "/km", "/km^2")
+#: What the table of pairs says itself.
 _TOLD = ("pair_median", "pair_sigma", "pair_count", "pair_rms", "pair_rms_after")
 
 
