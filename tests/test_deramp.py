@@ -355,6 +355,19 @@ def test_series_equals_mintpy(shared, kind):
     np.testing.assert_array_equal(result.values[still], da.values[still])
 
 
+def test_a_ramp_is_taken_out_of_observed_less_model_as_in_oracle_o56(oracles):
+    case = oracles["O56"]
+    grid = Grid(30.0, 1.0, 0.01, 0.01, 5, 4)
+    spike = np.zeros((4, 5))
+    spike[1, 2] = 1.0
+    observed = 0.5 + 0.1 * np.arange(5.0) - 0.2 * np.arange(4.0)[:, None] + 3 * spike
+    for model, height in (("17.25_18.00", 3), ("17.50_18.00", 2)):
+        left = xr.DataArray(observed - height * spike, {"y": grid.y, "x": grid.x}, ("y", "x"))
+        assert float(np.sqrt((left**2).mean())) == pytest.approx(case[f"{model}_rms_no_ramp"], rel=1e-9)
+        flat = remove_ramp(left, "linear")
+        assert float(np.sqrt((flat**2).mean())) == pytest.approx(case[f"{model}_rms_with_ramp"], rel=1e-9, abs=1e-12)
+
+
 def test_rms_after_mintpys_shift_of_oracle_o09(oracles):
     case = oracles["O09"]
     grid = Grid(30.0, 1.0, 0.01, 0.01, 5, 4)

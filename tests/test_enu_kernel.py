@@ -140,6 +140,16 @@ def test_three_looks_give_all_components_of_the_oracles(oracles):
     np.testing.assert_allclose(gains, case["sigma_factors"], rtol=1e-6)
 
 
+def test_four_weighted_looks_equal_the_oracle(oracles):
+    case = oracles["O06b"]
+    los, sigma = (np.array(case[name])[:, np.newaxis] for name in ("los", "sigma"))
+    found = invert_enu(los, looks(case["inc"], case["az"]), sigma, across_std=np.inf, max_gain=1000)[:, 0]
+    got = dict(zip(ROWS, found, strict=True))
+    for k, name in enumerate(("horizontal", "across", "up")):
+        assert got[name] == pytest.approx(case["enu"][k], rel=1e-9)
+        assert got[f"{name}_std"] == pytest.approx(case["sigma_enu"][k], rel=1e-9)
+
+
 def test_what_is_not_known_of_the_motion_across_is_not_solved():
     los, look = np.zeros((2, 3)), np.repeat(looks([39, 34], [102, -102]), 3, axis=2)
     known = np.array([0.0, np.nan, 0.1])

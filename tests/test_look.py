@@ -11,6 +11,7 @@ from mimtpy_cloud.kernels.look import (
     los_unit_vector,
     mean_azimuth,
     project_enu,
+    project_enu_std,
 )
 
 
@@ -24,6 +25,12 @@ def test_projection_of_oracle_o02(oracles):
     for name, angles in (("asc_los", (39, 102)), ("desc_los", (34, -102))):
         los = project_enu(*case["enu"], los_unit_vector(*angles))
         np.testing.assert_allclose(los, case[name], rtol=1e-9)
+
+
+def test_standard_deviation_of_oracle_o46(oracles):
+    case = oracles["O46"]
+    found = project_enu_std(*case["sigma_enu"], los_unit_vector(case["inc"], case["az"]))
+    assert found == pytest.approx(case["sigma_los"], rel=1e-9)
 
 
 def test_three_looks_of_oracle_o06_and_why_near_polar_orbits_do_not_see_north(oracles):

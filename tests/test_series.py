@@ -1,8 +1,10 @@
 """Mosaic of time series: common dates, rebasing, offsets of each date."""
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
+from dask.callbacks import Callback
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lazy import no_compute
@@ -95,6 +97,32 @@ def test_result_is_bit_equal_for_any_order_and_chunks(order, blend, data):
         lazy = mosaic([tracks(chunks)[k] for k in order], None, blend, **options)
     plain = mosaic(tracks(), None, blend, **options)
     xr.testing.assert_identical(lazy.compute(scheduler="sync"), plain.compute(scheduler="sync"))
+
+
+def test_few_dates_of_an_overlap_wait_in_memory_at_once(monkeypatch):
+    """Of each pair one date is allowed; each piece of dates is read, summarised and forgotten before the next."""
+    chunks = [{"y": 2, "x": 3}] * 3
+    whole = mosaic(tracks(chunks), max_gap_days=3)
+    one_date = 4 * 10 * 8  # bytes of the largest overlap
+    assert most_waiting(whole) == 3 * one_date
+    monkeypatch.setattr("mimtpy_cloud.ops.series._HELD", one_date)
+    monkeypatch.setattr("mimtpy_cloud.ops.series._HELD_BLOCKS", 0)
+    pieces = mosaic(tracks(chunks), max_gap_days=3)
+    assert most_waiting(pieces) <= 1.5 * one_date
+    xr.testing.assert_identical(pieces.compute(), whole.compute())
+
+
+def most_waiting(ds):
+    """Bytes of differences that are in memory at one time."""
+    found = [0]
+
+    def look(_key, _result, _graph, state, _worker):
+        waiting = [v for k, v in state["cache"].items() if str(k).startswith("('seriesdifference")]
+        found.append(sum(v.nbytes for v in waiting))
+
+    with Callback(posttask=look), dask.config.set(scheduler="synchronous"):
+        ds.compute()
+    return max(found)
 
 
 def test_invalid_pixels_take_no_part():

@@ -37,7 +37,10 @@ def rebase(block: np.ndarray, date: int, first: int, valid: np.ndarray | None = 
 
 
 def rebased_difference(
-    blocks: Sequence[np.ndarray], dates: Sequence[Sequence[int]], valid: Sequence[np.ndarray | None]
+    blocks: Sequence[np.ndarray],
+    dates: Sequence[Sequence[int]],
+    first: Sequence[int],
+    valid: Sequence[np.ndarray | None],
 ) -> np.ndarray:
     """
     Subtract two series that are each referred to their first common date.
@@ -47,7 +50,9 @@ def rebased_difference(
     blocks : sequence of np.ndarray
         Two displacement series in m, float32 of shape ``(time, y, x)``.
     dates : sequence of sequence of int
-        For each, the indices of the common dates.
+        For each, the indices of common dates.
+    first : sequence of int
+        For each, the index of the first common date.
     valid : sequence of np.ndarray or None
         For each, where it is usable.
 
@@ -59,11 +64,11 @@ def rebased_difference(
     Examples
     --------
     >>> a, b = (np.array(values, np.float32).reshape(2, 1, 1) for values in ([1, 4], [7, 8]))
-    >>> rebased_difference([a, b], [[0, 1], [0, 1]], [None, None]).ravel().tolist()
+    >>> rebased_difference([a, b], [[0, 1], [0, 1]], [0, 0], [None, None]).ravel().tolist()
     [0.0, 2.0]
     """
     a, b = blocks
     out = np.empty((len(dates[0]), *a.shape[1:]), np.float32)
     for target, i, j in zip(out, *dates, strict=True):
-        np.subtract(rebase(a, i, dates[0][0], valid[0]), rebase(b, j, dates[1][0], valid[1]), out=target)
+        np.subtract(rebase(a, i, first[0], valid[0]), rebase(b, j, first[1], valid[1]), out=target)
     return out

@@ -1,5 +1,6 @@
 """Time series of several tracks on common dates, with an offset for each date."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +29,8 @@ __all__ = ["Matched", "common_dates", "date_offsets", "is_series", "require_seri
 
 #: Tasks that summarise the dates of one pair.
 _GROUPS = 4
+#: Bytes of its differences that may wait in memory for them, or else this number of blocks of the series.
+_HELD, _HELD_BLOCKS = 64 * 2**20, 2
 _MEASURES = ("pair_median", "pair_sigma", "pair_count")
 
 
@@ -167,13 +170,15 @@ def date_offsets(
 
     Notes
     -----
-    The differences of a pair are held in memory on all dates: 4 bytes a pixel of the overlap and date.
+    The differences of a pair are held in memory, 4 bytes a pixel of the overlap and date, on as many dates as two
+    blocks of a series would take, or 64 MiB; the next ones need the overlap to be read again. Constant offsets hold the
+    mean over the dates only.
     """
     placed = matched.tracks
     labels = [t.label for t in placed]
     pairs = overlapping_pairs([t.window for t in placed])
     require_connected(pairs, labels, [t.window for t in placed])
-    sheets = [_read_apart(s) for s in series_sheets(placed)]
+    sheets = series_sheets(placed)
     plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, matched.time.size)
     name = "dates-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in sheets], matched.dates, plan)
     graph: dict[tuple, tuple] = {}
@@ -181,16 +186,18 @@ def date_offsets(
     apart: list[da.Array] = []
     for p, (i, j) in enumerate(pairs):
         overlap = placed[i].window & placed[j].window
-        subtract = _SeriesDifference((matched.dates[i], matched.dates[j]))
-        apart.append(lay(subtract, overlap, [sheets[i], sheets[j]], dtype=np.float32, depth=plan.dates))
-        tiles = _blocks(overlap, apart[-1])
-        parts = [(apart[-1].name, 0, *index) for index in np.ndindex(apart[-1].numblocks[1:])]
-        jobs = {
-            (f"{name}-one", p, g): (_PairDates(plan, overlap, tiles, dates), parts)
-            for g, dates in enumerate(plan.groups)
-        }
-        graph |= jobs
-        rows.append(list(jobs))
+        rows.append([])
+        for piece in plan.pieces(overlap, _held(sheets[i], sheets[j])):
+            subtract = _SeriesDifference(tuple(matched.dates[k] for k in (i, j)), piece, mean=not per_date)
+            read = [_read_apart(sheets[k], piece) for k in (i, j)]
+            differences = lay(subtract, overlap, read, dtype=np.float32, depth=subtract.depth)
+            tiles = _blocks(overlap, differences)
+            parts = [(differences.name, 0, *index) for index in np.ndindex(differences.numblocks[1:])]
+            for group in _split(range(subtract.depth), _GROUPS):
+                job = (f"{name}-one", p, piece[group.start])
+                graph[job] = (_PairDates(robust, overlap, tiles, group), parts)
+                rows[-1].append(job)
+            apart.append(differences)
     graph[(name, 0)] = (plan.solve, rows)
     n, size = plan.dates, plan.dates * (len(labels) + 3 * len(pairs))
     flat = lazy_array(name, graph, ((size,),), float, apart)
@@ -212,9 +219,23 @@ def date_offsets(
     return xr.Dataset(data, coords, {"anchor": named, "variable": "displacement", "order": 0})
 
 
-def _read_apart(sheet: Sheet) -> Sheet:
+def _read_apart(sheet: Sheet, piece: range) -> Sheet:
     """The same under other names: else all series in overlaps would wait in memory for the offsets, to be blended."""
-    return Sheet(sheet.window, tuple(clone(a, seed="offsets of dates") if _is_plain(a) else a for a in sheet.arrays))
+    seed = f"offsets of dates {piece.start}"
+    return Sheet(sheet.window, tuple(clone(a, seed=seed) if _is_plain(a) else a for a in sheet.arrays))
+
+
+def _held(*sheets: Sheet) -> int:
+    """Bytes of differences that may wait: what the blocks in work take anyway."""
+    blocks: list[int] = [4 * math.prod(map(max, sheet.arrays[0].chunks)) for sheet in sheets]
+    return max(_HELD, _HELD_BLOCKS * max(blocks))
+
+
+def _split(dates: range, most: int) -> list[range]:
+    """Pieces of nearly the same length, in order."""
+    count = min(most, len(dates))
+    edges = [dates.start + len(dates) * g // count for g in range(count + 1)]
+    return [range(a, b) for a, b in pairwise(edges)]
 
 
 def _is_plain(array: da.Array) -> bool:
@@ -234,13 +255,22 @@ def _blocks(window: Window, array: da.Array) -> tuple[Window, ...]:
 
 @dataclass(frozen=True)
 class _SeriesDifference:
-    """Subtracts two series on a block; `dates` of each."""
+    """Subtracts two series on a block, on a piece of the common dates or its mean; `dates` are those of each."""
 
-    dates: tuple[tuple[int, ...], tuple[int, ...]]
+    dates: tuple[tuple[int, ...], ...]
+    piece: range
+    mean: bool
+
+    @property
+    def depth(self) -> int:
+        return 1 if self.mean else len(self.piece)
 
     def __call__(self, _shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
         valid = [p.views[1] if len(p.views) > 1 else None for p in patches]
-        return rebased_difference([p.views[0] for p in patches], self.dates, valid)
+        chosen = [[of[k] for k in self.piece] for of in self.dates]
+        first = [of[0] for of in self.dates]
+        found = rebased_difference([p.views[0] for p in patches], chosen, first, valid)
+        return _mean_of_dates(found)[np.newaxis] if self.mean else found
 
 
 @dataclass(frozen=True)
@@ -255,17 +285,16 @@ class _Dates:
     robust: bool
     dates: int
 
-    @property
-    def groups(self) -> list[range]:
-        """Dates that one task summarises; all, if their mean is what counts."""
-        count = min(_GROUPS, self.dates) if self.per_date else 1
-        edges = [self.dates * g // count for g in range(count + 1)]
-        return [range(a, b) for a, b in pairwise(edges)]
+    def pieces(self, overlap: Window, held: int) -> list[range]:
+        """Dates whose differences wait in memory together; all, if their mean is what counts."""
+        size = 4 * self.dates * math.prod(overlap.shape)
+        return _split(range(self.dates), math.ceil(size / held) if self.per_date else 1)
 
     def solve(self, rows: list[list[np.ndarray]]) -> np.ndarray:
         """Offsets of each date, and what each pair says on it, flat."""
-        table = np.array([np.concatenate(groups) for groups in rows]).reshape(len(rows), self.dates, 5)
-        table = table.transpose(1, 0, 2)  # date, pair
+        own = self.dates if self.per_date else 1
+        table = np.array([np.concatenate(groups) for groups in rows]).reshape(len(rows), own, 5)
+        table = np.broadcast_to(table, (len(rows), self.dates, 5)).transpose(1, 0, 2)  # date, pair
         offsets = [self._solve_date(pairs) for pairs in table]
         if np.isnan(offsets).all():
             raise DisconnectedTracksError(
@@ -298,20 +327,18 @@ class _Dates:
 class _PairDates:
     """Summarises some dates of an overlap, whose differences come in tiles."""
 
-    plan: _Dates
+    robust: bool
     overlap: Window
     tiles: tuple[Window, ...]
     dates: range
 
     def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
-        if self.plan.per_date:
-            return np.array([self._row([part[date] for part in parts]) for date in self.dates])
-        return np.tile(self._row([_mean_of_dates(part) for part in parts]), (self.plan.dates, 1))
+        return np.array([self._row([part[date] for part in parts]) for date in self.dates])
 
     def _row(self, parts: list[np.ndarray]) -> np.ndarray:
         y, x = (np.arange(size, dtype=float) for size in self.overlap.shape)
         image = tiled(self.overlap, self.tiles, parts)
-        found = summarise_pair(image, x, y, robust=self.plan.robust, length_km=0.0)
+        found = summarise_pair(image, x, y, robust=self.robust, length_km=0.0)
         return np.array([*found.statistics[:3], found.terms[0], found.information[0, 0]])
 
 
