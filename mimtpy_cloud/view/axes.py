@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_scale_bar", "draw_ticks", "ground_aspect", "is_degrees", "is_sliver", "new_figure", "width_in_inches"]
+__all__ = [
+    "draw_scale_bar",
+    "draw_ticks",
+    "ground_aspect",
+    "height_in_inches",
+    "is_degrees",
+    "is_sliver",
+    "new_figure",
+    "width_in_inches",
+]
 
 #: Inches around each map: left, right (colour bar and its label), bottom, top.
 _MARGINS = 0.75, 1.45, 0.6, 0.5
@@ -166,6 +175,22 @@ def width_in_inches(ax: "Axes") -> float:
     float
     """
     return float(ax.get_window_extent().width / ax.figure.dpi)
+
+
+def height_in_inches(ax: "Axes") -> float:
+    """
+    Measure the height of axes as they are drawn.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        With its limits and aspect applied.
+
+    Returns
+    -------
+    float
+    """
+    return float(ax.get_window_extent().height / ax.figure.dpi)
 
 
 def _thin_ticks(ax: "Axes", text: Callable[[float, int], str]) -> None:

@@ -13,7 +13,14 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF
-from mimtpy_cloud.view.axes import draw_scale_bar, draw_ticks, ground_aspect, is_sliver, width_in_inches
+from mimtpy_cloud.view.axes import (
+    draw_scale_bar,
+    draw_ticks,
+    ground_aspect,
+    height_in_inches,
+    is_sliver,
+    width_in_inches,
+)
 from mimtpy_cloud.view.colours import (
     CYCLIC,
     DIVERGING,
@@ -353,7 +360,7 @@ def figure_of(ax: "Axes") -> "Figure":
 
 def draw_picture(
     ax: "Axes", picture: Picture, style: Style, decoration: Decoration, title: str, handles: tuple[Any, ...] = ()
-) -> Shading | None:
+) -> None:
     """
     Draw a map with its colour bar, ticks, decoration and scale bar.
 
@@ -371,23 +378,18 @@ def draw_picture(
         May be empty.
     handles : tuple of matplotlib.artist.Artist
         For the legend, after those of the map.
-
-    Returns
-    -------
-    Shading or None
-        Colours of the values; None where they are names, flags or counts.
     """
     west, south, east, north = picture.grid.bounds
     aspect = "auto" if is_sliver(picture.grid) else ground_aspect(picture.grid)
     ax.set(xlim=(west, east), ylim=(south, north), aspect=aspect, facecolor=_NO_DATA)
     ax.apply_aspect()
-    shade, shown = None, []
+    shown: list[Any] = []
     if picture.values.dtype == bool:
         shown = _draw_flags(ax, picture)
     elif (steps := style.steps(picture)) is not None:
         _draw_steps(ax, picture, steps)
     else:
-        shade = _draw_values(ax, picture, style)
+        _draw_values(ax, picture, style)
     draw_ticks(ax, picture.grid)
     shown += [*draw_decoration(ax, picture.grid, decoration), *handles]
     draw_scale_bar(ax, picture.grid, picture.values)
@@ -398,10 +400,9 @@ def draw_picture(
     if max(picture.strides) > 1:
         thinned = "1 of {} x {} pixels shown".format(*picture.strides)
         ax.annotate(thinned, (1, 0), (-3, 3), "axes fraction", "offset points", fontsize=6, ha="right", color="0.35")
-    return shade
 
 
-def _draw_values(ax: "Axes", picture: Picture, style: Style) -> Shading:
+def _draw_values(ax: "Axes", picture: Picture, style: Style) -> None:
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
@@ -432,7 +433,6 @@ def _draw_values(ax: "Axes", picture: Picture, style: Style) -> Shading:
     bar.set_label(_label(picture, shade.unit, wrapped=style.wrap, width=_letters(ax)))
     if not np.isfinite(values).any():
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="0.35")
-    return shade
 
 
 def _draw_steps(ax: "Axes", picture: Picture, steps: Steps) -> None:
@@ -448,7 +448,7 @@ def _draw_steps(ax: "Axes", picture: Picture, steps: Steps) -> None:
     )  # fmt: skip
     bar = ax.figure.colorbar(image, cax=_bar_axes(ax))
     labels = [textwrap.fill(label, 14) for label in steps.labels]
-    bar.set_ticks(edges[:-1] + 0.5, labels=labels)
+    bar.set_ticks((edges[:-1] + 0.5).tolist(), labels=labels)
     bar.ax.tick_params(length=0, labelsize="small" if picture.flags else None)
     bar.minorticks_off()
     bar.set_label(_label(picture, "", wrapped=False, width=_letters(ax)))
@@ -462,7 +462,7 @@ def _bar_axes(ax: "Axes") -> "Axes":
 
 def _letters(ax: "Axes") -> int:
     """Letters of a label along the height of a map."""
-    return max(20, int(ax.get_window_extent().height / figure_of(ax).dpi * 13))
+    return max(20, int(height_in_inches(ax) * 13))
 
 
 def _label(picture: Picture, unit: str, *, wrapped: bool, width: int) -> str:
