@@ -106,7 +106,7 @@ def test_template_runs_from_tracks_to_east_and_up(finished):
         assert sorted(p.name for p in folder.iterdir()) == [f"velocity_{SPAN}{s}" for s in (".png", ".tif", ".zarr")]
     files = {p.name for p in (out / "joined" / "velocity").iterdir()}
     maps = {f"{name}.{suffix}" for name in ("ascending", "horz", "vert") for suffix in ("png", "tif")}
-    assert files == maps | {"ascending.zarr", "horz_vert.zarr", "horz_vert.png"}
+    assert files == maps | {"ascending.zarr", "horz_vert.zarr", "horz_vert.png", "horz_vert_vectors.png"}
 
 
 def test_geotiffs_have_units_nodata_and_epsg(finished):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from mimtpy_cloud.cli.names import shortened
 from mimtpy_cloud.cli.products import (
+    VECTORS,
     Progress,
     draw,
     exists,
@@ -63,13 +64,19 @@ class Product:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Figure of each map, and of all where there are several."""
-        return (*(f"{stem}.png" for stem, _ in self.maps), *self.overview)
+        """Figure of each map, and where there are several of all, and of horizontal motion as arrows."""
+        return tuple(url for url, _ in self.pictures)
 
     @property
-    def overview(self) -> tuple[str, ...]:
-        """Figure of all maps side by side, where there are several."""
-        return (f"{self.store.removesuffix('.zarr')}.png",) if len(self.maps) > 1 else ()
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """Path of each figure, and what it shows, as `mimtpy_cloud.cli.products.draw` takes it."""
+        single = [(f"{stem}.png", variable) for stem, variable in self.maps]
+        if len(single) < 2:
+            return tuple(single)
+        stem = self.store.removesuffix(".zarr")
+        shown = {variable for _, variable in self.maps}
+        arrows = [(f"{stem}_vectors.png", VECTORS)] if "up" in shown and shown & {"east", "horizontal"} else []
+        return (*single, (f"{stem}.png", ""), *arrows)
 
     @classmethod
     def single(cls, stem: str, variable: str) -> "Product":
@@ -313,11 +320,10 @@ def plot_product(product: Product, plot: Plot, progress: Progress | None = None)
     progress : callable, optional
         ``progress(done, total, unit)``.
     """
-    variables = [*(variable for _, variable in product.maps), *("" for _ in product.overview)]
-    for number, (url, variable) in enumerate(zip(product.figures, variables, strict=True), 1):
+    for number, (url, variable) in enumerate(product.pictures, 1):
         draw(open_product(product.store), url, plot, variable=variable)
         if progress is not None:
-            progress(number, len(variables), "figures")
+            progress(number, len(product.pictures), "figures")
 
 
 def concatenate(

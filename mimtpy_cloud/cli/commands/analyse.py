@@ -222,6 +222,14 @@ def decompose(
     """
     Solve horizontal and vertical motion from two or more tracks, or products written before.
 
+    \b
+    A folder gets <type>/<tracks>_ and, of east and up:
+      east_up.zarr         all variables, with uncertainties, number of looks, residuals
+      east.tif up.tif      a GeoTIFF of each component
+      east.png up.png      a map of each, all with the same limits
+      east_up.png          all side by side, below them uncertainties and looks
+      east_up_vectors.png  horizontal motion as arrows on colours of vertical motion
+
     Example:
 
     \b
