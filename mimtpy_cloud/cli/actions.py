@@ -458,13 +458,14 @@ def decompose(
         ``progress(done, total, unit)``.
     same_direction : bool
         Whether the tracks must share the orbit direction; the horizontal component is then along their look
-        azimuth, positive on the side of east, unless the step names another.
+        azimuth, positive on the side of east, unless the step names another or other components.
 
     Raises
     ------
     SchemaError
         If the orbit directions do not suit.
     """
+    from mimtpy_cloud.cli.inputs import read_north
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
     from mimtpy_cloud.ops.select import select_box
@@ -474,6 +475,16 @@ def decompose(
         tracks = [set_reference(track, point=config.reference_point) for track in tracks]
     if config.bbox is not None:
         tracks = [select_box(track, config.bbox) for track in tracks]
-    components = ("hu" if same_direction else "eu") if config.azimuth is None else config.azimuth
-    ds = invert_enu(tracks, components, same_datum=config.same_datum)
-    write_product(ds, product, provenance, progress)
+    components = config.components or ("hu" if same_direction else "eu")
+    if isinstance(config.north, str):
+        refuse_itself(product.store, config.north)
+    ds = invert_enu(
+        tracks,
+        components if config.azimuth is None else config.azimuth,
+        north=read_north(config.north, config.units),
+        north_std=config.north_std,
+        same_datum=config.same_datum,
+    )
+    asked = {key: getattr(config, key) for key in ("components", "azimuth", "north", "north_std", "units")}
+    given = {key: value for key, value in asked.items() if value is not None}
+    write_product(ds, product, {**provenance, **given}, progress)
