@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.quiver import Quiver, QuiverKey
+from pyproj import CRS
 from synthetic import lattice_dataset, small_window
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.ops.cells import average_cells
 from mimtpy_cloud.ops.enu import invert_enu
-from mimtpy_cloud.plan.grid import Window
+from mimtpy_cloud.plan.grid import Grid, Window
 from mimtpy_cloud.view.vectors import has_vectors, plot_vectors
 
 WINDOW = small_window(60, 40)
@@ -110,6 +111,19 @@ def test_narrow_and_wide_products_have_arrows(shape: tuple[int, int]) -> None:
     text = next(t for t in axes_of(figure).texts if "mm/yr" in t.get_text()).get_window_extent()
     labels = [label.get_window_extent() for label in axes_of(figure).get_xticklabels()]
     assert not any(text.overlaps(box) for box in labels)
+
+
+@pytest.mark.parametrize("nx", [4, 25])
+def test_the_scale_stands_below_the_labels_of_a_projected_map(nx: int) -> None:
+    grid = Grid(500_000, 4_400_000, 200, 200, nx, 40, "EPSG:32636")
+    reference = ((), 0, {"crs_wkt": CRS.from_user_input(grid.crs).to_wkt()})
+    maps = {name: (("y", "x"), np.full((40, nx), 0.01), {"units": "m/yr"}) for name in ("east", "north", "up")}
+    figure = plot_vectors(xr.Dataset(maps, {"y": grid.y, "x": grid.x, "spatial_ref": reference}), arrows=4)
+    figure.canvas.draw()
+    text = next(t for t in axes_of(figure).texts if "mm/yr" in t.get_text()).get_window_extent()
+    assert text.y1 < axes_of(figure).xaxis.label.get_window_extent().y0
+    assert text.y0 > 0
+    assert quivers_of(figure)[0].N == -(-nx // 10) * 4
 
 
 def test_arrows_are_true_to_the_ground_and_about_one_cell_long() -> None:

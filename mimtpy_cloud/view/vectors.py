@@ -281,7 +281,7 @@ def _draw_arrows(
         _draw_stations(ax, stations, factor)
         ax.quiver(*sets[1], scale=scale, color=_STATIONS, edgecolor="black", zorder=3.8, **_ARROW)
     length = nice_below(typical)
-    below = (0.4 if is_degrees(grid) else 0.5) / height_in_inches(ax)
+    below = (0.4 if is_degrees(grid) else 0.52) / height_in_inches(ax)
     place = length / scale, -below
     ax.quiverkey(quiver, *place, length, "", coordinates="axes", labelpos="E")
     text = f"{length:g} {unit}{direction.text}"  # of its own: a key does not count when a figure is cut to its content
