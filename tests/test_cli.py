@@ -10,6 +10,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.quiver import Quiver
 from synthetic import lattice_dataset, look_vector, small_window
 
 from mimtpy_cloud._version import __version__
@@ -381,7 +382,15 @@ def test_out_may_be_one_file(root, tmp_path, suffix):
 def test_decompose_and_mosaic_take_tracks_and_products(root, tmp_path):
     run("velocity", "A064", "--out", tmp_path / "one.zarr")
     out = run("decompose", tmp_path / "one.zarr", "D071", "--reference", -118.95, 36.95, "--out", tmp_path).stdout
-    names = ("east_up_R.zarr", "east_R.tif", "up_R.tif", "east_R.png", "up_R.png", "east_up_R.png")
+    names = (
+        "east_up_R.zarr",
+        "east_R.tif",
+        "up_R.tif",
+        "east_R.png",
+        "up_R.png",
+        "east_up_R.png",
+        "east_up_R_vectors.png",
+    )
     wanted = [name.replace("R", "ref_-118.95_36.95") for name in names]
     assert out.splitlines() == [f"{tmp_path}/velocity/SynthSenA064_one+SynthSenD071_{name}" for name in wanted]
     out = run("decompose", "A064", "D071", "--azimuth", -90, "--out", tmp_path / "hu.zarr").stdout
@@ -613,11 +622,34 @@ def test_plot_of_a_decomposition_shows_its_components(root, tmp_path, monkeypatc
     run("plot", tmp_path / "eu.zarr", "--limits", -20, 20, "--symlog")
     run("plot", tmp_path / "eu.zarr", "--variable", "up")
     panels = [[ax.get_title() for ax in figure.axes] for figure in drawn]
-    both = ["east", "up", "east std", "up std"]
+    both = ["east", "up", "east std", "up std", "number of looks", "quality"]
     assert panels[:2] == [both, both]
-    assert [len(titles) for titles in panels] == [4, 4, 1]
+    assert [len(titles) for titles in panels] == [6, 6, 1]
+    beside, alone = drawn[0].axes[1], drawn[2].axes[0]
+    assert beside.get_title() == "up"
+    assert alone.images[0].get_clim() == beside.images[0].get_clim()
     assert drawn[1].axes[1].images[0].get_clim() == (-20.0, 20.0)
     assert (tmp_path / "eu.png").stat().st_size > 1000
+
+
+def test_plot_draws_vectors_with_stations(root, tmp_path, monkeypatch):
+    from mimtpy_cloud.view import map as view
+
+    drawn = []
+    monkeypatch.setattr(view, "save_figure", lambda figure, url: drawn.append((figure, url)))
+    store, table = tmp_path / "eu.zarr", tmp_path / "stations.csv"
+    run("decompose", "A064", "D071", "--out", store)
+    table.write_text("name,lon,lat,ve,vn,vu,se,sn,su\nP1,-118.95,36.95,10,0,0,1,1,1\nP2,-118.9,36.9,10,0,0,1,1,1\n")
+    run("plot", store, "--vectors", "--limits", -3, 3)
+    run("plot", store, "--vectors", "--stations", table, "--units", "mm/yr", "--out", tmp_path / "v.png")
+    assert [url for _, url in drawn] == [f"{tmp_path}/eu_vectors.png", f"{tmp_path}/v.png"]
+    quivers = [sum(isinstance(c, Quiver) for c in figure.axes[0].collections) for figure, _ in drawn]
+    assert quivers == [1, 2]
+    assert drawn[0][0].axes[0].images[0].get_clim() == (-3.0, 3.0)
+    for given in (("--stations", table), ("--vectors", "--variable", "up"), ("--vectors", "--units", "mm/yr")):
+        assert "expected --" in run("plot", store, *given, code=2).stderr
+    run("velocity", "A064", "--out", tmp_path / "v.zarr")
+    assert "needs up" in run("plot", tmp_path / "v.zarr", "--vectors", code=2).stderr
 
 
 def test_run_reports_each_step_and_fails_with_1(root, tmp_path):

@@ -112,7 +112,7 @@ def test_subtract_keeps_both_components(products, tmp_path):
     np.testing.assert_allclose(east["east"], 1.0)
     np.testing.assert_allclose(up["up"], 0.0)
     folder = run("subtract", tmp_path / "two.zarr", tmp_path / "one.zarr", "--out", f"{tmp_path}/out/").stdout
-    assert len(folder.splitlines()) == 6
+    assert len(folder.splitlines()) == 7
     assert folder.startswith(f"{tmp_path}/out/velocity/")
 
 

@@ -80,7 +80,7 @@ def test_the_tracks_overlap_and_span_several_bands(made):
 def test_the_page_holds_everything_itself(made):
     text = (made[0] / "summary.html").read_text()
     page = Page(text)
-    assert len(page.sources) == 10  # four tracks, two mosaics, east and up, and the comparison
+    assert len(page.sources) == 11  # four tracks, two mosaics, east and up, their vectors, and the comparison
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in page.sources)
     assert not page.tags & {"script", "link", "iframe"}
     assert not page.open

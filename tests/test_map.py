@@ -1,6 +1,7 @@
 """Figures of products: what is drawn where, in which unit, and what is computed for it."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from synthetic import lattice_dataset, small_window
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
 from mimtpy_cloud.plan.grid import Grid, Window
-from mimtpy_cloud.view.map import main_variable, plot_components, plot_map, save_figure
+from mimtpy_cloud.view.map import main_variable, plot_components, plot_map, save_figure, shared_limits
 
 ATTRS: dict[str, Any] = {
     "units": "m/yr",
@@ -309,11 +310,11 @@ def test_large_array_is_thinned_before_it_is_computed() -> None:
 
 
 def test_thinning_builds_no_full_array() -> None:
-    from mimtpy_cloud.view.map import _thumbnail
+    from mimtpy_cloud.view.picture import thumbnail
 
     data = field(ramp()).chunk(y=3)
     with no_compute():
-        assert _thumbnail(data, 5).shape == (4, 5)
+        assert thumbnail(data, 5).shape == (4, 5)
 
 
 def components() -> xr.Dataset:
@@ -367,6 +368,80 @@ def test_logarithm_of_components_leaves_their_uncertainties_linear() -> None:
     figure = plot_components(components(), symlog=True)
     assert [isinstance(ax.images[0].norm, SymLogNorm) for ax in figure.axes] == [True, True, False, False]
     assert figure.axes[0].images[0].get_clim() == (-20.0, 20.0)
+
+
+def with_looks(ds: xr.Dataset) -> xr.Dataset:
+    shape = ds["east"].shape
+    count = np.tile([0, 2, 3, 2], 30).reshape(shape).astype("int16")
+    named = {"flag_values": [0, 1, 2], "flag_meanings": "good too_few_looks too_similar_looks", "units": "1"}
+    quality = (("y", "x"), np.where(count == 0, 1, 0).astype("uint8"), {"long_name": "why", **named})
+    return ds.assign(count=(("y", "x"), count, {"units": "1", "long_name": "looks used"}), quality=quality)
+
+
+def tick_labels(bar: Axes) -> list[str]:
+    return [label.get_text() for label in bar.get_yticklabels()]
+
+
+def test_a_count_has_one_colour_and_one_tick_a_value_and_none_is_grey() -> None:
+    ds = with_looks(components())
+    figure = plot_map(ds, "count")
+    (image,) = axes_of(figure).images
+    assert tick_labels(bar_of(figure)) == ["0", "1", "2", "3"]
+    assert bar_of(figure).get_yticks().tolist() == [0, 1, 2, 3]
+    assert bar_of(figure).get_ylabel() == "looks used"
+    colours = {value: to_hex(image.cmap(image.norm(value))) for value in range(4)}
+    assert len(set(colours.values())) == 4
+    assert colours[0] == to_hex("0.87")
+    np.testing.assert_array_equal(image.get_array(), ds["count"])
+    cut = plot_map(ds, "count", limits=(2, 3), cmap="viridis")
+    assert tick_labels(bar_of(cut)) == ["2", "3"]
+    assert axes_of(cut).images[0].get_array().min() >= 1.5
+    many = ds["count"].copy(data=np.arange(120, dtype="int32").reshape(12, 10))
+    assert axes_of(plot_map(many)).images[0].get_cmap().N == 256
+
+
+def test_values_that_are_names_have_the_names_at_their_bar() -> None:
+    ds = with_looks(components())
+    figure = plot_map(ds, "quality")
+    assert tick_labels(bar_of(figure)) == ["good", "too few looks", "too similar\nlooks"]
+    (image,) = axes_of(figure).images
+    assert len({to_hex(image.cmap(image.norm(value))) for value in range(3)}) == 3
+
+
+def test_looks_stand_below_the_uncertainties() -> None:
+    figure = plot_components(with_looks(components()))
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["east", "up", "east std", "up std", "number of looks", "quality"]
+    alone = plot_components(with_looks(components())[["up", "count", "quality"]])
+    assert [ax.get_title() for ax in alone.axes] == ["up", "", "number of looks", "quality"]
+    with pytest.raises(SchemaError, match="east needs dimensions"):
+        plot_components(components().expand_dims(time=2))
+
+
+@pytest.mark.parametrize("variable", ["east", "up", "east_std", "up_std"])
+def test_a_component_alone_has_the_limits_that_it_has_beside_the_others(variable: str) -> None:
+    ds = components()
+    unit, limits = shared_limits(ds, variable)
+    panels = {ax.get_title(): ax for ax in plot_components(ds).axes}
+    together, alone = panels[variable.replace("_", " ")], plot_map(ds, variable, unit=unit, limits=limits)
+    assert axes_of(alone).images[0].get_clim() == together.images[0].get_clim()
+    assert shared_limits(ds, "count") is None
+    assert shared_limits(ds[["up"]], "up") is None
+
+
+@pytest.mark.parametrize(("nx", "crs"), [(2, "EPSG:4326"), (4, "EPSG:4326"), (6, "EPSG:4326"), (3, "EPSG:32636")])
+def test_labels_of_a_narrow_map_do_not_touch(nx: int, crs: str) -> None:
+    step, west, north = (0.004, 37.0, 38.6) if crs == "EPSG:4326" else (400.0, 500_000.0, 4_400_000.0)
+    figure = plot_map(field(np.full((40, nx), 0.01), Grid(west, north, step, step, nx, 40, crs)))
+    figure.canvas.draw()
+    ax = axes_of(figure)
+    low, high = ax.get_xlim()
+    shown = [label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+    boxes = [label.get_window_extent() for label in shown]
+    assert boxes
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert bar_of(figure).get_window_extent().width > 8  # as wide as beside other maps
+    assert ax.get_window_extent().x0 < next(t for t in ax.texts if "m" in t.get_text()).get_window_extent().x0
 
 
 def test_figure_is_saved_by_suffix_whole_and_anywhere(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_template_runs_from_tracks_to_east_and_up(finished):
         assert sorted(p.name for p in folder.iterdir()) == [f"velocity_{SPAN}{s}" for s in (".png", ".tif", ".zarr")]
     files = {p.name for p in (out / "joined" / "velocity").iterdir()}
     maps = {f"{name}.{suffix}" for name in ("ascending", "horz", "vert") for suffix in ("png", "tif")}
-    assert files == maps | {"ascending.zarr", "horz_vert.zarr", "horz_vert.png"}
+    assert files == maps | {"ascending.zarr", "horz_vert.zarr", "horz_vert.png", "horz_vert_vectors.png"}
 
 
 def test_geotiffs_have_units_nodata_and_epsg(finished):
@@ -347,6 +347,136 @@ def test_horzvert_of_other_datums_fails_unless_the_template_knows_better(root, w
     known = write(*EXTRACT, *lines, "mimtpy.horzvert.samedatum = yes")
     (made,) = run_template(known, root=root, out=str(tmp_path / "out"), steps=["horzvert"])
     assert (made.status, made.error) == ("done", "")
+
+
+def field_of(west: float) -> tuple[np.ndarray, np.ndarray]:
+    """East and up of the ground under a track, the same wherever it is seen from."""
+    window = small_window(40, 50, west=west)
+    x, y = window.x + 118.8, window.y[:, np.newaxis] - 36.9
+    return 0.02 * np.cos(9 * x) * np.ones_like(y), 0.01 * np.sin(20 * y) + 0.01 * x
+
+
+NORTH = 0.02
+#: track: west edge, incidence, azimuth of the look, heading
+FOUR = {
+    "A064": (-119.0, 39.0, 102.0, -12.0),
+    "A137": (-118.9, 34.0, 102.0, -12.0),
+    "A166": (-118.95, 44.0, 102.0, -12.0),
+    "D071": (-118.9, 37.0, -102.0, -168.0),
+}
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory) -> tuple[str, str]:
+    """Catalog of four tracks of a ground that moves differently everywhere, and the products of a first run."""
+    folder = tmp_path_factory.mktemp("moving")
+    files = []
+    for track, (west, incidence, azimuth, heading) in FOUR.items():
+        look, (east, up) = look_vector(incidence, azimuth), field_of(west)
+        ds = lattice_dataset(
+            small_window(40, 50, west=west),
+            dates=DATES,
+            velocity=east * look[0] + NORTH * look[1] + up * look[2],
+            incidence_angle=incidence,
+            los_azimuth_angle=azimuth,
+            track=track,
+            project=f"SynthSen{track}",
+            heading=heading,
+            orbit_direction="ascending" if track[0] == "A" else "descending",
+            reference_point=[-118.75, 36.9],
+        )
+        files.append(folder / f"{track}.he5")
+        write_hdfeos5(ds.chunk(), files[-1])
+    ingest(files, folder / "root", resolution="veryLowRes")
+    template = folder / "mimtpyApp.template"
+    template.write_text(f"{FOUR_EXTRACT}\nmimtpy.plot = no")
+    run_template(template, root=str(folder / "root"), out=str(folder / "out"), steps=["extract"])
+    return str(folder / "root"), str(folder / "out")
+
+
+FOUR_EXTRACT = f"mimtpy.velcumu = yes\nmimtpy.velcumu.DataSet = {', '.join(FOUR)}"
+
+
+def solved_by(moving, write, step, *lines, steps=("plot", "export")):
+    root, out = moving
+    folder = f"{out}/{step}_{len(list(Path(out).iterdir()))}"
+    keys = [f"mimtpy.{step} = yes", *(f"mimtpy.{step}.{line}" for line in lines), f"mimtpy.{step}.outdir = {folder}"]
+    return run_template(write(FOUR_EXTRACT, *keys), root=root, out=out, steps=[step, *steps])
+
+
+def made_by(results, step):
+    """Product, and what else was made of it."""
+    (made,) = (r for r in results if r.name == step)
+    assert made.error == ""
+    mine = [Path(file).name for r in results if r.project == made.project and r.name != step for file in r.outputs]
+    return open_product(made.outputs[0]), mine
+
+
+def truth_of(ds):
+    x, y = ds["x"] + 118.8, ds["y"] - 36.9
+    return 0.02 * np.cos(9 * x), 0.01 * np.sin(20 * y) + 0.01 * x
+
+
+def test_three_datasets_with_known_north_give_east_and_up(moving, write):
+    lines = ("dataset = A064, A137, D071", f"north = {NORTH}")
+    ds, files = made_by(solved_by(moving, write, "horzvert", *lines), "horzvert")
+    assert set(np.unique(ds["count"])) == {2, 3}
+    assert ds["track"].values.tolist() == ["A064", "A137", "D071"]
+    east, up = truth_of(ds)
+    known = ds["valid"].values
+    np.testing.assert_allclose(
+        ds["east"].values[known], (east + 0 * ds["y"]).transpose("y", "x").values[known], atol=2e-6
+    )
+    np.testing.assert_allclose(ds["up"].values[known], up.transpose("y", "x").values[known], atol=2e-6)
+    assert ds.attrs["provenance"]["north"] == NORTH
+    assert set(files) == {
+        *(f"{name}.{end}" for name in ("horz", "vert") for end in ("png", "tif")),
+        *("horz_vert.png", "horz_vert_vectors.png"),
+    }
+    ignored, _ = made_by(solved_by(moving, write, "horzvert", lines[0], steps=()), "horzvert")
+    assert abs(float((ignored["up"] - ds["up"]).mean())) > 1e-3  # what north would leak
+
+
+def test_three_components_need_what_is_known_of_north_and_get_three_maps(moving, write):
+    data = "dataset = A064, A137, D071"
+    (blind,) = solved_by(moving, write, "horzvert", data, "components = enu", steps=())
+    assert blind.status == "failed"
+    assert "toward east or west" in blind.error
+    lines = (data, "components = enu", f"north = {NORTH}", "northstd = 0.001")
+    ds, files = made_by(solved_by(moving, write, "horzvert", *lines), "horzvert")
+    east, _ = truth_of(ds)
+    np.testing.assert_allclose(ds["north"].where(ds["valid"]).mean(), NORTH, atol=2e-4)
+    assert float(abs(ds["east"] - east).max()) < 1e-4
+    assert float(ds["up_std"].min()) > 0
+    assert {"east.tif", "north.tif", "up.tif", "east_north_up.png", "east_north_up_vectors.png"} <= set(files)
+    assert ds.attrs["provenance"]["north_std"] == 0.001
+
+
+def test_a_table_of_stations_is_known_north(moving, write, tmp_path):
+    table = tmp_path / "stations.csv"
+    rows = [f"P{k},{lon},{lat},0,20,0,1,1,1" for k, (lon, lat) in enumerate([(-118.95, 36.95), (-118.7, 36.8)])]
+    table.write_text("\n".join(["station,lon,lat,east,north,up,east_std,north_std,up_std", *rows]))
+    lines = ("dataset = A064, A137, D071", f"north = {table}", "units = mm/yr", "northstd = 0.001")
+    ds, _ = made_by(solved_by(moving, write, "horzvert", *lines, steps=()), "horzvert")
+    assert ds.attrs["provenance"]["north"] == str(table)
+    assert ds.attrs["components"] == "eu"
+    (missing,) = solved_by(moving, write, "horzvert", lines[0], "north = nowhere.txt", steps=())
+    assert (missing.status, "nowhere.txt" in missing.error) == ("failed", True)
+
+
+def test_overlap_of_three_datasets_of_one_direction_is_solved_along_their_look(moving, write):
+    ds, files = made_by(solved_by(moving, write, "overlap", "dataset = A064, A137, A166"), "overlap")
+    assert set(np.unique(ds["count"])) == {2, 3}
+    east, up = truth_of(ds)
+    known = ds["valid"].values
+    assert known.mean() > 0.5
+    along = east * np.sin(np.deg2rad(78.0)) + NORTH * np.cos(np.deg2rad(78.0)) + 0 * ds["y"]
+    np.testing.assert_allclose(ds["horizontal"].values[known], along.transpose("y", "x").values[known], atol=2e-5)
+    np.testing.assert_allclose(ds["up"].values[known], up.transpose("y", "x").values[known], atol=2e-5)
+    assert "overlap_horz_overlap_vert_vectors.png" in files
+    lines = ("dataset = A064, A137, A166", "components = eu", f"north = {NORTH}")
+    (failed,) = solved_by(moving, write, "overlap", *lines, steps=())  # a gain above 5: too similar for east
+    assert "no pixel" in failed.error
 
 
 def test_overlap_refuses_opposite_directions(finished, root, write):

@@ -71,6 +71,8 @@ plot:
   refpoi: point.shp
 """
 
+HORZVERT = "mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,B\nmimtpy.horzvert"
+
 
 def problems_of(text, **options):
     with pytest.raises(TemplateError) as caught:
@@ -222,6 +224,26 @@ def test_datasets_of_later_steps_default_to_those_extracted():
     assert template.overlap.outnames == ("overlap_horz", "overlap_vert")
 
 
+def test_components_and_what_is_known_of_north_are_typed():
+    lines = ("components = ENU", "north = midas.IGS14.txt", "north_std = 5e-3", "Units = mm/yr")
+    text = "mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,B,C\n" + "".join(f"mimtpy.horzvert.{line}\n" for line in lines)
+    found = parse_template(text).horzvert
+    assert (found.components, found.north, found.north_std, found.units) == ("enu", "midas.IGS14.txt", 0.005, "mm/yr")
+    assert found.outnames == ("east", "north", "up")
+    assert found.variables("eu") == ("east", "north", "up")
+    number = parse_template(f"{HORZVERT}.north = -0.02").horzvert
+    assert (number.north, number.components, number.outnames) == (-0.02, None, ("horz", "vert"))
+    overlap = "mimtpy.overlap=y\nmimtpy.overlap.dataset=A,B\nmimtpy.overlap"
+    assert parse_template(f"{overlap}.components = enu").overlap.outnames == (
+        "overlap_east",
+        "overlap_north",
+        "overlap_up",
+    )
+    assert parse_template(f"{overlap}.northstd = 0.002").overlap.variables("hu") == ("horizontal", "up")
+    yaml = "horzvert: {dataset: [A, B], north: 0.02, components: eu}"
+    assert parse_template(yaml, yaml=True).horzvert == Decompose(("A", "B"), components="eu", north=0.02)
+
+
 def test_plots_are_on_unless_switched_off():
     assert parse_template("").plot == Plot()
     assert parse_template("mimtpy.plot = no").plot is None
@@ -275,6 +297,11 @@ def test_keys_of_other_programs_are_passed_over():
         ("mimtpy.horzvert.azimuth = east", "expects a number of degrees from -360 to 360, got 'east'"),
         ("mimtpy.horzvert.azimuth = 361", "expects a number of degrees from -360 to 360, got '361'"),
         ("mimtpy.overlap.azimuth = nan", "expects a number of degrees from -360 to 360"),
+        ("mimtpy.horzvert.components = east", "expects eu, enu or hu, got 'east'"),
+        ("mimtpy.horzvert.north = inf", "expects a number in m/yr (m), a product (.zarr, .tif) with north, or a table"),
+        ("mimtpy.overlap.northstd = -0.001", "expects a number of at least 0, in m/yr (m), got '-0.001'"),
+        ("mimtpy.horzvert.northstd = good", "expects a number of at least 0, in m/yr (m), got 'good'"),
+        ("mimtpy.horzvert.units = feet", "expects mm/yr, cm/yr or m/yr, got 'feet'"),
         ("mimtpy.plot.vlim = 5,-5", "expects minimum,maximum"),
         ("mimtpy.plot.fstyle = wavy", "expects s (solid) or d (dashed)"),
         ("mimtpy.coherence.type = both", "expects avgSpatialCoherence or temporalCoherence"),
@@ -307,6 +334,33 @@ def test_wrong_value_says_what_was_expected(line, expects):
             "expects products of one type",
         ),
         ("mimtpy.horzvert=y\nmimtpy.horzvert.dataset=A,B\nmimtpy.horzvert.outname=up", "expects two names, got up"),
+        (
+            f"{HORZVERT}.components=enu\nmimtpy.horzvert.outname=horz,vert",
+            "line 4: mimtpy.horzvert.outname expects three names, got horz, vert",
+        ),
+        (
+            f"{HORZVERT}.components=enu\nmimtpy.horzvert.outname=e,n,e",
+            "line 4: mimtpy.horzvert.outname expects three different names, got e twice",
+        ),
+        (
+            f"{HORZVERT}.components=eu\nmimtpy.horzvert.azimuth=16",
+            "components or azimuth chooses the direction, got eu and 16",
+        ),
+        (
+            f"{HORZVERT}.azimuth=16\nmimtpy.horzvert.north=0.02",
+            "line 4: mimtpy.horzvert.north is for components eu and enu",
+        ),
+        (
+            "mimtpy.overlap=y\nmimtpy.overlap.dataset=A,B\nmimtpy.overlap.north=0.02",
+            "line 3: mimtpy.overlap.north is for",
+        ),
+        (
+            f"{HORZVERT}.components=enu\nmimtpy.horzvert.northstd=0",
+            "line 4: mimtpy.horzvert.northstd 0 takes north as known",
+        ),
+        (f"{HORZVERT}.components=enu\nmimtpy.horzvert.north=0.02", "mimtpy.horzvert.northstd is needed for enu"),
+        (f"{HORZVERT}.north=0.02\nmimtpy.horzvert.units=mm/yr", "line 4: mimtpy.horzvert.units is the unit of a table"),
+        (f"{HORZVERT}.north=$NOWHERE/midas.txt", "line 3: mimtpy.horzvert.north names an environment variable"),
         (
             "mimtpy.velcumu=y\nmimtpy.velcumu.dataset=A,B,A",
             "line 2: mimtpy.velocity_displacement.dataset names A twice; name each once",

@@ -10,6 +10,7 @@ import xarray as xr
 
 from mimtpy_cloud.cli.names import shortened
 from mimtpy_cloud.cli.products import (
+    VECTORS,
     Progress,
     draw,
     exists,
@@ -63,13 +64,19 @@ class Product:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Figure of each map, and of all where there are several."""
-        return (*(f"{stem}.png" for stem, _ in self.maps), *self.overview)
+        """Figure of each map, and where there are several of all, and of horizontal motion as arrows."""
+        return tuple(url for url, _ in self.pictures)
 
     @property
-    def overview(self) -> tuple[str, ...]:
-        """Figure of all maps side by side, where there are several."""
-        return (f"{self.store.removesuffix('.zarr')}.png",) if len(self.maps) > 1 else ()
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """Path of each figure, and what it shows, as `mimtpy_cloud.cli.products.draw` takes it."""
+        single = [(f"{stem}.png", variable) for stem, variable in self.maps]
+        if len(single) < 2:
+            return tuple(single)
+        stem = self.store.removesuffix(".zarr")
+        shown = {variable for _, variable in self.maps}
+        arrows = [(f"{stem}_vectors.png", VECTORS)] if "up" in shown and shown & {"east", "horizontal"} else []
+        return (*single, (f"{stem}.png", ""), *arrows)
 
     @classmethod
     def single(cls, stem: str, variable: str) -> "Product":
@@ -313,11 +320,10 @@ def plot_product(product: Product, plot: Plot, progress: Progress | None = None)
     progress : callable, optional
         ``progress(done, total, unit)``.
     """
-    variables = [*(variable for _, variable in product.maps), *("" for _ in product.overview)]
-    for number, (url, variable) in enumerate(zip(product.figures, variables, strict=True), 1):
+    for number, (url, variable) in enumerate(product.pictures, 1):
         draw(open_product(product.store), url, plot, variable=variable)
         if progress is not None:
-            progress(number, len(variables), "figures")
+            progress(number, len(product.pictures), "figures")
 
 
 def concatenate(
@@ -452,13 +458,14 @@ def decompose(
         ``progress(done, total, unit)``.
     same_direction : bool
         Whether the tracks must share the orbit direction; the horizontal component is then along their look
-        azimuth, positive on the side of east, unless the step names another.
+        azimuth, positive on the side of east, unless the step names another or other components.
 
     Raises
     ------
     SchemaError
         If the orbit directions do not suit.
     """
+    from mimtpy_cloud.cli.inputs import read_north
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
     from mimtpy_cloud.ops.select import select_box
@@ -468,6 +475,16 @@ def decompose(
         tracks = [set_reference(track, point=config.reference_point) for track in tracks]
     if config.bbox is not None:
         tracks = [select_box(track, config.bbox) for track in tracks]
-    components = ("hu" if same_direction else "eu") if config.azimuth is None else config.azimuth
-    ds = invert_enu(tracks, components, same_datum=config.same_datum)
-    write_product(ds, product, provenance, progress)
+    components = config.components or ("hu" if same_direction else "eu")
+    if isinstance(config.north, str):
+        refuse_itself(product.store, config.north)
+    ds = invert_enu(
+        tracks,
+        components if config.azimuth is None else config.azimuth,
+        north=read_north(config.north, config.units),
+        north_std=config.north_std,
+        same_datum=config.same_datum,
+    )
+    asked = {key: getattr(config, key) for key in ("components", "azimuth", "north", "north_std", "units")}
+    given = {key: value for key, value in asked.items() if value is not None}
+    write_product(ds, product, {**provenance, **given}, progress)

@@ -14,7 +14,9 @@ from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
 from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["input_stem", "open_inputs", "open_observation"]
+__all__ = ["input_stem", "open_inputs", "open_observation", "read_north"]
+
+_STORED = (".zarr", ".tif", ".tiff")
 
 
 def open_observation(
@@ -166,3 +168,42 @@ def _refuse_twin(seen: dict[str, str], key: str, name: str) -> None:
     if key in seen:
         raise SchemaError(f"{seen[key]} and {name} are the same; give each track or product once")
     seen[key] = name
+
+
+def read_north(given: str | float | None, units: str | None = None) -> float | xr.Dataset:
+    """
+    Read north motion that is known.
+
+    Parameters
+    ----------
+    given : str or float, optional
+        A number in m/yr (m), also as text; a product that was written before; or a table of stations.
+    units : str, optional
+        Unit of a table that does not say.
+
+    Returns
+    -------
+    float or xr.Dataset
+        Zero if nothing is given.
+
+    Raises
+    ------
+    SchemaError
+        If there is a unit, and no table.
+    StorageError, SourceFormatError
+        If a file is missing or unreadable.
+    """
+    from mimtpy_cloud.io.gnss import read_stations
+
+    try:
+        found: float | None = 0.0 if given is None else float(given)
+    except ValueError:
+        found = None
+    name = str(given)
+    if found is None and not name.lower().rstrip("/").endswith(_STORED):
+        return read_stations(name, units=units)
+    if units is not None:
+        raise SchemaError(
+            f"units (--units) are those of a table of GNSS stations, got {units} and north {given}; leave them out"
+        )
+    return open_product(name.rstrip("/")) if found is None else found

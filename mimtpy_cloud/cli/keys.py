@@ -1,12 +1,14 @@
 """The schema of a template, as data: every key, what it accepts, and which field of which step it sets."""
 
+import math
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from mimtpy_cloud.cli.steps import Bounds, Decompose, Extract, Layer, Plot, concatenations
+from mimtpy_cloud.cli.steps import Bounds, Extract, Layer, Plot, concatenations, decomposition
 
 __all__ = ["DEFAULTS", "KEYS", "PREFIX", "STEPS", "Key", "Kind", "Raw", "has_wildcard", "plain_value", "squeeze"]
 
@@ -111,6 +113,24 @@ def _azimuth(raw: Raw) -> float:
     if not -360 <= degrees <= 360:
         raise ValueError
     return degrees
+
+
+def _north(raw: Raw) -> float | str:
+    """A number, or the name of a product or of a table."""
+    try:
+        number = float(_text(raw))
+    except ValueError:
+        return _path(raw)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _spread(raw: Raw) -> float:
+    number = float(_text(raw))
+    if not 0 <= number < math.inf:
+        raise ValueError
+    return number
 
 
 def _bbox(raw: Raw) -> Bounds:
@@ -224,6 +244,9 @@ LIMITS = Kind("minimum,maximum with minimum < maximum", _limits)
 ORDER = Kind("0, 1 or 2", lambda raw: int(_choices("0", "1", "2")(raw)[0]))
 BLEND = Kind("mean, weighted, feather or anchor", lambda raw: _choices("mean", "weighted", "feather", "anchor")(raw)[0])
 UNITS = Kind("mm/yr, cm/yr or m/yr", lambda raw: _choices("mm/yr", "cm/yr", "m/yr")(raw)[0])
+COMPONENTS = Kind("eu, enu or hu", lambda raw: _choices("eu", "enu", "hu")(raw)[0])
+NORTH = Kind("a number in m/yr (m), a product (.zarr, .tif) with north, or a table of GNSS stations", _north)
+SPREAD = Kind("a number of at least 0, in m/yr (m)", _spread)
 LOOK = Kind("vertical", lambda raw: _choices("vertical")(raw)[0])
 ANY = Kind("any value", plain_value)
 
@@ -265,6 +288,12 @@ class Key:
 def _keys(step: str, help_: str, *rows: tuple[str, Kind, str, str]) -> tuple[Key, ...]:
     return (Key(step, "", SWITCH, "", help_), *(Key(step, *row) for row in rows))
 
+
+_NORTH_KEYS = (
+    ("north", NORTH, "north", "north motion that is known, for eu and enu; default 0 for eu, none for enu"),
+    ("northstd", SPREAD, "north_std", "its standard deviation, which goes into those of the components; default exact"),
+    ("units", UNITS, "units", "unit of a table of stations, if it does not say"),
+)
 
 #: Every key that a template may hold, in the order of the documentation.
 KEYS: tuple[Key, ...] = (
@@ -338,7 +367,14 @@ KEYS: tuple[Key, ...] = (
         ("referencepoint", LAT_LON, "reference_point", "latitude,longitude that becomes zero in every dataset"),
         ("samedatum", SWITCH, "same_datum", "the datasets share a datum though they name different ones; default no"),
         ("azimuth", DEGREES, "azimuth", "horizontal direction, degrees clockwise from north; default 90, east"),
-        ("outname", NAMES, "outnames", "names of the two products; default horz,vert"),
+        (
+            "components",
+            COMPONENTS,
+            "components",
+            "eu: east and up (default); enu: north too; hu: up and along the look of tracks of one direction",
+        ),
+        *_NORTH_KEYS,
+        ("outname", NAMES, "outnames", "names of the products; default horz,vert, of enu east,north,up"),
         ("outdir", PATH, "outdir", "folder, relative to --out; the product goes to <outdir>/<type>/"),
     ),
     *_keys(
@@ -350,7 +386,9 @@ KEYS: tuple[Key, ...] = (
         ("referencepoint", LAT_LON, "reference_point", "latitude,longitude that becomes zero in every dataset"),
         ("samedatum", SWITCH, "same_datum", "the datasets share a datum though they name different ones; default no"),
         ("azimuth", DEGREES, "azimuth", "horizontal direction; default along the look, positive on the side of east"),
-        ("outname", NAMES, "outnames", "names of the two products; default overlap_horz,overlap_vert"),
+        ("components", COMPONENTS, "components", "as for horzvert; default hu, along the look"),
+        *_NORTH_KEYS,
+        ("outname", NAMES, "outnames", "names of the products; default as for horzvert, after overlap_"),
         ("outdir", PATH, "outdir", "folder, relative to --out"),
     ),
     *_keys(
@@ -387,7 +425,7 @@ STEPS: dict[str, tuple[str, Any]] = {
     "mask": ("mask", Layer),
     "coherence": ("coherence", lambda **values: Layer(**{"variable": "temporal_coherence"} | values)),
     "concatenation": ("concatenate", concatenations),
-    "horzvert": ("horzvert", Decompose),
-    "overlap": ("overlap", lambda **values: Decompose(**{"outnames": ("overlap_horz", "overlap_vert")} | values)),
+    "horzvert": ("horzvert", decomposition),
+    "overlap": ("overlap", partial(decomposition, "overlap_")),
     "plot": ("plot", Plot),
 }

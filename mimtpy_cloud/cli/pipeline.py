@@ -320,8 +320,7 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
             product = Product.single(join(folder, base), type_)
         else:
             base = "_".join(config.outnames)
-            horizontal = "east" if config.azimuth is None and name == "horzvert" else "horizontal"
-            maps = zip(config.outnames, (horizontal, "up"), strict=True)
+            maps = zip(config.outnames, config.variables("hu" if name == "overlap" else "eu"), strict=True)
             product = Product(join(folder, f"{base}.zarr"), tuple((join(folder, out), v) for out, v in maps))
         revisions = tuple(revision for source in sources for revision in source.revisions)
         provenance = plan.provenance(name, config.datasets, revisions)

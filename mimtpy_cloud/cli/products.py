@@ -15,6 +15,7 @@ from mimtpy_cloud.location import locate
 from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = [
+    "VECTORS",
     "beside",
     "compact_dates",
     "dates_used",
@@ -32,6 +33,8 @@ __all__ = [
 Progress = Callable[[int, int, str], None]
 #: Unit of a product -> unit that its map shows, and the factor between them.
 _SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
+#: Asks `draw` for horizontal motion as arrows on vertical motion.
+VECTORS = "vectors"
 #: Bytes of a block of a GeoTIFF.
 _TIFF_BLOCK = 4 << 20
 #: Tags of a GeoTIFF that are attributes of the dataset; the others are in the tag PROVENANCE.
@@ -402,7 +405,7 @@ def _last(ds: xr.Dataset) -> xr.Dataset:
 
 def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options: Any) -> None:
     """
-    Draw a map of a product; of a decomposition, if no variable is named, all components.
+    Draw a map of a product; of a decomposition, if no variable is named, all components, or their vectors.
 
     Parameters
     ----------
@@ -413,9 +416,9 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     plot : Plot
         Faults, colours, reference, and limits in m or m/yr.
     variable : str
-        What to show; all components or the main variable if empty.
+        What to show; all components or the main variable if empty, horizontal motion as arrows if `VECTORS`.
     **options : object
-        Further options of `mimtpy_cloud.view.map.plot_map`.
+        Further options of `mimtpy_cloud.view.map.plot_map`, or of `mimtpy_cloud.view.vectors.plot_vectors`.
 
     Raises
     ------
@@ -424,14 +427,16 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
 
     Notes
     -----
-    Of a series the last date is drawn, as displacement since its reference date.
+    Of a series the last date is drawn, as displacement since its reference date. A component alone has the colours that
+    it has beside the others, unless there are limits; vertical motion under arrows has its own.
     """
     from mimtpy_cloud.view.map import COMPONENTS, main_variable, plot_components, plot_map, save_figure
+    from mimtpy_cloud.view.vectors import plot_vectors
 
     if "displacement" in ds and "time" in ds["displacement"].dims and variable in ("", "displacement"):
         variable, ds = "displacement", _last(ds)
     together = not variable and sum(name in ds for name in COMPONENTS) > 1
-    name = variable or main_variable(ds)
+    name = "up" if variable == VECTORS else variable or main_variable(ds)
     require_variables("this product", ds.data_vars, name)
     if plot.limits is not None and (units := str(ds[name].attrs.get("units"))) in _SHOWN_UNITS:
         unit, factor = _SHOWN_UNITS[units]
@@ -442,5 +447,21 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
         "fault_styles": plot.styles,
         "reference_point": "auto" if plot.reference is None else join(plot.folder or "", plot.reference),
     }
-    figure = plot_components(ds, **options) if together else plot_map(ds, name, **options)
+    if variable == VECTORS:
+        figure = plot_vectors(ds, **options)
+    elif together:
+        figure = plot_components(ds, **options)
+    else:
+        figure = plot_map(ds, name, **_beside(ds, name, options))
     save_figure(figure, url)
+
+
+def _beside(ds: xr.Dataset, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options with the limits that a component has beside the others, where none are given."""
+    from mimtpy_cloud.view.map import shared_limits
+
+    if options.get("limits") is not None:
+        return options
+    percentile = (0.0, 100.0) if options.get("symlog") and not name.endswith("_std") else (2.0, 98.0)
+    found = shared_limits(ds, name, unit=options.get("unit", "auto"), percentile=percentile)
+    return options if found is None else options | dict(zip(("unit", "limits"), found, strict=True))

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Bounds", "Concatenate", "Decompose", "Extract", "Layer", "Plot", "Template", "concatenations"]
+__all__ = [
+    "Bounds",
+    "Concatenate",
+    "Decompose",
+    "Extract",
+    "Layer",
+    "Plot",
+    "Template",
+    "concatenations",
+    "decomposition",
+]
 
 #: west, south, east, north
 Bounds = tuple[float, float, float, float]
@@ -166,9 +176,17 @@ class Decompose:
     same_datum : bool
         Whether the datasets share a datum though their attributes name different ones.
     azimuth : float, optional
-        Direction of the horizontal component in degrees clockwise from north.
+        Direction of the horizontal component in degrees clockwise from north; takes the place of `components`.
+    components : str, optional
+        ``"eu"``, ``"enu"`` or ``"hu"``, as for `mimtpy_cloud.ops.enu.invert_enu`; by default that of the step.
+    north : float or str, optional
+        North motion that is known: a number in m/yr (m), a product with north, or a table of GNSS stations.
+    north_std : float, optional
+        Its standard deviation in m/yr (m).
+    units : str, optional
+        Unit of the table, if it does not say.
     outnames : tuple of str
-        Base names of the horizontal and the vertical product.
+        Base names of the horizontal and the vertical product; of three components those of east, north and up.
     outdir : str
         Folder, relative to the output folder of the run.
     """
@@ -179,8 +197,52 @@ class Decompose:
     reference_point: tuple[float, float] | None = None
     same_datum: bool = False
     azimuth: float | None = None
+    components: str | None = None
+    north: float | str | None = None
+    north_std: float | None = None
+    units: str | None = None
     outnames: tuple[str, ...] = ("horz", "vert")
     outdir: str = ""
+
+    def variables(self, components: str) -> tuple[str, ...]:
+        """
+        Name the variables of the products, in the order of their names.
+
+        Parameters
+        ----------
+        components : str
+            Those of the step, where the template names none.
+
+        Returns
+        -------
+        tuple of str
+        """
+        asked = "hu" if self.azimuth is not None else self.components or components
+        return {"eu": ("east", "up"), "enu": ("east", "north", "up"), "hu": ("horizontal", "up")}[asked]
+
+
+def decomposition(prefix: str = "", **values: Any) -> Decompose:
+    """
+    Make a decomposition, with names of its products that suit its components.
+
+    Parameters
+    ----------
+    prefix : str
+        What the default names start with.
+    **values : object
+        Fields.
+
+    Returns
+    -------
+    Decompose
+
+    Examples
+    --------
+    >>> decomposition("overlap_").outnames, decomposition(components="enu").outnames
+    (('overlap_horz', 'overlap_vert'), ('east', 'north', 'up'))
+    """
+    names = ("east", "north", "up") if values.get("components") == "enu" else ("horz", "vert")
+    return Decompose(**{"outnames": tuple(f"{prefix}{name}" for name in names)} | values)
 
 
 @dataclass(frozen=True)

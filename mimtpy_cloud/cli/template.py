@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mimtpy_cloud.cli.keys import DEFAULTS, KEYS, PREFIX, STEPS, Key, Raw, has_wildcard, squeeze
-from mimtpy_cloud.cli.steps import Template
+from mimtpy_cloud.cli.steps import Decompose, Template
 from mimtpy_cloud.errors import TemplateError
 from mimtpy_cloud.location import locate
 
@@ -269,6 +269,8 @@ def _with_default_datasets(steps: dict[str, Any]) -> dict[str, Any]:
     return {name: filled(step) for name, step in steps.items()} if extract else steps
 
 
+#: What a decomposition solves if the template does not say.
+_COMPONENTS = {"horzvert": "eu", "overlap": "hu"}
 #: Least number of datasets of each step.
 _LEAST = {"extract": 1, "mask": 1, "coherence": 1, "concatenate": 2, "horzvert": 2, "overlap": 2}
 
@@ -285,6 +287,8 @@ def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
         for value in found if isinstance(found, tuple) else (found,):
             if value is not None and name != "plot":
                 yield from _wrong_counts(value, _LEAST[name], partial(at, step))
+                if isinstance(value, Decompose):
+                    yield from _wrong_components(value, _COMPONENTS[name], partial(at, step))
             for key in KEYS:
                 text = getattr(value, key.field, None) if key.step == step and key.field else None
                 if isinstance(text, str) and "$" in text:
@@ -298,7 +302,7 @@ def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
 
 
 def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[str]:
-    names, outnames = getattr(step, "names", ()), getattr(step, "outnames", ("", ""))
+    names = getattr(step, "names", ())
     has_pattern = any(map(has_wildcard, step.datasets))
     if len(step.datasets) < least and not has_pattern:
         yield f"{at('dataset')} expects at least {least}, got {len(step.datasets)}"
@@ -310,10 +314,26 @@ def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[s
         yield f"{at('dataname')} expects one name for each of {len(step.datasets)} datasets, got {len(names)}"
     if len({name.partition("_")[0] for name in names}) > 1:
         yield f"{at('dataname')} expects products of one type, got {', '.join(names)}"
-    if len(outnames) == 2 and outnames[0] == outnames[1] and outnames[0]:
-        yield f"{at('outname')} expects two different names, got {outnames[0]} twice"
-    if len(outnames) != 2:
-        yield f"{at('outname')} expects two names, got {', '.join(outnames)}"
+
+
+def _wrong_components(step: Decompose, components: str, at: Callable[[str], str]) -> Iterator[str]:
+    """What does not suit the components that a step solves, which are those given if the template names none."""
+    variables, names = step.variables(components), step.outnames
+    count = {2: "two", 3: "three"}[len(variables)]
+    if len(names) != len(variables):
+        yield f"{at('outname')} expects {count} names, got {', '.join(names)}"
+    elif twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        yield f"{at('outname')} expects {count} different names, got {twice[0]} twice"
+    if step.azimuth is not None and step.components is not None:
+        yield f"{at('components')} or azimuth chooses the direction, got {step.components} and {step.azimuth:g}"
+    elif step.north is not None and "east" not in variables:
+        yield f"{at('north')} is for components eu and enu, got {variables[0]} and up; name the components"
+    if "north" in variables and step.north_std == 0:
+        yield f"{at('northstd')} 0 takes north as known exactly, which leaves nothing to solve; use components eu"
+    if "north" in variables and isinstance(step.north, float) and step.north_std is None:
+        yield f"{at('northstd')} is needed for enu with a north that is known, got none"
+    if step.units is not None and not isinstance(step.north, str):
+        yield f"{at('units')} is the unit of a table of stations, expected one as north, got {step.north}"
 
 
 def load_template(path: str | os.PathLike[str]) -> Template:

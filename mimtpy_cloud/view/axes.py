@@ -12,11 +12,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_scale_bar", "draw_ticks", "ground_aspect", "is_degrees", "is_sliver", "new_figure"]
+__all__ = [
+    "draw_scale_bar",
+    "draw_ticks",
+    "ground_aspect",
+    "height_in_inches",
+    "is_degrees",
+    "is_sliver",
+    "new_figure",
+    "width_in_inches",
+]
 
 #: Inches around each map: left, right (colour bar and its label), bottom, top.
 _MARGINS = 0.75, 1.45, 0.6, 0.5
 _SIDE = 7.0
+#: Inches that a letter of a tick's label takes, and between two labels.
+_LETTER, _GAP = 0.075, 0.1
+_TICK_STEPS = (1, 2, 2.5, 5, 10)
 #: Maps longer than this, relative to their width or height, are stretched to be seen at all.
 _SLIVER = 20.0
 
@@ -106,7 +118,7 @@ def new_figure(grid: Grid, rows: int = 1, columns: int = 1) -> tuple["Figure", A
 
     ratio = _ratio(grid)
     side = _SIDE if columns == 1 else 0.75 * _SIDE
-    width = min(side, max(0.35 * side, side / ratio))
+    width = min(side, max(0.35 * side if is_sliver(grid) else 0.0, side / ratio))
     height = min(side, max(0.3 * side, width * ratio))
     left, right, bottom, top = _MARGINS
     title = 0.3 if rows * columns > 1 else 0.0
@@ -138,15 +150,70 @@ def draw_ticks(ax: "Axes", grid: Grid) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ax.tick_params(direction="out", labelsize="small")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    if is_degrees(grid):
-        ax.xaxis.set_major_formatter(FuncFormatter(_degrees("E", "W")))
-        ax.yaxis.set_major_formatter(FuncFormatter(_degrees("N", "S")))
-        return
-    for axis, what in ((ax.xaxis, "easting"), (ax.yaxis, "northing")):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:.10g}"))
-        axis.set_label_text(f"{what} [km]", fontsize="small")
+    degrees = is_degrees(grid)
+    texts = (_degrees("E", "W"), _degrees("N", "S")) if degrees else (_kilometres, _kilometres)
+    for axis, text in zip((ax.xaxis, ax.yaxis), texts, strict=True):
+        axis.set_major_locator(MaxNLocator(nbins=5, steps=_TICK_STEPS))
+        axis.set_major_formatter(FuncFormatter(text))
+    _thin_ticks(ax, texts[0])
+    if not degrees:
+        for axis, what in ((ax.xaxis, "easting"), (ax.yaxis, "northing")):
+            axis.set_label_text(f"{what} [km]", fontsize="small")
+
+
+def width_in_inches(ax: "Axes") -> float:
+    """
+    Measure the width of axes as they are drawn.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        With its limits and aspect applied.
+
+    Returns
+    -------
+    float
+    """
+    return float(ax.get_window_extent().width / ax.figure.dpi)
+
+
+def height_in_inches(ax: "Axes") -> float:
+    """
+    Measure the height of axes as they are drawn.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        With its limits and aspect applied.
+
+    Returns
+    -------
+    float
+    """
+    return float(ax.get_window_extent().height / ax.figure.dpi)
+
+
+def _thin_ticks(ax: "Axes", text: Callable[[float, int], str]) -> None:
+    """Take fewer ticks along a narrow map, so that their labels do not touch; one at least."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    low, high = sorted(ax.get_xlim())
+    inches = width_in_inches(ax) / (high - low)
+    coarsest: list[float] = []
+    for bins in range(5, 0, -1):
+        locator = MaxNLocator(nbins=bins, steps=_TICK_STEPS)
+        ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
+        longest = max((len(text(tick, 0)) for tick in ticks), default=0)
+        if len(ticks) > 1 and (ticks[1] - ticks[0]) * inches >= longest * _LETTER + _GAP:
+            ax.xaxis.set_major_locator(locator)
+            return
+        coarsest = ticks or coarsest
+    middle = sorted(coarsest, key=lambda tick: abs(tick - (low + high) / 2))[:1]
+    ax.xaxis.set_major_locator(FixedLocator(middle))
+
+
+def _kilometres(value: float, _: int) -> str:
+    return f"{value / 1000:.10g}"
 
 
 def _degrees(positive: str, negative: str) -> Callable[[float, int], str]:
@@ -179,16 +246,20 @@ def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
     metres_per_unit = width_on_ground(grid, y) / (east - west)
     metres = nice_below(0.25 * (east - west) * metres_per_unit)
     length = metres / metres_per_unit
-    x = west + 0.05 * (east - west) if _emptier_left(values) else east - 0.05 * (east - west) - length
+    left = _emptier_left(values)
+    x = west + 0.05 * (east - west) if left else east - 0.05 * (east - west) - length
+    text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+    short = length / (east - west) * width_in_inches(ax) < len(text) * _LETTER  # the text must stay on the map
+    at, side = (x + length / 2, "center") if not short else (x, "left") if left else (x + length, "right")
     halo = [withStroke(linewidth=4, foreground="white")]
     ax.plot([x, x + length], [y, y], color="black", linewidth=2, solid_capstyle="butt", zorder=5, path_effects=halo)
     ax.annotate(
-        f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m",
-        (x + length / 2, y),
+        text,
+        (at, y),
         (0, 3),
         "data",
         "offset points",
-        ha="center",
+        ha=side,
         va="bottom",
         fontsize="small",
         zorder=5,

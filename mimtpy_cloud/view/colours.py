@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,19 @@ import numpy as np
 
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["Limits", "Shading", "fringe", "is_signed", "metres", "nice_below", "shading", "symlog_norm", "symlog_ticks"]
+__all__ = [
+    "Limits",
+    "Shading",
+    "Steps",
+    "fringe",
+    "is_signed",
+    "metres",
+    "nice_below",
+    "shading",
+    "steps_of",
+    "symlog_norm",
+    "symlog_ticks",
+]
 
 #: Lowest and highest value in the unit shown, or one number for both signs of it.
 Limits = float | tuple[float, float]
@@ -22,6 +34,10 @@ _UNSIGNED = re.compile(r"std|standard deviation|coherence|height|count|number|ra
 _SMALL = re.compile(r"std|standard deviation")
 #: Perceptually even and safe for colour-blind readers; the cyclic one starts and ends alike.
 DIVERGING, SEQUENTIAL, CYCLIC = "RdBu_r", "cividis", "twilight"
+#: Most whole numbers that get a colour each, and the colour of none.
+_MOST_STEPS, _NONE = 12, "0.87"
+#: Colours of names, as many as there are; the palette of Okabe and Ito without black, the first for what is normal.
+_NAMES = ("#e8eef5", "#999999", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9", "#009e73", "#0072b2", "#f0e442")
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,75 @@ class Shading:
     low: float
     high: float
     cmap: str
+
+
+@dataclass(frozen=True)
+class Steps:
+    """
+    One colour for each of a few whole numbers.
+
+    Parameters
+    ----------
+    low : int
+        The first of them.
+    colours : tuple
+        As matplotlib knows them, one for each number from `low` on.
+    labels : tuple of str
+        What each is called.
+    """
+
+    low: int
+    colours: tuple[Any, ...]
+    labels: tuple[str, ...]
+
+
+def steps_of(
+    values: np.ndarray, flags: Mapping[int, str], *, limits: Limits | None = None, cmap: str | None = None
+) -> Steps | None:
+    """
+    Choose a colour for each of a few whole numbers, or names.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Any shape.
+    flags : mapping of int to str
+        Name of each value; empty for counts.
+    limits : float or tuple of float, optional
+        Lowest and highest number.
+    cmap : str, optional
+        Colour map that gives the colours.
+
+    Returns
+    -------
+    Steps or None
+        None where the values are not of an integer type, or too many. Zero of a count is grey, as no data.
+
+    Examples
+    --------
+    >>> steps_of(np.array([0, 2, 3], "int16"), {}).labels
+    ('0', '1', '2', '3')
+    >>> steps_of(np.array([0.5]), {}) is None
+    True
+    """
+    from matplotlib import colormaps
+
+    if values.dtype.kind not in "iu" or not values.size:
+        return None
+    low, high = (min(flags), max(flags)) if flags else (int(values.min()), int(values.max()))
+    if limits is not None:
+        first, last = _checked(limits)
+        low, high = math.ceil(first), math.floor(last)
+    count = high - low + 1
+    if not 0 < count <= _MOST_STEPS:
+        return None
+    if flags and cmap is None and count <= len(_NAMES):
+        colours: tuple[Any, ...] = _NAMES[:count]
+    else:
+        colours = tuple(colormaps[cmap or SEQUENTIAL](np.linspace(0, 1, count)))
+        if low == 0 and not flags and cmap is None:
+            colours = (_NONE, *colormaps[SEQUENTIAL](np.linspace(0, 1, count - 1)))
+    return Steps(low, colours, tuple(flags.get(k, str(k)) for k in range(low, high + 1)))
 
 
 def is_signed(name: str, long_name: str, units: str, values: np.ndarray) -> bool:

@@ -1,41 +1,36 @@
 """Figures of 2-D products: map, faults, coast, reference point and scale bar in the right units."""
 
-import dataclasses
 import io
 import os
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
-from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.provenance import labelled
-from mimtpy_cloud.plan.grid import Grid
-from mimtpy_cloud.schema import SPATIAL_REF, require_dims
-from mimtpy_cloud.view.axes import draw_scale_bar, draw_ticks, ground_aspect, is_sliver, new_figure
-from mimtpy_cloud.view.colours import (
-    CYCLIC,
-    DIVERGING,
-    Limits,
-    Shading,
-    fringe,
-    metres,
-    shading,
-    symlog_norm,
-    symlog_ticks,
+from mimtpy_cloud.schema import require_dims
+from mimtpy_cloud.view.axes import new_figure
+from mimtpy_cloud.view.colours import Limits
+from mimtpy_cloud.view.decoration import Lines, read_decoration
+from mimtpy_cloud.view.picture import (
+    Picture,
+    Style,
+    common_style,
+    draw_picture,
+    figure_of,
+    map_grid,
+    strides_of,
+    thumbnail,
+    title_of,
 )
-from mimtpy_cloud.view.decoration import Decoration, Lines, draw_decoration, read_decoration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COMPONENTS", "main_variable", "plot_components", "plot_map", "save_figure"]
+__all__ = ["COMPONENTS", "main_variable", "plot_components", "plot_map", "save_figure", "shared_limits"]
 
 #: Of a decomposition.
 COMPONENTS = ("east", "north", "horizontal", "up")
@@ -51,8 +46,9 @@ _MAIN = (
     "avg_spatial_coherence",
     "valid",
 )
-_NO_DATA = "0.87"
-_FLAG = ("#bdbdbd", "#2166ac")
+#: Of a decomposition: how many looks a pixel has, and why it has no solution.
+_LOOKS = ("count", "quality")
+_PANELS = {"count": "number of looks"}
 
 
 def plot_map(
@@ -83,7 +79,8 @@ def plot_map(
         Product, or one array of it: dimensions ``(y, x)``, lazy or not, in degrees or in metres of a
         projection (``spatial_ref``). Attributes ``units, long_name, sensor, track, start_date, end_date,
         reference_point, wavelength`` are used where they are there; in a product most of them are those
-        of the dataset, which an array taken out of it has lost. A bool array is drawn in two colours.
+        of the dataset, which an array taken out of it has lost. A bool array is drawn in two colours, one of a few
+        whole numbers, such as a `count`, in one colour each.
     variable : str, optional
         Which one of a dataset; `main_variable` by default.
     unit : str
@@ -131,17 +128,21 @@ def plot_map(
     See Also
     --------
     plot_components : all components of a decomposition.
+    mimtpy_cloud.view.vectors.plot_vectors : horizontal motion as arrows.
     save_figure : write the figure to a file or URL.
     """
-    da = _map(data, variable)
-    picture = _picture(da, max_pixels)
-    style = _Style(unit, limits, (0.0, 100.0) if symlog else percentile, cmap, symlog=symlog, wrap=wrap)
+    if isinstance(data, xr.DataArray) and variable is not None:
+        raise SchemaError(f"a variable is chosen from a Dataset; got {variable!r} and the array {data.name!r}")
+    da = labelled(data, variable or main_variable(data)) if isinstance(data, xr.Dataset) else data
+    require_dims("a map", da.dims, "y", "x")
+    picture = Picture.of(thumbnail(da, max_pixels).compute(), map_grid(da), strides_of(da, max_pixels))
+    style = Style(unit, limits, (0.0, 100.0) if symlog else percentile, cmap, symlog=symlog, wrap=wrap)
     decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, da.attrs)
     if ax is None:
         _, axes = new_figure(picture.grid)
         ax = axes[0, 0]
-    _draw(ax, picture, style, decoration, _title(da) if title is None else title)
-    return _figure(ax)
+    draw_picture(ax, picture, style, decoration, title_of(da) if title is None else title)
+    return figure_of(ax)
 
 
 def main_variable(ds: xr.Dataset) -> str:
@@ -192,12 +193,13 @@ def plot_components(
     max_pixels: int = 1500,
 ) -> "Figure":
     """
-    Draw the components of a decomposition side by side on one scale, and their uncertainties below.
+    Draw the components of a decomposition side by side on one scale, their uncertainties and the looks below.
 
     Parameters
     ----------
     ds : xr.Dataset
-        With some of ``east, north, horizontal, up`` and, of each, perhaps ``_std``, dimensions ``(y, x)``.
+        With some of ``east, north, horizontal, up``, of each perhaps ``_std``, and perhaps `count` of looks and
+        `quality`; dimensions ``(y, x)``.
     unit : str
         As for `plot_map`.
     limits : float or tuple of float, optional
@@ -216,7 +218,7 @@ def plot_components(
     Raises
     ------
     SchemaError
-        If there is no component, or an option does not fit.
+        If there is no component, one is no map, or an option does not fit.
 
     See Also
     --------
@@ -226,26 +228,66 @@ def plot_components(
     if not rows[0]:
         have = ", ".join(map(str, ds.data_vars)) or "none"
         raise SchemaError(f"a decomposition has variables east, north, horizontal or up, got {have}")
-    rows += [std] if (std := [f"{n}_std" for n in rows[0] if f"{n}_std" in ds]) else []
-    thumbnails = _thumbnail(ds[[name for row in rows for name in row]], max_pixels).compute()
+    rows += [[f"{n}_std" for n in rows[0] if f"{n}_std" in ds]]
+    rows += [[n for n in _LOOKS if n in ds and ds[n].dtype.kind in "iu"]]
+    rows = [row for row in rows if row]
+    names = [name for row in rows for name in row]
+    for name in names:
+        require_dims(name, ds[name].dims, "y", "x")
+    thumbnails = thumbnail(ds[names], max_pixels).compute()
     decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, ds.attrs)
-    grid = _grid(ds)
-    figure, axes = new_figure(grid, rows=len(rows), columns=len(rows[0]))
-    for row, (names, axes_row) in enumerate(zip(rows, axes, strict=True)):
-        style = _Style(unit, limits, (0.0, 100.0) if symlog else percentile, symlog=symlog)
-        style = _common_style(thumbnails[names], style if row == 0 else _Style(unit, None, percentile))
-        for name, ax in zip(names, axes_row, strict=False):
-            _draw(
-                ax,
-                _Picture.of(thumbnails[name], grid, _strides(ds, max_pixels)),
-                style,
-                decoration,
-                name.replace("_", " "),
-            )
-        for ax in axes_row[len(names) :]:
+    grid = map_grid(ds)
+    figure, axes = new_figure(grid, rows=len(rows), columns=max(map(len, rows)))
+    plain = Style(unit, None, percentile)
+    for row, axes_row in zip(rows, axes, strict=True):
+        style = Style(unit, limits, (0.0, 100.0) if symlog else percentile, symlog=symlog) if row == rows[0] else plain
+        style = Style("auto", None, percentile) if row[0] in _LOOKS else common_style(thumbnails[row], style)
+        for name, ax in zip(row, axes_row, strict=False):
+            picture = Picture.of(thumbnails[name], grid, strides_of(ds, max_pixels))
+            draw_picture(ax, picture, style, decoration, _PANELS.get(name, name.replace("_", " ")))
+        for ax in axes_row[len(row) :]:
             ax.set_axis_off()
-    figure.suptitle(_title(ds) if title is None else title)
+    figure.suptitle(title_of(ds) if title is None else title, y=1 - 0.12 / figure.get_figheight())
     return figure
+
+
+def shared_limits(
+    ds: xr.Dataset,
+    variable: str,
+    *,
+    unit: str = "auto",
+    percentile: tuple[float, float] = (2.0, 98.0),
+    max_pixels: int = 1500,
+) -> tuple[str, Limits] | None:
+    """
+    Find the limits that a component, or its uncertainty, has beside the others of a decomposition.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        As for `plot_components`.
+    variable : str
+        A component, or its ``_std``.
+    unit, percentile, max_pixels : object
+        As for `plot_components`.
+
+    Returns
+    -------
+    (str, (float, float)) or None
+        Unit and limits that `plot_components` uses; None if the variable shares its scale with no other.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({n: (("y", "x"), [[v]], {"units": "m/yr"}) for n, v in (("east", 0.02), ("up", 0.001))})
+    >>> shared_limits(ds, "up")
+    ('mm/yr', (-20.0, 20.0))
+    """
+    end = "_std" if variable.endswith("_std") else ""
+    names = [f"{n}{end}" for n in COMPONENTS if n in ds and f"{n}{end}" in ds]
+    if variable not in names or len(names) < 2 or any(ds[name].dims != ("y", "x") for name in names):
+        return None
+    style = common_style(thumbnail(ds[names], max_pixels).compute(), Style(unit, None, percentile))
+    return (style.unit, style.limits) if style.limits is not None else None
 
 
 def save_figure(figure: "Figure", url: str | os.PathLike[str], *, dpi: int = 200) -> None:
@@ -277,224 +319,3 @@ def save_figure(figure: "Figure", url: str | os.PathLike[str], *, dpi: int = 200
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.08)
     publish_bytes(buffer.getvalue(), url)
-
-
-# ---- what is drawn -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """Values to draw, and where."""
-
-    values: np.ndarray
-    grid: Grid
-    extent: tuple[float, float, float, float]
-    strides: tuple[int, int]
-    name: str
-    units: str
-    long_name: str
-    wavelength: float | None
-
-    @classmethod
-    def of(cls, small: xr.DataArray, grid: Grid, strides: tuple[int, int]) -> "_Picture":
-        dy, dx = strides[0] * grid.dy, strides[1] * grid.dx
-        west, north = float(small["x"][0]) - dx / 2, float(small["y"][0]) + dy / 2
-        ny, nx = small.shape
-        return cls(
-            values=np.asarray(small.values),
-            grid=grid,
-            extent=(west, west + nx * dx, north - ny * dy, north),
-            strides=strides,
-            name=str(small.name or ""),
-            units=str(small.attrs.get("units", "")),
-            long_name=str(small.attrs.get("long_name", "")),
-            wavelength=small.attrs.get("wavelength"),
-        )
-
-
-def _map(data: xr.Dataset | xr.DataArray, variable: str | None) -> xr.DataArray:
-    if isinstance(data, xr.Dataset):
-        return labelled(data, variable or main_variable(data))
-    if variable is not None:
-        raise SchemaError(f"a variable is chosen from a Dataset; got {variable!r} and the array {data.name!r}")
-    return data
-
-
-def _picture(da: xr.DataArray, max_pixels: int) -> _Picture:
-    require_dims("a map", da.dims, "y", "x")
-    return _Picture.of(_thumbnail(da, max_pixels).compute(), _grid(da), _strides(da, max_pixels))
-
-
-def _strides(obj: xr.DataArray | xr.Dataset, max_pixels: int) -> tuple[int, int]:
-    if max_pixels < 2:
-        raise SchemaError(f"max_pixels must be at least 2, got {max_pixels}")
-    if not (obj.sizes["y"] and obj.sizes["x"]):
-        raise SchemaError(
-            "a map needs at least one pixel, got shape {y} x {x}".format(y=obj.sizes["y"], x=obj.sizes["x"])
-        )
-    return -(-obj.sizes["y"] // max_pixels), -(-obj.sizes["x"] // max_pixels)
-
-
-def _thumbnail[T: (xr.DataArray, xr.Dataset)](obj: T, max_pixels: int) -> T:
-    """Middle pixel of each cell of the strides, still lazy."""
-    by_y, by_x = _strides(obj, max_pixels)
-    return obj.isel(y=slice(by_y // 2, None, by_y), x=slice(by_x // 2, None, by_x))
-
-
-def _grid(obj: xr.DataArray | xr.Dataset) -> Grid:
-    if SPATIAL_REF in obj.coords:
-        return grid_of(obj)
-    degrees = xr.Variable((), 0, {"crs_wkt": "EPSG:4326"})
-    grid = grid_of(obj.assign_coords({SPATIAL_REF: degrees}))
-    west, south, east, north = grid.bounds
-    if west < -360 or east > 360 or south < -90.5 or north > 90.5:
-        raise SchemaError(f"coordinates {grid.bounds} are not degrees; add the coordinate {SPATIAL_REF} with crs_wkt")
-    return grid
-
-
-@dataclass(frozen=True)
-class _Style:
-    """Choices of the user about the colours."""
-
-    unit: str
-    limits: Limits | None
-    percentile: tuple[float, float]
-    cmap: str | None = None
-    symlog: bool = False
-    wrap: bool = False
-
-    def shade(self, picture: _Picture) -> Shading:
-        """Shading of the values."""
-        names = {"name": picture.name, "long_name": picture.long_name, "units": picture.units}
-        shade = shading(picture.values, **names, unit=self.unit, limits=self.limits, percentile=self.percentile)
-        if self.wrap:
-            shade = dataclasses.replace(shade, cmap=CYCLIC)
-            if self.limits is None:
-                top = _wavelength(picture, shade.unit) / 4
-                shade = dataclasses.replace(shade, low=-top, high=top)
-        return dataclasses.replace(shade, cmap=self.cmap or shade.cmap)
-
-
-def _wavelength(picture: _Picture, unit: str) -> float:
-    """In the unit shown."""
-    if picture.wavelength is None:
-        raise SchemaError("wrap=True needs the attribute wavelength (m) of the array; assign it, or give the dataset")
-    return float(picture.wavelength) / metres(unit)
-
-
-def _common_style(ds: xr.Dataset, style: _Style) -> _Style:
-    """One unit and one pair of limits for several variables."""
-    first = next(iter(ds.data_vars.values()))
-    values = np.concatenate([np.ravel(v.values) for v in ds.data_vars.values()])
-    shade = shading(
-        values,
-        name=str(first.name),
-        long_name=str(first.attrs.get("long_name", "")),
-        units=str(first.attrs.get("units", "")),
-        unit=style.unit,
-        limits=style.limits,
-        percentile=style.percentile,
-    )
-    return dataclasses.replace(style, unit=shade.unit, limits=(shade.low, shade.high))
-
-
-def _treated(attrs: Mapping[str, Any]) -> list[str]:
-    """What a title says of how a product was treated."""
-    words = []
-    if ramp := attrs.get("ramp_removed"):
-        words += [f"deramped ({ramp['kind']})" if isinstance(ramp, Mapping) else "deramped"]
-    if plate := attrs.get("plate_motion"):
-        words += [f"without motion of {plate['plate']}" if isinstance(plate, Mapping) else "without plate motion"]
-    words += ["adjusted"] if attrs.get("adjusted") else []
-    return words + ([f"in {attrs['reference_frame']}"] if attrs.get("reference_frame") else [])
-
-
-def _title(obj: xr.DataArray | xr.Dataset) -> str:
-    attrs = obj.attrs
-    track = attrs.get("track", attrs.get("tracks", ""))
-    track = track if isinstance(track, str) else " + ".join(map(str, track))
-    who = " ".join(filter(None, [str(attrs.get("sensor", "")), track]))
-    when = " to ".join(str(attrs[k]) for k in ("start_date", "end_date") if attrs.get(k))
-    if not when and "time" in obj.coords and obj.coords["time"].ndim == 0:
-        when = str(obj.coords["time"].values)[:10]
-    return ", ".join(filter(None, [who, when, *_treated(attrs)]))
-
-
-# ---- drawing -------------------------------------------------------------------------------------
-
-
-def _figure(ax: "Axes") -> "Figure":
-    return cast("Figure", ax.get_figure(root=True))
-
-
-def _draw(ax: "Axes", picture: _Picture, style: _Style, decoration: Decoration, title: str) -> None:
-    handles = _draw_flags(ax, picture) if picture.values.dtype == bool else _draw_values(ax, picture, style)
-    west, south, east, north = picture.grid.bounds
-    aspect = "auto" if is_sliver(picture.grid) else ground_aspect(picture.grid)
-    ax.set(xlim=(west, east), ylim=(south, north), aspect=aspect, facecolor=_NO_DATA)
-    draw_ticks(ax, picture.grid)
-    handles += draw_decoration(ax, picture.grid, decoration)
-    draw_scale_bar(ax, picture.grid, picture.values)
-    if title:
-        ax.set_title(title, fontsize="medium")
-    if handles:
-        ax.legend(handles=handles, loc="upper left", fontsize="x-small", framealpha=0.85)
-    if max(picture.strides) > 1:
-        shown = "1 of {} x {} pixels shown".format(*picture.strides)
-        ax.annotate(shown, (1, 0), (-3, 3), "axes fraction", "offset points", fontsize=6, ha="right", color="0.35")
-
-
-def _draw_values(ax: "Axes", picture: _Picture, style: _Style) -> list[Any]:
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
-
-    shade = style.shade(picture)
-    values = picture.values.astype("float64") * shade.factor
-    if style.wrap:
-        values = fringe(values, _wavelength(picture, shade.unit))
-    centred = shade.cmap == DIVERGING and shade.low < 0 < shade.high  # white is zero, whatever the limits
-    most = max(-shade.low, shade.high)
-    whole = dataclasses.replace(shade, low=-most, high=most) if centred else shade
-    norm = symlog_norm(whole) if style.symlog else Normalize(whole.low, whole.high)
-    beyond = centred and shade.low != -shade.high  # colours end where the bar does
-    shown = np.ma.masked_invalid(np.clip(values, shade.low, shade.high) if beyond else values)
-    colours = colormaps[shade.cmap]
-    cmap = colours.with_extremes(under=colours(norm(shade.low)), over=colours(norm(shade.high)))
-    image = ax.imshow(
-        shown, extent=picture.extent, origin="upper", cmap=cmap, norm=norm,
-        interpolation="nearest", aspect="auto",
-    )  # fmt: skip
-    below, above = bool((values < shade.low).any()), bool((values > shade.high).any())
-    extend = ("both" if above else "min") if below else ("max" if above else "neither")
-    cax = ax.inset_axes((1.03, 0.0, 0.035, 1.0))
-    bar = ax.figure.colorbar(image, cax=cax, extend=extend)
-    bar.ax.set_ylim(shade.low, shade.high)
-    if style.symlog:
-        ticks = symlog_ticks(shade)
-        bar.set_ticks(ticks, labels=[f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
-        bar.minorticks_off()
-    height = ax.get_window_extent().height / _figure(ax).dpi
-    bar.set_label(_label(picture, shade.unit, wrapped=style.wrap, width=max(20, int(height * 13))))
-    if not np.isfinite(values).any():
-        ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="0.35")
-    return []
-
-
-def _label(picture: _Picture, unit: str, *, wrapped: bool, width: int) -> str:
-    """Quantity and unit, then its convention, in lines of at most `width` letters."""
-    what, _, convention = (picture.long_name or picture.name.replace("_", " ")).partition(", ")
-    shown = f" [{unit}]" if unit not in ("", "1") else ""
-    parts = [f"{what}{', one fringe' if wrapped else ''}{shown}", convention]
-    return "\n".join(textwrap.fill(part, width) for part in parts if part)
-
-
-def _draw_flags(ax: "Axes", picture: _Picture) -> list[Any]:
-    from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
-
-    ax.imshow(
-        picture.values, extent=picture.extent, origin="upper", cmap=ListedColormap(_FLAG), vmin=0, vmax=1,
-        interpolation="nearest", aspect="auto",
-    )  # fmt: skip
-    what = (picture.long_name or picture.name.replace("_", " ")).partition(", ")[0] or "true"
-    return [Patch(color=_FLAG[1], label=what), Patch(color=_FLAG[0], label=f"not {what}")]
