@@ -65,7 +65,7 @@ def semivariogram(image: np.ndarray, step_km: tuple[float, float], bins: int = 3
         return np.empty(0), np.empty(0), np.empty(0, np.int64)
     h, n, s = distance[chosen], pairs[chosen], total[chosen]
     edges = np.unique(np.geomspace(h.min(), reach, bins + 1))
-    at = np.searchsorted(edges, h * (1 - 1e-9), side="right")
+    at = np.searchsorted(edges[1:-1], h * (1 - 1e-9), side="right")
     count, lags, squares = (np.bincount(at, weight) for weight in (n, n * h, s))
     full = count > 0
     gamma = np.maximum(squares[full], 0.0) / (2 * count[full])
