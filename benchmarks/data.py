@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from benchmarks.measure import REPOSITORY
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+
+    from mimtpy_cloud.plan.grid import Window
 
 #: Dates, rows and columns; 0.0008 degrees a pixel, on the lattice.
 FULL, SMALL = (60, 3000, 4000), (20, 1000, 1200)
@@ -231,7 +234,6 @@ def overlap(size: tuple[int, int]) -> int:
 
 def velocity_track(size: tuple[int, int], number: int) -> Path:
     """Path of the store of one of many tracks side by side, each with its own datum; MintPy's file lies beside it."""
-    import h5py
     import numpy as np
     import xarray as xr
 
@@ -254,13 +256,62 @@ def velocity_track(size: tuple[int, int], number: int) -> Path:
         {"y": window.y, "x": window.x},
         {"track": target.stem, "pixels_per_degree": window.n, "orbit_direction": "ascending", "look_side": "right"},
     )
-    with h5py.File(target.with_suffix(".h5"), "w") as file:
-        file["velocity"] = velocity
-        west, _, _, north = window.bounds
-        attrs = {"X_FIRST": west, "Y_FIRST": north, "X_STEP": 1 / window.n, "Y_STEP": -1 / window.n}
-        attrs |= {"LENGTH": size[0], "WIDTH": size[1], "FILE_TYPE": "velocity", "UNIT": "m/year", "PROCESSOR": "isce"}
-        attrs |= {"REF_LAT": float(window.y[9]), "REF_LON": float(window.x[99]), "REF_Y": 9, "REF_X": 99}
-        attrs |= {"X_UNIT": "degrees", "Y_UNIT": "degrees", "DATA_TYPE": "float32"}
-        file.attrs.update({key: str(text) for key, text in attrs.items()})
+    _write_mintpy(target.with_suffix(".h5"), window, velocity=velocity)
     write_zarr(ds.chunk(y=625, x=625), target)
     return target
+
+
+def two_looks(size: tuple[int, int]) -> list[Path]:
+    """
+    Paths of the stores of an ascending and a descending velocity of one ground, on one grid.
+
+    MintPy's velocity and geometry lie beside them, as ``.h5`` and ``_geometry.h5``.
+    """
+    import numpy as np
+    import xarray as xr
+
+    from benchmarks.workers import EAST, UP, angles, looks
+    from mimtpy_cloud.exports.zarr import write_zarr
+    from mimtpy_cloud.plan.grid import Window
+    from mimtpy_cloud.schema import LOS, VARIABLES
+
+    target = folder() / f"looks_{size[0]}x{size[1]}"
+    found = [target / "A064.zarr", target / "D071.zarr"]
+    if target.exists():
+        return found
+    print(f"making {target} ...", flush=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    window = Window(1250, 64875, 75500, *size)
+    vectors = looks(list(size), 2)
+    for k, path in enumerate(found):
+        data = {"velocity": (vectors[k, 0] * EAST + vectors[k, 2] * UP).astype(np.float32)}
+        data |= {"velocity_std": np.full(size, 1e-3, np.float32), **dict(zip(LOS, vectors[k], strict=True))}
+        variables = {name: (("y", "x"), values, VARIABLES[name].attrs) for name, values in data.items()}
+        attrs = {"track": path.stem, "pixels_per_degree": window.n, "look_side": "right"}
+        attrs |= {"orbit_direction": "ascending" if k == 0 else "descending"}
+        attrs["reference_point"] = [float(window.x[99]), float(window.y[9])]
+        ds = xr.Dataset(variables, {"y": window.y, "x": window.x}, attrs)
+        write_zarr(ds.chunk(y=625, x=625), partial / path.name)
+        incidence, azimuth = angles(list(size), k)
+        _write_mintpy(partial / f"{path.stem}.h5", window, velocity=data["velocity"])
+        geometry = {"incidenceAngle": incidence, "azimuthAngle": azimuth}
+        _write_mintpy(partial / f"{path.stem}_geometry.h5", window, kind="geometry", **geometry)
+    partial.rename(target)
+    return found
+
+
+def _write_mintpy(path: Path, window: "Window", *, kind: str = "velocity", **layers: "np.ndarray") -> None:
+    """Write maps as MintPy does."""
+    import h5py
+
+    west, _, _, north = window.bounds
+    attrs = {"X_FIRST": west, "Y_FIRST": north, "X_STEP": 1 / window.n, "Y_STEP": -1 / window.n}
+    attrs |= {"LENGTH": window.ny, "WIDTH": window.nx, "FILE_TYPE": kind, "UNIT": "m/year", "PROCESSOR": "isce"}
+    attrs |= {"REF_LAT": float(window.y[9]), "REF_LON": float(window.x[99]), "REF_Y": 9, "REF_X": 99}
+    attrs |= {"X_UNIT": "degrees", "Y_UNIT": "degrees", "DATA_TYPE": "float32"}
+    with h5py.File(path, "w") as file:
+        for name, values in layers.items():
+            file[name] = values
+        file.attrs.update({key: str(text) for key, text in attrs.items()})

@@ -429,7 +429,7 @@ def mosaic_virtual(size: list[int], count: int, repeat: int) -> Worker:
 EAST, NORTH, UP = 0.03, 0.01, -0.01
 
 
-def _angles(size: list[int], track: int) -> tuple[Any, Any]:
+def angles(size: list[int], track: int) -> tuple[Any, Any]:
     """Incidence and azimuth (MintPy's, anticlockwise from north) in degrees, that vary over a map as real ones do."""
     import numpy as np
 
@@ -439,13 +439,13 @@ def _angles(size: list[int], track: int) -> tuple[Any, Any]:
     return (np.broadcast_to(v, size).astype(np.float32) for v in (incidence, azimuth + 2 * across))  # type: ignore[return-value]
 
 
-def _looks(size: list[int], tracks: int) -> Any:
+def looks(size: list[int], tracks: int) -> Any:
     """Unit vectors from ground to satellite, shape (track, 3, y, x)."""
     import numpy as np
 
     vectors = np.empty((tracks, 3, *size), np.float32)
     for k in range(tracks):
-        incidence, azimuth = (np.deg2rad(angle, dtype=np.float64) for angle in _angles(size, k))
+        incidence, azimuth = (np.deg2rad(angle, dtype=np.float64) for angle in angles(size, k))
         vectors[k] = -np.sin(incidence) * np.sin(azimuth), np.sin(incidence) * np.cos(azimuth), np.cos(incidence)
     return vectors
 
@@ -458,9 +458,9 @@ def enu_mintpy(size: list[int]) -> Worker:
     import numpy as np
     from mintpy.asc_desc2horz_vert import asc_desc2horz_vert
 
-    incidence, azimuth = (np.stack(part) for part in zip(*(_angles(size, k) for k in range(2)), strict=True))
-    looks = _looks(size, 2)
-    los = looks[:, 0] * np.float32(EAST) + looks[:, 2] * np.float32(UP)
+    incidence, azimuth = (np.stack(part) for part in zip(*(angles(size, k) for k in range(2)), strict=True))
+    vectors = looks(size, 2)
+    los = vectors[:, 0] * np.float32(EAST) + vectors[:, 2] * np.float32(UP)
     yield
 
     def once() -> Any:
@@ -476,10 +476,10 @@ def enu_lstsq(pixels: int = 20_000) -> Worker:
     """Solve three components of some pixels one after the other with numpy."""
     import numpy as np
 
-    looks = _looks([1, pixels], 4).reshape(4, 3, pixels).astype(np.float64)
-    los = np.einsum("kcp,c->kp", looks, [EAST, NORTH, UP])
+    vectors = looks([1, pixels], 4).reshape(4, 3, pixels).astype(np.float64)
+    los = np.einsum("kcp,c->kp", vectors, [EAST, NORTH, UP])
     yield
-    seconds, _ = _repeat(lambda: [np.linalg.lstsq(looks[:, :, p], los[:, p])[0] for p in range(pixels)], times=1)
+    seconds, _ = _repeat(lambda: [np.linalg.lstsq(vectors[:, :, p], los[:, p])[0] for p in range(pixels)], times=1)
     return {"seconds": seconds, "pixels": pixels}
 
 
@@ -489,16 +489,16 @@ def enu_kernel(size: list[int], tracks: int, three: bool) -> Worker:
 
     from mimtpy_cloud.kernels.enu import invert_enu
 
-    looks = _looks(size, tracks)
-    los = looks[:, 0] * np.float32(EAST) + looks[:, 2] * np.float32(UP)
+    vectors = looks(size, tracks)
+    los = vectors[:, 0] * np.float32(EAST) + vectors[:, 2] * np.float32(UP)
     side, std = 98, np.inf if three else 0.0  # as many pixels as a block of the store
     blocks = []
     for top in range(0, size[0], side):
         part = np.s_[..., top : min(top + side, size[0]), :]
         count = los[part][0].size
         sigma = np.full((tracks, count), 0.001, np.float32)
-        blocks.append((los[part].reshape(tracks, count), looks[part].reshape(tracks, 3, count), sigma))
-    del los, looks
+        blocks.append((los[part].reshape(tracks, count), vectors[part].reshape(tracks, 3, count), sigma))
+    del los, vectors
     errors = []
     yield
 
@@ -511,6 +511,53 @@ def enu_kernel(size: list[int], tracks: int, three: bool) -> Worker:
     pixels = size[0] * size[1]
     rows = 15 if three else 11
     return {"seconds": seconds, "error": max(errors), "pixels": pixels, "bytes": 4 * pixels * (5 * tracks + rows)}
+
+
+def decompose_mintpy(files: list[str], geometry: list[str], targets: list[str]) -> Worker:
+    """Decompose two velocities with MintPy's own command, from file to file; run by MintPy's interpreter."""
+    import mintpy.asc_desc2horz_vert  # noqa: F401
+    from mintpy.cli.asc_desc2horz_vert import main
+
+    yield
+    main([*files, "-g", *geometry, "-o", *targets])
+
+
+def decompose_virtual(size: list[int], repeat: int) -> Worker:
+    """Decompose three tracks that exist nowhere, `repeat` times as high, and keep one number of each block."""
+    import dask
+    import dask.array as da
+    import numpy as np
+    import xarray as xr
+
+    from mimtpy_cloud.ops.enu import invert_enu
+    from mimtpy_cloud.plan.grid import Window
+    from mimtpy_cloud.schema import VARIABLES
+
+    dask.config.set(scheduler="threads", num_workers=THREADS)
+    window = Window(1250, 12500, 1250 * 20, size[0] * repeat, size[1])
+    chunks = tuple((625,) * (n // 625) + ((n % 625,) if n % 625 else ()) for n in window.shape)
+
+    def noise(track: int, block_info: Any) -> np.ndarray:
+        shape, place = block_info[None]["chunk-shape"], block_info[None]["chunk-location"]
+        return np.random.default_rng((track, *place)).standard_normal(shape, np.float32)
+
+    tracks = []
+    for k in range(3):
+        vector = looks([1, 1], 3)[k, :, 0, 0]
+        layers = {
+            "velocity": da.map_blocks(noise, k, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
+        }
+        flat = {"velocity_std": 1e-3, **dict(zip(("los_east", "los_north", "los_up"), vector, strict=True))}
+        layers |= {name: da.full(window.shape, np.float32(v), chunks=chunks) for name, v in flat.items()}
+        attrs = {"track": f"A{k:03d}", "pixels_per_degree": 1250, "reference_point": [0.0, 0.0]}
+        variables = {name: (("y", "x"), v, VARIABLES[name].attrs) for name, v in layers.items()}
+        tracks.append(xr.Dataset(variables, {"y": window.y, "x": window.x}, attrs))
+    yield
+    found = invert_enu(tracks)
+    kept = [v.data for v in found.data_vars.values() if v.ndim == 2 and v.dtype == np.float32]
+    one = [v.map_blocks(lambda b: np.full((1, 1), np.nanmean(b)), chunks=(1, 1), dtype=np.float32) for v in kept]
+    dask.compute(*one)
+    return {"bytes": 4 * window.ny * window.nx * (3 * len(layers) + len(kept))}
 
 
 # ---- graph
