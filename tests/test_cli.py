@@ -545,6 +545,37 @@ def test_decompose_takes_north_of_stations(root, tmp_path):
     assert (made["up_std"] > plain["up_std"]).all()
 
 
+def test_decompose_rescales_standard_deviations(tmp_path):
+    rng = np.random.default_rng(0)
+    names = []
+    for k, (incidence, azimuth) in enumerate([(39.0, 102.0), (34.0, -102.0), (44.0, 60.0)]):
+        look = look_vector(incidence, azimuth)
+        noise = 3e-3 * rng.standard_normal((20, 25))  # velocity_std is 1 mm/yr
+        ds = lattice_dataset(
+            small_window(20, 25),
+            velocity=0.012 * look[0] - 0.008 * look[2] + noise,
+            incidence_angle=incidence,
+            los_azimuth_angle=azimuth,
+            track=f"A{k:03d}",
+        )
+        names.append(str(tmp_path / f"A{k:03d}.zarr"))
+        write_store(ds, names[-1], provenance={})
+    out = run("decompose", *names, "--rescale-std", "--out", tmp_path / "eu.zarr").stdout
+    assert "A001: standard deviations x 3." in out or "A001: standard deviations x 2." in out
+    made = open_product(str(tmp_path / "eu.zarr"))
+    assert float(made["chi2"].mean()) == pytest.approx(1, abs=0.1)
+    assert made.attrs["provenance"]["rescale_std"] is True
+    window = small_window(20, 25)
+    box = tuple(np.round((window.x[2], window.y[-2], window.x[-2], window.y[2]), 3))
+    run("decompose", *names, "--rescale-std", "--patch", *box, "--out", f"{tmp_path}/p/")
+    assert any("_east_up_rescaled_patch_" in file.name for file in (tmp_path / "p" / "velocity").iterdir())
+    assert "3 or more" in run("decompose", *names[:2], "--rescale-std", "--out", tmp_path / "x.zarr", code=2).stderr
+    assert "expected --rescale-std" in run("decompose", *names, "--patch", *box, code=2).stderr
+    far = run("decompose", *names, "--rescale-std", "--patch", 0, 1, 2, 3, "--out", tmp_path / "x.zarr", code=2).stderr
+    assert "no track has pixels in the patch" in far
+    assert not (tmp_path / "x.zarr").exists()
+
+
 def test_a_map_of_a_series_shows_its_last_date(root, tmp_path, monkeypatch):
     from mimtpy_cloud.view import map as view
 

@@ -17,6 +17,7 @@ __all__ = [
     "observation",
     "open_root",
     "out",
+    "patch",
     "resolution",
     "root",
     "type_",
@@ -98,6 +99,29 @@ def bbox(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=_checked_box,
         metavar="W S E N",
         help="Only pixels with centres in this box, degrees.",
+    )(command)
+
+
+def patch(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--patch``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option(
+        "--patch",
+        nargs=4,
+        type=NUMBERS,
+        callback=_checked_box,
+        metavar="W S E N",
+        help="Box where nothing moves: what a track scatters by there is its noise (--rescale-std).",
     )(command)
 
 

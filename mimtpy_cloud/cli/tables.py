@@ -8,7 +8,7 @@ import xarray as xr
 from mimtpy_cloud.catalog.index import Entry
 from mimtpy_cloud.cli.console import show_table
 
-__all__ = ["adjustment_lines", "facts", "show_entries"]
+__all__ = ["adjustment_lines", "facts", "scale_lines", "show_entries"]
 
 
 def show_entries(entries: Iterable[Entry]) -> None:
@@ -100,4 +100,38 @@ def adjustment_lines(adjustment: xr.Dataset) -> list[str]:
         of = adjustment.sizes["station"]
         chi2, dof = float(adjustment["chi2"]), int(adjustment["dof"])
         lines.append(f"{used} of {of} stations used; chi^2 {chi2:.3g} of {dof} degrees of freedom")
+    return lines
+
+
+def scale_lines(scales: xr.Dataset) -> list[str]:
+    """
+    Say in short how large the errors of tracks are.
+
+    Parameters
+    ----------
+    scales : xr.Dataset
+        Computed result of `mimtpy_cloud.ops.variance.variance_components`.
+
+    Returns
+    -------
+    list of str
+        A line of each track.
+
+    Examples
+    --------
+    >>> numbers = {"scale": 2.0, "scale_std": 0.1, "sigma": 0.003, "offset": -0.0012}
+    >>> made = {name: ("track", [value], {"units": "m/yr"}) for name, value in numbers.items()}
+    >>> scale_lines(xr.Dataset(made, {"track": ["A064"]}, {"scales": "velocity_std"}))
+    ['A064: standard deviations x 2.00 +- 0.10, typically 3.00 mm/yr; offset -1.20 mm/yr']
+    """
+    unit = f"m{scales['sigma'].attrs['units']}"
+    names = ("scale", "scale_std", "sigma", "offset")
+    lines = []
+    for track, *numbers in zip(scales["track"].values, *(scales[name].values for name in names), strict=True):
+        scale, std, sigma, offset = map(float, numbers)
+        told = f"{track}: standard deviations x {scale:.2f} +- {std:.2f}, typically {1000 * sigma:.2f} {unit}"
+        if not scales.attrs["scales"]:
+            told = f"{track}: standard deviation {1000 * sigma:.2f} +- {1000 * std:.2f} {unit}"
+        unknown = f"{track}: no pixel has a spare look; standard deviations as those of the others"
+        lines.append(unknown if np.isnan(scale) else f"{told}; offset {1000 * offset:+.2f} {unit}")
     return lines

@@ -13,7 +13,8 @@ _BATCH = 1 << 15
 _MOST_STEPS, _SMALL_STEP, _LARGEST_STEP = 50, 1e-6, 2.0
 #: Pixels with a residual larger than so many of its standard deviations are outliers.
 _OUTLIER = 5.0
-#: Standard deviation of the logarithm of a variance about the factor that all tracks share, or about what is expected.
+#: Standard deviation of the logarithm of a variance about the factor that all tracks share, and of its ratio to others
+#: about what is expected.
 _ABOUT_COMMON, _ABOUT_EXPECTED = 2.0, 0.5
 #: A pixel has a spare look if its residuals keep at least this part of one.
 _SPARE = 1e-3
@@ -83,7 +84,8 @@ def estimate_scales(
     across_std : np.ndarray or float
         Its standard deviation; zero takes it as exact, infinity as unknown.
     expected : np.ndarray, optional
-        Scale that is expected of each track, shape ``(track,)``, from a patch that does not move, say; NaN of none.
+        Scale that is expected of each track, shape ``(track,)``, from a patch that does not move, say; NaN of none. The
+        ratios count, since a patch does not know of errors that are longer than it.
     worth : float
         Number of independent pixels that one pixel is worth, where their errors are correlated.
 
@@ -157,9 +159,7 @@ class _Problem:
         spare = self._spare()
         part = _Problem(self.data[spare], self.design[spare], self.weight[spare], self.prior[spare])
         seen = (part.weight > 0).any(axis=0)
-        told = np.isfinite(expected) & (expected > 0)
-        centre = np.where(told, 2 * np.log(np.where(told, expected, 1.0)), part.start())
-        prior = np.diag(np.where(told, _ABOUT_EXPECTED, _ABOUT_COMMON) ** -2.0)
+        centre, prior = _prior(expected, part.start())
         theta = centre.copy()
         for _ in range(_MOST_STEPS):
             sums = part.sums(theta)
@@ -253,6 +253,18 @@ class _Sums:
     seen_mean: np.ndarray
     used: np.ndarray
     normalised: np.ndarray
+
+
+def _prior(expected: np.ndarray, common: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and precision of the logarithms of the variances; of what is expected, ratios count."""
+    told = np.isfinite(expected) & (expected > 0)
+    centre = np.full(expected.size, common)
+    if told.any():
+        logarithm = 2 * np.log(expected[told])
+        centre[told] += logarithm - logarithm.mean()
+    apart = np.where(told, _ABOUT_EXPECTED, _ABOUT_COMMON) ** 2
+    shared = np.outer(told, told) * _ABOUT_COMMON**2
+    return centre, np.linalg.inv(np.diag(apart) + shared)
 
 
 def _batches(size: int) -> list[slice]:

@@ -91,8 +91,8 @@ def variance_components(
         if every track has it; else 1, so that `scale` is the standard deviation itself.
     patch : sequence of float or array_like, optional
         Where nothing moves: a box (west, south, east, north), or polygons, as in `estimate_covariance`. What a track
-        scatters by in it, less a linear ramp, is expected of it elsewhere, too, which tells the tracks of one direction
-        from each other.
+        scatters by in it, less a linear ramp, over what another does is expected elsewhere, too, which tells the tracks
+        of one direction from each other.
     max_gap_days : float
         As for `invert_enu`.
     same_datum : bool

@@ -201,6 +201,12 @@ def mosaic(
     "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
 )
 @click.option("--same-datum", is_flag=True, help="The tracks share a datum, though they name different ones.")
+@click.option(
+    "--rescale-std",
+    is_flag=True,
+    help="Multiply the standard deviations of each track by what three or more looks say they are too small by.",
+)
+@options.patch
 @options.bbox
 @options.resolution
 @options.mask
@@ -217,6 +223,8 @@ def decompose(
     units: str | None,
     reference: tuple[float, float] | None,
     same_datum: bool,
+    rescale_std: bool,
+    patch: tuple[float, float, float, float] | None,
     **choice: Any,
 ) -> None:
     """
@@ -236,20 +244,25 @@ def decompose(
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --out products
       mimtpy decompose A064 D071 --root data --reference -118.9 36.2 --north midas.IGS14.txt --out products
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
+      mimtpy decompose A064 A137 D071 D144 --root data --rescale-std --patch -118.5 37 -118.1 37.3 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself
     from mimtpy_cloud.cli.inputs import open_inputs, read_north
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
+    from mimtpy_cloud.cli.tables import scale_lines
     from mimtpy_cloud.ops.enu import invert_enu
     from mimtpy_cloud.ops.reference import set_reference
     from mimtpy_cloud.ops.select import select_box
+    from mimtpy_cloud.ops.variance import variance_components
     from mimtpy_cloud.view.map import COMPONENTS
 
     check_out(out)
     refuse_itself(out, *tracks, *([north] if north else []))
     if azimuth is not None and components is not None:
         raise click.UsageError("expected --azimuth or --components, got both")
+    if patch is not None and not rescale_std:
+        raise click.UsageError("expected --rescale-std with --patch, which tells it of the noise")
     known = read_north(north, units)
     whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
@@ -258,15 +271,25 @@ def decompose(
         datasets = [set_reference(ds, point=reference) for ds in datasets]
         datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
     wanted = (components or "eu") if azimuth is None else azimuth
-    ds = invert_enu(datasets, wanted, north=known, north_std=north_std, same_datum=same_datum)
+    how: dict[str, Any] = {"north": known, "north_std": north_std, "same_datum": same_datum}
+    scales = variance_components(datasets, wanted, patch=patch, **how).compute() if rescale_std else None
+    if scales is not None:
+        click.echo("\n".join(scale_lines(scales)))
+    ds = invert_enu(datasets, wanted, sigma=scales, **how)
     names = [name for name in COMPONENTS if name in ds]
     told = marks(azimuth=azimuth, components=None if components == "eu" else components, samedatum=same_datum)
     told += marks(north=None if north is None else known if isinstance(known, float) else file_stem(north))
-    told += marks(northstd=north_std)
+    told += marks(northstd=north_std, rescaled=rescale_std, patch=patch)
     who, suffix = "+".join(labels), told + joint_marks(ds, choice, reference)
     maps = {f"{who}_{name}{suffix}": name for name in names}
-    asked = {"components": components, "azimuth": azimuth, "north": north, "north_std": north_std, "units": units}
-    asked |= {"same_datum": same_datum or None}
+    asked: dict[str, Any] = {
+        "components": components,
+        "azimuth": azimuth,
+        "north": north,
+        "north_std": north_std,
+        "units": units,
+    }
+    asked |= {"same_datum": same_datum or None, "rescale_std": rescale_std or None, "patch": patch}
     given = {key: value for key, value in (asked | {"reference": reference}).items() if value not in (None, "eu")}
     stem = join(type_, f"{who}_{'_'.join(names)}{suffix}")
     write(ds, out, stem, maps, {"step": "decompose", **given, **provenance})
