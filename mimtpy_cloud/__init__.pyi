@@ -22,4 +22,5 @@ from .ops.select import mask_invalid as mask_invalid
 from .ops.select import select_box as select_box
 from .ops.simulate import simulate_scene as simulate_scene
 from .ops.variance import variance_components as variance_components
+from .ops.validation import compare_gnss as compare_gnss
 from .view.map import plot_map as plot_map

@@ -1,4 +1,4 @@
-"""Read velocities of GNSS stations: MIDAS, PBO/GAGE, CSI, and any table with named columns."""
+"""Read velocities of GNSS stations: MIDAS, PBO/GAGE, CSI, tenv3 series, and any table with named columns."""
 
 import logging
 import os
@@ -10,14 +10,16 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
+from mimtpy_cloud.io.tenv3 import is_tenv3, read_series, tenv3_frame
+from mimtpy_cloud.kernels.midas import midas_velocity
 from mimtpy_cloud.location import locate
 
 __all__ = ["read_stations"]
 
 _log = logging.getLogger(__name__)
 _FORMATS = (
-    "a UNR MIDAS table, a PBO/GAGE .vel, a CSI .enu (name lon lat ve vn vu se sn su), a table of GMT's velo "
-    "(lon lat ve vn se sn correlation name), or a table whose heading names "
+    "a UNR MIDAS table, UNR tenv3 series, a PBO/GAGE .vel, a CSI .enu (name lon lat ve vn vu se sn su), a table of "
+    "GMT's velo (lon lat ve vn se sn correlation name), or a table whose heading names "
     "its columns (station, lon, lat, east, north, up, east_std, north_std, up_std, or ve, vn, vu, se, sn, su)"
 )
 _UNITS = {"m/yr": 1.0, "cm/yr": 1e-2, "mm/yr": 1e-3}
@@ -67,7 +69,7 @@ class _Table:
 
 
 def read_stations(
-    url: str | os.PathLike[str],
+    url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     frame: str | None = None,
     units: str | None = None,
@@ -78,10 +80,11 @@ def read_stations(
 
     Parameters
     ----------
-    url : str or path
+    url : str or path, or sequence of them
         Local path or any fsspec URL of a MIDAS table of the Nevada Geodetic Laboratory (old and new layout), a
         PBO/GAGE ``.vel``, a CSI ``.enu``, a table of GMT's ``velo``, or one (commas, semicolons or blanks) whose first
-        line names its columns. The content decides.
+        line names its columns. The content decides. Or ``tenv3`` series of daily positions of that laboratory: a file,
+        several, a pattern such as ``"series/*.IGS14.tenv3"``, or a folder, of which those that end in ``.tenv3`` count.
     frame : str, optional
         Reference frame; by default what the file says, else what its name says.
     units : {"m/yr", "cm/yr", "mm/yr"}, optional
@@ -111,16 +114,23 @@ def read_stations(
 
     Notes
     -----
+    The velocity of a ``tenv3`` series is the median of its slopes over one year (`midas_velocity`). Series in which no
+    two days lie a year apart are left out. They do not name their frame: it is taken from the name of the file
+    (``ANKR.IGS14.tenv3``) or its folder.
+
     Rows of one name, or at one place (coordinates that agree to 1e-4 degrees, some 10 m), are one station: the row
     with the smallest horizontal sigma is kept, of equal ones the last. Else two occupations of a mark would count
     twice.
     """
-    table = _parse(url, _read_text(url))
+    files = _files(url)
+    table = _parse(files[0], _read_text(files[0])) if len(files) == 1 else _read_many(files)
+    url = files[0] if len(files) == 1 else _shown(url)
     factor = _unit_factor(table, units, url)
     if None in table.places:
         _place(table, url, coordinates)
     if not table.names:
-        raise SourceFormatError(f"{url} has no station; expected {_FORMATS}")
+        lacks = "series of a year or more" if table.kind == "tenv3" else _FORMATS
+        raise SourceFormatError(f"{url} has no station; expected {lacks}")
     lon, lat = np.array(table.places, float).T
     values = factor * np.array(table.values, float)
     _refuse_wrong_unit(values, table, units, url)
@@ -158,9 +168,52 @@ def _read_text(url: str | os.PathLike[str]) -> list[str]:
         raise StorageError(f"cannot read {url}: {error}") from error
 
 
+def _files(url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Files that a path, a folder, a pattern or a sequence of them names."""
+    if not isinstance(url, str | os.PathLike):
+        found = [file for one in url for file in _files(one)]
+    else:
+        text = os.fspath(url)
+        fs, path = locate(text)
+        folder = "*" not in text and fs.isdir(path)
+        if not folder and "*" not in text:
+            return [text]
+        names = sorted(fs.glob(f"{path.rstrip('/')}/*.tenv3" if folder else path))
+        found = [fs.unstrip_protocol(name) if "://" in text else name for name in names]
+    if not found:
+        raise StorageError(f"cannot read {_shown(url)}: it names no file; in a folder, those that end in .tenv3 count")
+    return found
+
+
+def _shown(url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> str:
+    return os.fspath(url) if isinstance(url, str | os.PathLike) else ", ".join(os.fspath(one) for one in url)
+
+
+def _read_many(files: Sequence[str]) -> _Table:
+    """Join series; tables of velocities may differ in unit and frame, so that only one is read at a time."""
+    whole: _Table | None = None
+    for file in files:
+        table = _parse(file, _read_text(file))
+        if table.kind != "tenv3":
+            raise SourceFormatError(f"{file} is no tenv3 series; read tables of velocities one by one")
+        if whole is not None and table.frame != whole.frame:
+            raise SourceFormatError(
+                f"series of one frame are expected, got {whole.frame or 'no name'} and, in {file}, "
+                f"{table.frame or 'no name'}; read them apart"
+            )
+        whole = whole or _Table("tenv3", "m/yr", table.frame)
+        whole.names += table.names
+        whole.places += table.places
+        whole.values += table.values
+    assert whole is not None
+    return whole
+
+
 def _parse(url: str | os.PathLike[str], lines: list[str]) -> _Table:
     """Recognise the format by the first lines, and read the rows."""
     rows = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    if rows and is_tenv3(rows[0][1]):
+        return _read_tenv3(url, rows)
     frame = next((m[1] for _, line in rows if (m := _FRAME_LINE.match(line))), "")
     heading = next((i for i, (_, line) in enumerate(rows) if line.startswith("*Dot#")), None)
     if heading is not None:
@@ -176,6 +229,17 @@ def _parse(url: str | os.PathLike[str], lines: list[str]) -> _Table:
     if len(words) == _VELO_COLUMNS and all(map(_is_number, words[:-1])):
         return _read_velo(url, data, frame)
     return _read_named(url, rows, frame)
+
+
+def _read_tenv3(url: str | os.PathLike[str], rows: Sequence[tuple[int, str]]) -> _Table:
+    table = _Table("tenv3", "m/yr", tenv3_frame(url))
+    for series in read_series(url, rows):
+        velocity, sigma, _ = midas_velocity(series.years, series.positions)
+        if not np.isfinite(velocity).all():
+            _log.warning("%s: left out %s, of which no two days lie a year apart", url, series.station)
+            continue
+        _append(table, series.station, series.place, [*velocity.tolist(), *sigma.tolist()])
+    return table
 
 
 def _read_midas(url: str | os.PathLike[str], rows: Sequence[tuple[int, str]], frame: str) -> _Table:

@@ -10,7 +10,7 @@ from mimtpy_cloud.kernels import look, tie
 from mimtpy_cloud.ops.pixels import pixels_at
 from mimtpy_cloud.schema import LOS, require_dims, require_variables
 
-__all__ = ["project_stations", "require_odd_window"]
+__all__ = ["mean_around", "project_stations", "require_odd_window"]
 
 _COMPONENTS = ("east", "north", "up")
 _UNITS = "m/yr"
@@ -73,7 +73,7 @@ def project_stations(ds: xr.Dataset, stations: xr.Dataset, *, window: int = 1, u
     velocities, sigmas = zip(*((motion[name], motion[f"{name}_std"]) for name in _COMPONENTS), strict=True)
     los = _schedule(_project, *velocities, *looks)
     los_std = _schedule(_project_std, *sigmas, *looks)
-    observed, count = _observe(ds, rows, cols, int(window) // 2)
+    observed, count = mean_around(ds, "velocity", rows, cols, int(window))
     result = motion.drop_vars(motion.data_vars).assign(
         los=los.assign_attrs(units=_UNITS, long_name="line-of-sight velocity of the station, toward the satellite"),
         los_std=los_std.assign_attrs(units=_UNITS, long_name="standard deviation of los"),
@@ -138,15 +138,40 @@ def _looks(ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray) -> list[xr.DataAr
     return [_pick(ds[name], at) for name in LOS]
 
 
-def _observe(ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray, half: int) -> tuple[xr.DataArray, xr.DataArray]:
-    """Mean and number of the usable pixels around each station."""
+def mean_around(
+    ds: xr.Dataset, name: str, rows: np.ndarray, cols: np.ndarray, window: int
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """
+    Average the usable pixels around places.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Canonical dataset.
+    name : str
+        Two-dimensional variable.
+    rows, cols : np.ndarray
+        Pixels in the middle of each window.
+    window : int
+        Odd side in pixels.
+
+    Returns
+    -------
+    mean, count : xr.DataArray
+        On `station`, lazy if `ds` is: float64, NaN where nothing is usable, and the pixels averaged.
+
+    Notes
+    -----
+    A pixel counts if it is finite and, where the dataset says, `valid`. The window is cut at the edges of the grid.
+    """
+    half = window // 2
     steps = np.arange(-half, half + 1)
     row = xr.DataArray(rows, dims="station") + xr.DataArray(steps, dims="window_y")
     col = xr.DataArray(cols, dims="station") + xr.DataArray(steps, dims="window_x")
     ny, nx = ds.sizes["y"], ds.sizes["x"]
     usable = (row >= 0) & (row < ny) & (col >= 0) & (col < nx)
     at = {"y": row.clip(0, ny - 1), "x": col.clip(0, nx - 1)}
-    values = _pick(ds["velocity"], at)
+    values = _pick(ds[name], at)
     if "valid" in ds:
         usable = usable & (_pick(ds["valid"], at) > 0)
     core = ["window_y", "window_x"]
