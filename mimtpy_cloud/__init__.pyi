@@ -21,4 +21,5 @@ from .ops.reference import set_reference as set_reference
 from .ops.select import mask_invalid as mask_invalid
 from .ops.select import select_box as select_box
 from .ops.simulate import simulate_scene as simulate_scene
+from .ops.timeline import decompose_series as decompose_series
 from .view.map import plot_map as plot_map

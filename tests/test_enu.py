@@ -14,7 +14,8 @@ from synthetic import lattice_dataset, look_vector
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.plate import MAS, plate_velocity
-from mimtpy_cloud.ops.enu import invert_enu, look_azimuth
+from mimtpy_cloud.ops.decomposition import look_azimuth
+from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.plan.grid import Window
 

@@ -1,48 +1,44 @@
 """East, north and up, or one horizontal direction and up, from tracks that look from different directions."""
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels import enu as kernel
-from mimtpy_cloud.kernels.look import mean_azimuth
-from mimtpy_cloud.kernels.plate import MAS, plate_velocity
 from mimtpy_cloud.ops.combination import (
     Track,
     common_attrs,
     data_variable,
     lattice_tracks,
-    near,
     on_window,
     require_one_motion,
     require_one_period,
 )
-from mimtpy_cloud.ops.north import interpolate_stations
+from mimtpy_cloud.ops.decomposition import (
+    ASKED_GAIN,
+    at_block,
+    given_sigma,
+    horizontal_azimuth,
+    known_across,
+    known_north,
+    look_toward,
+    overlap_window,
+    require_one_datum,
+    stations_north,
+)
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
-from mimtpy_cloud.plan.frames import is_plate_frame
-from mimtpy_cloud.plan.graph import overlapping_pairs
-from mimtpy_cloud.plan.grid import Window, union
 from mimtpy_cloud.schema import LOS, require_variables
 
-__all__ = ["invert_enu", "look_azimuth"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["invert_enu"]
 
 Shape = tuple[int, int]
 
-#: Reference points that are further apart are two, in pixels.
-_SAME_POINT = 1.5
-
-#: Largest noise gain where a horizontal direction is asked for: two looks of one orbit, some 2 degrees apart.
-_ASKED_GAIN = 30.0
 #: Looks whose azimuths are all so near to east or west, in degrees, do not see north; a gain that takes them anyway.
 _NEAR_EAST, _NORTH_GAIN = 25.0, 100.0
 
@@ -124,7 +120,7 @@ def invert_enu(
     North that ``"eu"`` ignores leaks into both components: for looks of 39 and 34 degrees, 20 mm of it change up by -3
     mm and east by 0.4 mm; `north_std` puts this into the standard deviations.
     """
-    given = _given_sigma(tracks, sigma)
+    given = given_sigma(tracks, sigma)
     placed = lattice_tracks(tracks)
     if len(placed) < 2:
         raise SchemaError(f"two components need at least two tracks, got {placed[0].label}")
@@ -133,16 +129,16 @@ def invert_enu(
     require_one_motion(placed)
     for track in placed:
         require_variables(f"track {track.label}", track.ds, *LOS)
-    azimuth = _azimuth(components, placed)
+    azimuth = horizontal_azimuth(components, placed)
     if not same_datum:
-        _require_one_datum(placed)
+        require_one_datum(placed)
     is_east = components in ("eu", "enu")
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
-    window = _overlap_window(placed)
+    window = overlap_window(placed)
     if isinstance(north, xr.Dataset) and "station" in north.dims:
-        north = _of_stations(north, placed, variable, window)
-    across = _across(north, north_std, placed[0], units, components)
+        north = stations_north(north, placed, variable, window)
+    across = known_north(north, north_std, placed[0], units, components)
     with_std = spread is not None or given is not None
     if across.solved and not math.isinf(across.std) and not with_std:
         raise SchemaError(
@@ -150,7 +146,7 @@ def invert_enu(
             "north_std=0 (--north-std 0) to take north as exact"
         )
     if max_gain is None:
-        max_gain = kernel.MAX_GAIN if is_east else _ASKED_GAIN
+        max_gain = kernel.MAX_GAIN if is_east else ASKED_GAIN
     if components == "enu" and math.isinf(across.std):
         _require_north(placed, max_gain)
     sheets = [_sheet(t, variable, spread) for t in placed]
@@ -174,69 +170,9 @@ def invert_enu(
     return on_window(window, data, placed, attrs).assign_coords(track=("track", labels))
 
 
-def _azimuth(components: str | float, placed: Sequence[Track]) -> float:
-    if isinstance(components, str) and components in ("eu", "enu"):
-        return 90.0
-    if isinstance(components, str) and components == "hu":
-        toward = look_azimuth([t.ds for t in placed])
-        return toward if toward <= 180.0 else toward - 180.0
-    is_number = isinstance(components, float | int | np.floating | np.integer)
-    if is_number and not isinstance(components, bool | str) and math.isfinite(components):
-        return float(components)
-    raise SchemaError(
-        f"components must be 'eu', 'enu', 'hu' or an azimuth in degrees clockwise from north, got {components!r}"
-    )
-
-
-def look_azimuth(tracks: Sequence[xr.Dataset]) -> float:
-    """
-    Average the azimuth from ground to satellite of tracks of one orbit direction.
-
-    Parameters
-    ----------
-    tracks : sequence of xr.Dataset
-        With attributes ``heading`` (degrees clockwise from north), ``look_side`` and ``orbit_direction``.
-
-    Returns
-    -------
-    float
-        Degrees clockwise from north, 0 to 360.
-
-    Raises
-    ------
-    SchemaError
-        If the orbit directions differ, or a heading is missing.
-
-    Examples
-    --------
-    >>> track = xr.Dataset(attrs={"heading": -12.0, "look_side": "right", "orbit_direction": "ascending"})
-    >>> round(look_azimuth([track, track]), 6)
-    258.0
-    """
-    directions = sorted({str(track.attrs.get("orbit_direction")) for track in tracks})
-    if len(directions) > 1:
-        raise SchemaError(
-            f"a horizontal component along the look needs tracks of one orbit direction, got {', '.join(directions)}; "
-            "solve east and up (horzvert)"
-        )
-    found = [_toward(track) for track in tracks]
-    lacking = [str(track.attrs.get("track")) for track, toward in zip(tracks, found, strict=True) if toward is None]
-    if lacking:
-        raise SchemaError(f"{', '.join(lacking)} lacks the attribute heading; give the azimuth of the component")
-    return mean_azimuth(np.array(found, float)) % 360.0
-
-
-def _toward(track: xr.Dataset) -> float | None:
-    """Azimuth from ground to satellite, degrees clockwise from north; None if the heading is not known."""
-    heading = track.attrs.get("heading")
-    if not isinstance(heading, int | float | np.number):
-        return None
-    return float(heading) + (90.0 if track.attrs.get("look_side") == "left" else -90.0)
-
-
 def _require_north(placed: Sequence[Track], max_gain: float) -> None:
     """Refuse what would be NaN everywhere, if the headings tell; else each pixel tells."""
-    toward = [_toward(t.ds) for t in placed]
+    toward = [look_toward(t.ds) for t in placed]
     known = [abs((azimuth - 90.0) % 180.0) for azimuth in toward if azimuth is not None]
     blind = len(known) == len(placed) and all(min(turn, 180.0 - turn) <= _NEAR_EAST for turn in known)
     if blind and max_gain < _NORTH_GAIN:
@@ -248,172 +184,9 @@ def _require_north(placed: Sequence[Track], max_gain: float) -> None:
         )
 
 
-def _require_one_datum(placed: Sequence[Track]) -> None:
-    """Tracks must not refer to different places or frames; who does not say to what may be right."""
-    datums = {t.label: _datum(t.ds.attrs) for t in placed}
-    known = [datum for datum in datums.values() if datum is not None]
-    far = _SAME_POINT / placed[0].window.n
-    if any(not _same(datum, known[0], far) for datum in known):
-        shown = ", ".join(f"{label}: {_named(datum)}" for label, datum in datums.items())
-        raise SchemaError(
-            f"the tracks have different datums ({shown}), whose difference would stay in the result; give all "
-            "one point by set_reference (--reference LON LAT; in a template: referencepoint), those of one direction "
-            "after estimate_adjustment (mimtpy mosaic); or same_datum=True (--same-datum; samedatum) if they share one"
-        )
-    silent = [label for label, datum in datums.items() if datum is None]
-    if silent:
-        _log.warning(
-            "%s: not known to what it refers; tracks of different datums leave an offset in the result: give all one "
-            "point by set_reference (--reference LON LAT)",
-            ", ".join(silent),
-        )
-
-
-def _datum(attrs: dict[str, Any]) -> tuple[str, Any] | None:
-    """Kind and value of what a track refers to."""
-    for kind in ("reference_frame", "reference_polygon", "reference_point"):
-        value = attrs.get(kind)
-        if value is not None and len(value):
-            return kind, value if isinstance(value, str) else np.asarray(value, float).tolist()
-    return None
-
-
-def _same(one: tuple[str, Any], other: tuple[str, Any], far: float) -> bool:
-    if one[0] != other[0] or one[0] != "reference_point":
-        return one == other
-    (lon, lat), (lon2, lat2) = one[1], other[1]
-    return bool(abs((lon - lon2 + 180) % 360 - 180) <= far and abs(lat - lat2) <= far)
-
-
-def _named(datum: tuple[str, Any] | None) -> str:
-    if datum is None:
-        return "unknown"
-    kind, value = datum
-    if kind == "reference_point":
-        return f"{value[0]:.5g} {value[1]:.5g}"
-    return str(value) if kind == "reference_frame" else "a polygon"
-
-
-@dataclass(frozen=True)
-class _Across:
-    """What is known of the motion across the horizontal component."""
-
-    value: float
-    std: float
-    field: Sheet | None = None
-    with_std: bool = False
-
-    @property
-    def solved(self) -> bool:
-        """Whether it is an unknown."""
-        return self.std > 0 or self.with_std
-
-    @property
-    def plan(self) -> tuple[float, float, bool, bool]:
-        """The same without arrays."""
-        return self.value, self.std, self.field is not None, self.with_std
-
-
-def _across(
-    north: float | xr.DataArray | xr.Dataset, std: float | None, track: Track, units: str, components: str | float
-) -> _Across:
-    if std is not None and not (isinstance(std, int | float | np.number) and std >= 0):
-        raise SchemaError(f"north_std must be a number of at least 0, in {units}, got {std!r}")
-    if components == "enu" and std == 0:
-        raise SchemaError("north_std=0 takes north as known exactly; solve components='eu' with it")
-    default = math.inf if components == "enu" else 0.0
-    if isinstance(north, xr.DataArray | xr.Dataset):
-        if components not in ("eu", "enu"):
-            raise SchemaError(f"a north field is for components 'eu' and 'enu', got {components!r}")
-        found = _field(north, std, default, track, units)
-    elif not isinstance(north, int | float | np.number) or not math.isfinite(north):
-        raise SchemaError(f"north must be a number in {units}, or a field on the lattice of the tracks, got {north!r}")
-    elif north and components not in ("eu", "enu"):
-        raise SchemaError(f"north is for components 'eu' and 'enu', got {components!r}")
-    else:
-        found = _Across(float(north), default if std is None else float(std))
-    if (found.field is not None or found.value) and not found.with_std and std is None and math.isinf(default):
-        raise SchemaError("components 'enu' need the standard deviation of what is known of north: give north_std")
-    return found
-
-
-def _of_stations(stations: xr.Dataset, placed: Sequence[Track], variable: str, window: Window) -> xr.Dataset:
-    """North velocity of stations on a window, in the datum of the tracks."""
-    if variable != "velocity":
-        raise SchemaError(f"stations have velocities, the tracks {variable}; give a field of north in their unit")
-    datum = next((d for d in (_datum(t.ds.attrs) for t in placed) if d is not None), None)
-    frame, plate = str(stations.attrs.get("frame", "")), placed[0].ds.attrs.get("plate_motion")
-    if datum is not None and datum[0] == "reference_polygon":
-        raise SchemaError("tracks that refer to a polygon need a field of north in that datum: interpolate_stations")
-    if datum is not None and datum[0] == "reference_frame" and datum[1] != frame:
-        raise SchemaError(f"the tracks are in the frame {datum[1]}, the stations in {frame or 'one that has no name'}")
-    if is_plate_frame(frame) and plate is None and (datum is None or datum[0] != "reference_frame"):
-        raise SchemaError(
-            f"the stations are in the frame {frame}, which moves with a plate, the tracks hold its motion; remove it "
-            "(remove_plate_motion), or give stations of a global frame"
-        )
-    if plate is not None and not is_plate_frame(frame):
-        rotation = np.array(plate["mas_per_year"]) * MAS
-        moved = plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)[1]
-        stations = stations.assign(north=stations["north"] - xr.DataArray(moved, dims="station"))
-    like = on_window(window, {}, placed, {"pixels_per_degree": window.n})
-    zero = tuple(datum[1]) if datum is not None and datum[0] == "reference_point" else None
-    return interpolate_stations(stations, like, zero=zero)
-
-
-def _field(north: xr.DataArray | xr.Dataset, std: float | None, default: float, track: Track, units: str) -> _Across:
-    ds = north if isinstance(north, xr.Dataset) else north.to_dataset(name="north")
-    require_variables("the field of north motion", ds, "north")
-    for name in [name for name in ("north", "north_std") if name in ds]:
-        own = str(ds[name].attrs.get("units", units))
-        if own != units:
-            raise SchemaError(f"{name} must be in {units} as the tracks are, got {own}; convert it")
-    frame, datum = ds.attrs.get("reference_frame"), _datum(track.ds.attrs)
-    if frame and datum is not None and datum != ("reference_frame", frame):
-        raise SchemaError(
-            f"the field of north motion is in the frame {frame}, {track.label} refers to {_named(datum)}; give the "
-            "stations themselves, or interpolate_stations(..., zero=) of the reference point of the tracks"
-        )
-    (placed,) = lattice_tracks([ds])
-    if placed.window.n != track.window.n:
-        raise GridMismatchError(
-            f"the field of north motion has {placed.window.n} pixels a degree, the tracks {track.window.n}; "
-            "interpolate it onto their lattice"
-        )
-    with_std = std is None and "north_std" in ds
-    arrays = placed.sheet("north", *(["north_std"] if with_std else [])).arrays
-    sheet = Sheet(near(placed.window, track.window), arrays)
-    return _Across(0.0, 0.0 if with_std else default if std is None else float(std), sheet, with_std)
-
-
-def _given_sigma(tracks: Sequence[xr.Dataset], sigma: float | Sequence[float] | None) -> dict[int, float] | None:
-    """Standard deviation by identity of the dataset, since tracks get sorted."""
-    if sigma is None:
-        return None
-    values = np.asarray(sigma, float)
-    if values.shape not in ((), (len(tracks),)) or not (np.isfinite(values) & (values > 0)).all():
-        raise SchemaError(f"sigma must be positive, one value or one for each of {len(tracks)} tracks, got {sigma!r}")
-    values = np.broadcast_to(values, len(tracks))
-    return {id(ds): float(value) for ds, value in zip(tracks, values, strict=True)}
-
-
-def _overlap_window(placed: list[Track]) -> Window:
-    pairs = overlapping_pairs([t.window for t in placed])
-    if not pairs:
-        shown = "; ".join(f"{t.label} [{', '.join(f'{v:.6g}' for v in t.window.bounds)}]" for t in placed)
-        raise GridMismatchError(f"tracks must overlap, got (west, south, east, north) {shown}; choose tracks that do")
-    return union([placed[i].window & placed[j].window for i, j in pairs])
-
-
 def _sheet(track: Track, variable: str, spread: str | None) -> Sheet:
     """Values, look vector, and where there are any the standard deviation and `valid`."""
     return track.sheet(variable, *LOS, *([spread] if spread else []), *(["valid"] if "valid" in track.ds else []))
-
-
-def _at(patch: Patch) -> tuple:
-    """Where a patch lies in its block."""
-    ny, nx = patch.views[0].shape
-    return (..., slice(patch.row, patch.row + ny), slice(patch.col, patch.col + nx))
 
 
 @dataclass(frozen=True)
@@ -445,14 +218,14 @@ class _Solver:
         sigma = np.full((n, *shape), np.nan, np.float32) if self.with_spread or self.scalars else None
         for k, patch in enumerate(looks):
             values, east, north, up, *more = patch.views
-            at = _at(patch)
+            at = at_block(patch)
             los[k][at] = values
             look[k][at] = east, north, up
             if sigma is not None:
                 sigma[k][at] = self.scalars[patch.sheet] if self.scalars else more.pop(0)
             if more:
                 los[k][at][~more[0]] = np.nan
-        known, std = _known(shape, patches, self.tracks, self.across)
+        known, std = known_across(shape, patches, self.tracks, self.across)
         solved = kernel.invert_enu(
             los.reshape(n, n_pixels),
             look.reshape(n, 3, n_pixels),
@@ -463,22 +236,6 @@ class _Solver:
             max_gain=self.max_gain,
         )
         return solved.reshape(-1, *shape)
-
-
-def _known(
-    shape: Shape, patches: list[Patch], sheet: int, across: tuple[float, float, bool, bool]
-) -> tuple[np.ndarray | None, np.ndarray | float]:
-    """Known motion across the horizontal component in a block, and its standard deviation; a field is in `sheet`."""
-    value, std, with_field, with_std = across
-    if not with_field:
-        return (np.full(shape, value) if value else None), std
-    known, spread = np.full(shape, np.nan), np.full(shape, np.nan)
-    for patch in patches:
-        if patch.sheet == sheet:
-            known[_at(patch)] = patch.views[0]
-            if with_std:
-                spread[_at(patch)] = patch.views[1]
-    return known, spread if with_std else std
 
 
 @dataclass(frozen=True)
@@ -495,11 +252,11 @@ class _Residual:
         if solution is None:
             return out
         horizontal, up, *across = solution.views
-        motion = across[0] if across else _known(shape, patches, self.tracks + 1, self.across)[0]
+        motion = across[0] if across else known_across(shape, patches, self.tracks + 1, self.across)[0]
         for patch in patches:
             if patch.sheet >= self.tracks:
                 continue
-            (values, east, north, vertical, *valid), at = patch.views, _at(patch)
+            (values, east, north, vertical, *valid), at = patch.views, at_block(patch)
             along = east.astype(np.float64) * self.basis[0] + north * self.basis[1]
             left = values - along * horizontal[at] - vertical.astype(np.float64) * up[at]
             if motion is not None:
