@@ -21,6 +21,7 @@ from .ops.reference import set_reference as set_reference
 from .ops.select import mask_invalid as mask_invalid
 from .ops.select import select_box as select_box
 from .ops.simulate import simulate_scene as simulate_scene
-from .ops.variance import variance_components as variance_components
+from .ops.timeline import decompose_series as decompose_series
 from .ops.validation import compare_gnss as compare_gnss
+from .ops.variance import variance_components as variance_components
 from .view.map import plot_map as plot_map

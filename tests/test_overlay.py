@@ -52,6 +52,14 @@ def test_every_pixel_of_every_sheet_lands_once_for_any_windows_and_chunks(made):
     np.testing.assert_allclose(got.compute(scheduler="sync"), expected[OUT.rows, OUT.cols])
 
 
+@given(made=sheets(), side=st.integers(1, 12))
+def test_blocks_are_no_larger_than_asked_and_hold_the_same(made, side):
+    found = [sheet for sheet, _ in made]
+    whole, cut = (lay(add, OUT, found, 0.5, dtype=float, side=s) for s in (None, side))
+    assert max(max(sizes) for sizes in cut.chunks) <= side
+    np.testing.assert_array_equal(cut.compute(scheduler="sync"), whole.compute(scheduler="sync"))
+
+
 def whole_degree_sheets(n_sheets=4, tile=5, side=40):
     """Long windows whose chunks lie on global tiles."""
     found = []

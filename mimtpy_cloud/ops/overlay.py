@@ -73,9 +73,15 @@ class _Tasks:
     """Makes the task of any output block."""
 
     def __init__(
-        self, function: Callable[..., Any], window: Window, sheets: Sequence[Sheet], extra: Sequence[Any], at_least: int
+        self,
+        function: Callable[..., Any],
+        window: Window,
+        sheets: Sequence[Sheet],
+        extra: Sequence[Any],
+        at_least: int,
+        side: int | None = None,
     ) -> None:
-        self.layout = Layout(window, tuple((s.window, tuple(a.chunks[-2:] for a in s.arrays)) for s in sheets))
+        self.layout = Layout(window, tuple((s.window, tuple(a.chunks[-2:] for a in s.arrays)) for s in sheets), side)
         self.function, self.at_least = function, at_least
         self.names = [[(a.name, *(0,) * (a.ndim - 2)) for a in s.arrays] for s in sheets]
         self.arguments = [(e.name, *(0,) * e.ndim) if isinstance(e, da.Array) else e for e in extra]
@@ -138,6 +144,7 @@ def lay(
     dtype: Any,
     depth: int | None = None,
     at_least: int = 0,
+    side: int | None = None,
 ) -> da.Array:
     """
     Combine sheets block by block, lazily, in one graph layer.
@@ -159,6 +166,8 @@ def lay(
         Length of a leading axis of the output.
     at_least : int
         Blocks with fewer sheets get none, and read nothing.
+    side : int, optional
+        Largest side of a block, for outputs that are much deeper than what they are made from.
 
     Returns
     -------
@@ -167,8 +176,8 @@ def lay(
     """
     content = [(s.window, [a.name for a in s.arrays]) for s in sheets]
     called = getattr(function, "__name__", type(function).__name__)
-    name = f"{called.strip('_').lower()}-{tokenize(function, window, content, extra, depth, at_least)}"
-    tasks = _Tasks(function, window, sheets, extra, at_least)
+    name = f"{called.strip('_').lower()}-{tokenize(function, window, content, extra, depth, at_least, side)}"
+    tasks = _Tasks(function, window, sheets, extra, at_least, side)
     chunks: tuple[tuple[int, ...], ...] = tasks.layout.chunks
     if depth is not None:
         chunks = ((depth,), *chunks)

@@ -61,6 +61,8 @@ class Layout:
         Output window.
     sheets : tuple of (Window, tuple of chunks)
         Window of each sheet, and the chunks of its arrays.
+    side : int, optional
+        Largest side of a block: also cut so many pixels from the first of the window, and again.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class Layout:
 
     window: Window
     sheets: tuple[tuple[Window, tuple[Chunks, ...]], ...]
+    side: int | None = None
 
     @cached_property
     def cuts(self) -> tuple[list[int], list[int]]:
@@ -131,6 +134,8 @@ class Layout:
         inner: set[int] = set()
         for first, chunks in {((w.row, w.col)[axis], c[axis]) for w, arrays in self.sheets for c in arrays}:
             inner.update(_edges(first, chunks)[1:-1])
+        if self.side is not None:
+            inner.update(range(start + self.side, start + size, self.side))
         return [start, *sorted(c for c in inner if start < c < start + size), start + size]
 
     @cached_property
