@@ -12,12 +12,15 @@ from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.catalog.tracks import open_track
 from mimtpy_cloud.io.gnss import read_stations
 from mimtpy_cloud.io.vectors import read_lines
+from mimtpy_cloud.ops.adjustment import apply_adjustment, estimate_adjustment
 from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.mosaic import mosaic
 from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.ops.plate import remove_plate_motion
 from mimtpy_cloud.ops.reference import set_reference
 from mimtpy_cloud.ops.stations import project_stations
+from mimtpy_cloud.ops.validation import compare_gnss
+from mimtpy_cloud.ops.variance import variance_components
 
 FRAMES = ("014A_04939_131313", "087A_04904_121313", "094D_04913_101213", "167D_04884_131212")
 
@@ -99,3 +102,35 @@ def test_north_of_stations_changes_up_and_hardly_east(shared, tracks):
     assert abs(change.east).quantile(0.95) < 0.2
     assert 0.1 < abs(change.up).quantile(0.95) < 2
     assert float(made.up_std.median()) > float(plain.up_std.median())
+
+
+def test_four_tied_frames_agree_with_stations_that_were_held_out(shared, tracks):
+    """The case of docs/anatolia.md, whose numbers come from here."""
+    stations = read_stations(shared / "data/real/gnss_midas/midas.IGS08.turkey.txt")
+    csi = read_stations(shared / "data/real/anatolia_csi_varres/GNSS.enu")
+    near = stations.sortby("lon")
+    inside = (near.lon > 31.4) & (near.lon < 37.8) & (near.lat > 39.3) & (near.lat < 42.5)
+    held = near.isel(station=np.flatnonzero(inside)[2::5])
+    kept = stations.isel(station=~np.isin(stations.station, held.station))
+    tied = []
+    for names in (("A014", "A087"), ("D094", "D167")):
+        frames = [tracks[name] for name in names]
+        adjustment = estimate_adjustment(frames, ties=kept).compute()
+        tied += [remove_plate_motion(apply_adjustment(ds, adjustment), "Eurasia") for ds in frames]
+    scales = variance_components(tied, north=kept).compute()
+    assert ((scales.scale > 1.2) & (scales.scale < 4)).all()
+    plain, enu = (invert_enu(tied, north=kept, sigma=sigma).compute() for sigma in (None, scales))
+    assert float(plain.chi2.mean()) > 2.5
+    assert abs(float(enu.chi2.mean()) - 1) < 0.15
+
+    def rms(ds, table, component="east"):
+        report = compare_gnss(ds, table, components=[component], window=5).compute()
+        return 1e3 * float(report["rms"][0]), int(report["count"][0])
+
+    spare = enu.assign(east=enu.east.where(enu["count"] >= 3), east_std=enu.east_std.where(enu["count"] >= 3))
+    two = enu.assign(east=enu.east.where(enu["count"] == 2), east_std=enu.east_std.where(enu["count"] == 2))
+    assert 1.0 < rms(enu, held)[0] < 6.0
+    assert 1.0 < rms(enu, held, "up")[0] < 6.0
+    assert rms(spare, kept)[0] < 0.6 * rms(two, kept)[0]
+    assert rms(spare, csi)[0] < 0.6 * rms(two, csi)[0]
+    assert rms(enu, csi)[1] >= 20
