@@ -12,11 +12,15 @@ from lazy import no_compute
 from strategies import chunkings
 from synthetic import lattice_dataset, look_vector
 
+from mimtpy_cloud.catalog.ingest import ingest
+from mimtpy_cloud.catalog.tracks import open_track
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.plate import MAS, plate_velocity
 from mimtpy_cloud.ops.decomposition import look_azimuth
 from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.north import interpolate_stations
+from mimtpy_cloud.ops.rate import estimate_velocity
+from mimtpy_cloud.ops.select import mask_invalid
 from mimtpy_cloud.plan.grid import Window
 
 SHAPE = (12, 20)
@@ -516,3 +520,58 @@ def test_decomposition_equals_the_files_of_mintpy_within_its_median_windows(mint
         both = np.isfinite(theirs) & got.valid.values
         assert both.sum() > 1000
         assert np.abs(got[name].values - theirs)[both].max() <= 1.02 * limit  # the limit is given to two digits
+
+
+@pytest.fixture(scope="module")
+def noise_free(he5, tmp_path_factory):
+    """Line-of-sight velocities of the tracks without noise, less their known ramps and datums, and their ground."""
+    names = ("AT064", "AT137", "DT071", "DT144")
+    root = tmp_path_factory.mktemp("noise_free")
+    folder = he5 / "noisefree"
+    paths = [next(folder.glob(f"SynthSen{name}/mintpy/*.he5")) for name in names]
+    found = []
+    for entry, name in zip(ingest(paths, root, resolution="veryLowRes"), names, strict=True):
+        ds = estimate_velocity(open_track(root, entry.track))
+        truth = np.load(folder / f"truth_SynthSen{name}.npz")
+        at = {"y": ("y", truth["lat"][:, 0]), "x": ("x", truth["lon"][0])}
+        keys = ("v_e", "v_n", "v_u", "v_los", "ramp_rate")
+        ground = xr.Dataset({key: (("y", "x"), truth[key]) for key in keys}, at)
+        row, col = truth["ref_yx"]
+        datum = float(truth["v_los"][row, col] + truth["ramp_rate"][row, col])
+        ground = ground.reindex_like(ds, method="nearest", tolerance=1e-3)
+        found.append((mask_invalid(ds.assign(velocity=ds.velocity + datum - ground.ramp_rate)), ground))
+    return found
+
+
+@pytest.mark.parametrize("chosen", [(0, 2), (1, 3), (0, 1, 2, 3)])
+def test_noise_free_tracks_give_the_truth_with_north_and_what_leaks_without(noise_free, chosen):
+    tracks, grounds = zip(*(noise_free[k] for k in chosen), strict=True)
+    tracks = [ds.assign(velocity=ds.velocity.assign_attrs(units="m/yr")).drop_vars("velocity_std") for ds in tracks]
+    blind = invert_enu(tracks, same_datum=True).compute()
+    ground = sum(g.fillna(0) for g in _on(blind, grounds)) / sum(g.notnull() for g in _on(blind, grounds))
+    north = ground["v_n"].rename("north").assign_attrs(units="m/yr").to_dataset().assign_attrs(pixels_per_degree=125)
+    told = invert_enu(tracks, north=north, same_datum=True).compute()
+    known = told.valid.values
+    assert known.sum() > 3000
+    for name, key in (("east", "v_e"), ("up", "v_u")):
+        np.testing.assert_allclose(told[name].values[known], ground[key].values[known], atol=1e-5)
+        leaked = blind[name] - ground[key]
+        predicted = blind[f"{name}_leak"] * ground["v_n"]
+        np.testing.assert_allclose(leaked.values[known], predicted.values[known], atol=1e-5)
+    assert np.abs(blind["up"] - ground["v_u"]).max() > 5e-4
+
+
+def _on(like, grounds):
+    return [g[["v_e", "v_n", "v_u"]].reindex_like(like, method="nearest", tolerance=1e-3) for g in grounds]
+
+
+def test_more_looks_are_never_less_certain():
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        sigma = rng.uniform(0.5e-3, 5e-3, 4)
+        looks = [(39, 102), (34, -102), (rng.uniform(25, 46), 100), (rng.uniform(25, 46), -100)]
+        found = two_pixels(np.zeros(4), *zip(*looks, strict=True))
+        two = invert_enu(found[:2], sigma=list(sigma[:2])).isel(y=0, x=0).compute()
+        four = invert_enu(found, sigma=list(sigma)).isel(y=0, x=0).compute()
+        assert four.east_std <= two.east_std * (1 + 1e-6)
+        assert four.up_std <= two.up_std * (1 + 1e-6)
