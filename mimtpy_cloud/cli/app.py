@@ -13,6 +13,7 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
+from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
@@ -27,7 +28,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
     "Analyse": (velocity, displacement, mosaic, decompose, reference, deramp, subtract),
-    "Look": (plot, overlap),
+    "Look": (plot, overlap, gnss),
     "Run": (run, demo),
 }
 
