@@ -14,7 +14,7 @@ from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
 from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["input_stem", "open_inputs", "open_observation"]
+__all__ = ["input_stem", "known_north", "open_inputs", "open_observation"]
 
 
 def open_observation(
@@ -60,7 +60,14 @@ def open_observation(
 
 
 def open_inputs(
-    root: str, names: Sequence[str], type_: str, *, least: int, as_of: str | None = None, **choice: Any
+    root: str,
+    names: Sequence[str],
+    type_: str,
+    *,
+    least: int,
+    as_of: str | None = None,
+    asked: bool = True,
+    **choice: Any,
 ) -> tuple[list[str], list[xr.Dataset], dict[str, Any]]:
     """
     Open tracks of a catalog and products written before, in any mixture.
@@ -77,6 +84,8 @@ def open_inputs(
         How many are needed.
     as_of : str, optional
         UTC time of the catalog.
+    asked : bool
+        Whether the type is an option of the command, which has no meaning for products.
     **choice : object
         Options of `open_observation`; the box holds for products too.
 
@@ -98,7 +107,7 @@ def open_inputs(
 
     if len(names) < least:
         raise SchemaError(f"expected at least {least} tracks or products, got {', '.join(names)}")
-    _refuse_options_of_tracks(names, type_, as_of=as_of, **choice)
+    _refuse_options_of_tracks(names, type_ if asked else "velocity", as_of=as_of, **choice)
     labels, datasets, revisions = [], [], []
     seen: dict[str, str] = {}
     for name in names:
@@ -115,6 +124,41 @@ def open_inputs(
             revisions += provenance["revisions"]
         labels.append(label)
     return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}
+
+
+def known_north(text: str | None, units: str | None) -> Any:
+    """
+    Read what is known of north motion.
+
+    Parameters
+    ----------
+    text : str, optional
+        A number, a product, or a table of stations.
+    units : str, optional
+        Unit of a table without one.
+
+    Returns
+    -------
+    float or xr.Dataset
+        Zero if nothing is.
+
+    Raises
+    ------
+    SchemaError
+        If a unit is given and there is no table.
+    """
+    from mimtpy_cloud.io.gnss import read_stations
+
+    is_product = text is not None and text.lower().rstrip("/").endswith((".zarr", ".tif", ".tiff"))
+    try:
+        number = 0.0 if text is None else float(text)
+    except ValueError:
+        if not is_product:
+            return read_stations(str(text), units=units)
+        number = None
+    if units is not None:
+        raise SchemaError("expected a table of stations with --units, which is the unit of theirs")
+    return open_product(str(text).rstrip("/")) if number is None else number
 
 
 def input_stem(name: str, label: str, ds: xr.Dataset, type_: str, **choice: Any) -> str:

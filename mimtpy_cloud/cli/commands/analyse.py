@@ -230,7 +230,7 @@ def decompose(
       mimtpy decompose ascending_mosaic.zarr descending_mosaic.zarr --azimuth 101 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself
-    from mimtpy_cloud.cli.inputs import open_inputs
+    from mimtpy_cloud.cli.inputs import known_north, open_inputs
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.enu import invert_enu
@@ -242,7 +242,7 @@ def decompose(
     refuse_itself(out, *tracks, *([north] if north else []))
     if azimuth is not None and components is not None:
         raise click.UsageError("expected --azimuth or --components, got both")
-    known = _north(north, units)
+    known = known_north(north, units)
     whole = choice if reference is None else choice | {"bbox": None}  # the point may lie outside of the box
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
     _tell_dates(labels, datasets)
@@ -262,20 +262,3 @@ def decompose(
     given = {key: value for key, value in (asked | {"reference": reference}).items() if value not in (None, "eu")}
     stem = join(type_, f"{who}_{'_'.join(names)}{suffix}")
     write(ds, out, stem, maps, {"step": "decompose", **given, **provenance})
-
-
-def _north(text: str | None, units: str | None) -> Any:
-    """North motion that is known: a number, a product, or a table of stations."""
-    from mimtpy_cloud.cli.products import open_product
-    from mimtpy_cloud.io.gnss import read_stations
-
-    is_product = text is not None and text.lower().rstrip("/").endswith((".zarr", ".tif", ".tiff"))
-    try:
-        number = 0.0 if text is None else float(text)
-    except ValueError:
-        if not is_product:
-            return read_stations(str(text), units=units)
-        number = None
-    if units is not None:
-        raise click.UsageError("expected a table of stations with --units, which is the unit of theirs")
-    return open_product(str(text).rstrip("/")) if number is None else number
