@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import enu, graph, ingest, mosaic, ramp, series, velocity
+from benchmarks import decompose_series, enu, graph, ingest, mosaic, ramp, series, velocity
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "mosaic": mosaic.main,
     "series": series.main,
     "enu": enu.main,
+    "decompose_series": decompose_series.main,
     "graph": graph.main,
 }
 

@@ -560,6 +560,98 @@ def decompose_virtual(size: list[int], repeat: int) -> Worker:
     return {"bytes": 4 * window.ny * window.nx * (3 * len(layers) + len(kept))}
 
 
+# ---- decomposition of series: dense, and ours
+
+WEIGHT = 100.0
+
+
+def _timeline(dates: int, pixels: int) -> tuple[Any, Any]:
+    """Lines of sight of four tracks with dates of their own, a fifth missing, and their timeline in years."""
+    import numpy as np
+
+    from mimtpy_cloud.kernels.timeline import Observations
+
+    rng = np.random.default_rng(0)
+    days = [12 * np.arange(dates) + offset for offset in (0, 5, 7, 10)]
+    union = np.unique(np.concatenate(days))
+    years, track = union / 365.25, np.repeat(np.arange(4), dates)
+    epoch = np.searchsorted(union, np.concatenate(days))
+    vectors = looks([1, pixels], 4).reshape(4, 3, pixels)
+    motion = np.stack([EAST * years, 0 * years, UP * years + 0.01 * np.sin(2 * np.pi * years)])
+    los = np.einsum("ocp,co->op", vectors[track], motion[:, epoch]) + 0.004 * rng.normal(size=(track.size, pixels))
+    los[rng.random(los.shape) < 0.2] = np.nan
+    return Observations(los.astype(np.float32), track, epoch, vectors, np.full(track.size, 0.004)), years
+
+
+def _dense(obs: Any, years: Any, pixel: int) -> tuple[Any, Any]:
+    """East and up of one pixel and their standard deviations, from dense normal equations."""
+    import numpy as np
+
+    known = np.flatnonzero(np.isfinite(obs.displacement[:, pixel]))
+    track, epoch, n = obs.track[known], obs.epoch[known], years.size
+    rows = np.zeros((known.size, 2 * n + 4))
+    each = np.arange(known.size)
+    rows[each, 2 * epoch], rows[each, 2 * epoch + 1] = obs.look[track, 0, pixel], obs.look[track, 2, pixel]
+    rows[each, 2 * n + track] = 1.0
+    span = years[2:] - years[:-2]
+    bend = np.diff(np.diff(np.eye(n), axis=0) / np.diff(years)[:, None], axis=0) * np.sqrt(2.0 / span)[:, None]
+    penalty, weight = WEIGHT * bend.T @ bend, 1.0 / obs.sigma[known] ** 2
+    normal = rows.T @ (weight[:, None] * rows)
+    normal[0 : 2 * n : 2, 0 : 2 * n : 2] += penalty
+    normal[1 : 2 * n : 2, 1 : 2 * n : 2] += penalty
+    right = rows.T @ (weight * obs.displacement[known, pixel])
+    covariance = np.linalg.inv(normal[2:, 2:])
+    found = np.concatenate([np.zeros((2, 2)), np.stack([covariance @ right[2:], np.sqrt(np.diag(covariance))]).T])
+    solution: tuple[Any, Any] = tuple(found[: 2 * n].reshape(n, 2, 2).transpose(2, 1, 0))
+    return solution
+
+
+def timeline_dense(dates: int, pixels: int) -> Worker:
+    """Decompose the series of some pixels one after the other with numpy."""
+    obs, years = _timeline(dates, pixels)
+    yield
+    seconds, _ = _repeat(lambda: [_dense(obs, years, p) for p in range(pixels)], times=1)
+    return {"seconds": seconds, "pixels": pixels}
+
+
+def timeline_kernel(dates: int, pixels: int, order: int) -> Worker:
+    """Decompose series with our kernel in two threads, and compare some pixels with dense normal equations."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from mimtpy_cloud.kernels.timeline import decompose_series
+
+    obs, years = _timeline(dates, pixels)
+    side = pixels // 8
+    parts = [slice(first, first + side) for first in range(0, pixels, side)]
+    blocks = [replace(obs, displacement=obs.displacement[:, p], look=obs.look[..., p]) for p in parts]
+    yield
+
+    def solve(block: Any) -> Any:
+        found = decompose_series(block, years, years, order=order, regularisation=WEIGHT)
+        return found.motion[..., 0].copy(), found.std[..., 0].copy()
+
+    seconds, found = _repeat(lambda: _threads(solve, blocks))
+    errors = [0.0, 0.0]
+    for part, ours in zip(parts, found, strict=True) if order == 1 else []:
+        dense = _dense(obs, years, part.start)
+        errors = [max(e, float(np.abs(a - b).max())) for e, a, b in zip(errors, ours, dense, strict=True)]
+    return {"seconds": seconds, "pixels": pixels, "error": errors[0], "std_error": errors[1]}
+
+
+def timeline_chosen(dates: int, pixels: int) -> Worker:
+    """Judge one weight of the penalty by cross-validation with our kernel."""
+    import numpy as np
+
+    from mimtpy_cloud.kernels.timeline import cross_validation
+
+    obs, years = _timeline(dates, pixels)
+    yield
+    seconds, _ = _repeat(lambda: cross_validation(obs, years, order=1, regularisation=np.array([WEIGHT])))
+    return {"seconds": seconds, "pixels": pixels}
+
+
 # ---- graph
 
 

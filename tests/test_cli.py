@@ -85,8 +85,11 @@ def test_help_groups_the_verbs():
             groups.setdefault(heading, []).append(line.split()[0])
     assert groups == {
         "Data:": ["ingest", "catalog"],
-        "Analyse:": ["velocity", "displacement", "mosaic", "decompose", "reference", "deramp", "subtract"],
-        "Look:": ["plot", "overlap"],
+        "Analyse:": [
+            *("velocity", "displacement", "mosaic", "decompose", "decompose-series"),
+            *("reference", "deramp", "subtract"),
+        ],
+        "Look:": ["plot", "overlap", "gnss"],
         "Run:": ["run", "demo"],
     }
 

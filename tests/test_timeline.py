@@ -242,6 +242,26 @@ def test_pixels_without_data_around_the_reference_date_say_so():
     assert not got.valid.values[rows].any()
 
 
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_a_track_with_too_few_dates_tells_nothing(order):
+    """Its constant and what the penalty leaves free would take them all."""
+    found, least = tracks(missing=0.0, count=2), max(2, order + 1)
+    series = found[1]["displacement"].copy()
+    kept = np.linspace(0, series.sizes["time"] - 1, least).astype(int)
+    series[np.setdiff1d(np.arange(series.sizes["time"]), kept[1:]), 2] = np.nan
+    series[np.setdiff1d(np.arange(series.sizes["time"]), kept), 4] = np.nan
+    found[1]["displacement"] = series
+    got = decompose_series(found, order=order, sigma=NOISE, regularisation=100.0, max_gap_days=9999.0).compute()
+    few, enough = (got.sel(y=found[1].y.values[row], method="nearest") for row in (2, 4))
+    assert np.isnan(few.up.values).all()
+    assert (few.quality.values == 1).all()
+    known = enough.quality.values == 0
+    assert known.any()
+    assert np.isfinite(enough.up_std.values[known]).all()
+    middle = got.sizes["time"] // 3
+    assert (enough.up_std.values[middle] > got.up_std.values[middle, 0])[known[middle]].all()
+
+
 def test_the_datum_in_time_of_a_track_does_not_matter():
     found = tracks()
     moved = [set_reference(ds, date=ds.time.values[3]) for ds in found]

@@ -19,6 +19,7 @@ from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.run import demo, run
+from mimtpy_cloud.cli.commands.timeline import decompose_series
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
 from mimtpy_cloud.location import service_problem
@@ -27,7 +28,7 @@ __all__ = ["cli", "main"]
 
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
-    "Analyse": (velocity, displacement, mosaic, decompose, reference, deramp, subtract),
+    "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo),
 }

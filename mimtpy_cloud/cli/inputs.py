@@ -62,7 +62,14 @@ def open_observation(
 
 
 def open_inputs(
-    root: str, names: Sequence[str], type_: str, *, least: int, as_of: str | None = None, **choice: Any
+    root: str,
+    names: Sequence[str],
+    type_: str,
+    *,
+    least: int,
+    as_of: str | None = None,
+    asked: bool = True,
+    **choice: Any,
 ) -> tuple[list[str], list[xr.Dataset], dict[str, Any]]:
     """
     Open tracks of a catalog and products written before, in any mixture.
@@ -79,6 +86,8 @@ def open_inputs(
         How many are needed.
     as_of : str, optional
         UTC time of the catalog.
+    asked : bool
+        Whether the type is an option of the command, which has no meaning for products.
     **choice : object
         Options of `open_observation`; the box holds for products too.
 
@@ -100,7 +109,7 @@ def open_inputs(
 
     if len(names) < least:
         raise SchemaError(f"expected at least {least} tracks or products, got {', '.join(names)}")
-    _refuse_options_of_tracks(names, type_, as_of=as_of, **choice)
+    _refuse_options_of_tracks(names, type_ if asked else "velocity", as_of=as_of, **choice)
     labels, datasets, revisions = [], [], []
     seen: dict[str, str] = {}
     for name in names:

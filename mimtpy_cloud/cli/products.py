@@ -400,6 +400,7 @@ def write_geotiffs(store: str, maps: Mapping[str, str]) -> None:
 def _last(ds: xr.Dataset) -> xr.Dataset:
     """The last map of a series, with the dates that it spans."""
     since = str(ds.attrs.get("reference_date") or _day(ds, 0))
+    ds = ds.drop_vars([name for name, variable in ds.data_vars.items() if not {"y", "x"} <= set(variable.dims)])
     return ds.isel(time=-1).assign_attrs(start_date=since, end_date=_day(ds, -1))
 
 
@@ -435,6 +436,8 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
 
     if "displacement" in ds and "time" in ds["displacement"].dims and variable in ("", "displacement"):
         variable, ds = "displacement", _last(ds)
+    elif any("time" in ds[name].dims for name in ([variable] if variable in ds else COMPONENTS) if name in ds):
+        ds = _last(ds)
     together = not variable and sum(name in ds for name in COMPONENTS) > 1
     name = "up" if variable == VECTORS else variable or main_variable(ds)
     require_variables("this product", ds.data_vars, name)

@@ -58,7 +58,8 @@ def set_reference(
         Longitudes and latitudes of the corners, shape ``(n, 2)``, of one polygon or several. The mean of the usable
         pixels whose centres lie in any of them becomes zero. Holes are not known: an inner ring is one more polygon.
     date : date, optional
-        Acquisition that becomes the reference date of a displacement series.
+        Acquisition that becomes the reference date of a displacement series. Standard deviations of a decomposed
+        series stay those since the old one: `decompose_series` takes a reference date.
     stations : xr.Dataset, optional
         As `mimtpy_cloud.io.gnss.read_stations` gives it. The constant by which the track exceeds the stations,
         projected into its line of sight, is subtracted: the velocity then is in the frame of the stations.
@@ -135,14 +136,17 @@ def _referred(ds: xr.Dataset, references: Mapping[str, xr.DataArray], **datum: A
 
 
 def _refer_to_date(ds: xr.Dataset, date: Any) -> xr.Dataset:
-    """Subtract the displacement of one date from all."""
-    require_variables("the dataset", ds, "displacement")
-    series = ds["displacement"]
-    require_dims("displacement", series.dims, "time", "y", "x")
+    """Subtract the displacement of one date, along the line of sight or decomposed, from all."""
+    names = [name for name in _RELATIVE if name in ds and "time" in ds[name].dims]
+    if not names:
+        require_variables("the dataset", ds, "displacement")
+        require_dims("displacement", ds["displacement"].dims, "time", "y", "x")
+    for name in names:
+        require_dims(name, ds[name].dims, "time", "y", "x")
     dates = parse_dates(ds.indexes["time"].to_numpy())
     index = nearest_date(dates, date, 0)
-    rebased = (series - series.isel(time=index, drop=True)).assign_attrs(series.attrs)
-    return ds.assign(displacement=rebased).assign_attrs(reference_date=str(dates[index]))
+    rebased = {name: (ds[name] - ds[name].isel(time=index, drop=True)).assign_attrs(ds[name].attrs) for name in names}
+    return ds.assign(rebased).assign_attrs(reference_date=str(dates[index]))
 
 
 def _refer_to_point(ds: xr.Dataset, names: list[str], point: tuple[float, float], window: int) -> xr.Dataset:

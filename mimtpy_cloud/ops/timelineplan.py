@@ -123,7 +123,9 @@ class TimelinePlan:
 
     def usable(self, obs: kernel.Observations) -> np.ndarray:
         """
-        Tell which tracks have data at all in a pixel.
+        Tell which tracks have enough data in a pixel: two dates, and with a penalty more than its order.
+
+        A constant takes one of them, and what the penalty leaves free the others.
 
         Parameters
         ----------
@@ -136,7 +138,8 @@ class TimelinePlan:
             Booleans, shape ``(track, pixel)``.
         """
         known = np.isfinite(obs.displacement)
-        return np.array([known[obs.track == k].any(axis=0) for k in range(len(obs.look))])
+        least = max(2, self.order + 1) if self.penalised else 2
+        return np.array([known[obs.track == k].sum(axis=0) >= least for k in range(len(obs.look))])
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,8 @@ class TimelineSolver:
             covered = self._covered(obs, plan.max_gap / 2)
         else:
             covered = self._interpolate(obs, motion, std)
+        usable = plan.usable(obs)
+        covered &= usable[:, np.newaxis]
         count, quality = gaps.judge(covered, obs.look, plan.basis, plan.max_gain)
         bad = (quality[-1] > 0) & (quality[:-1] == 0)
         quality = np.where(bad, np.uint8(len(enu.QUALITY)), quality[:-1])
@@ -186,7 +191,7 @@ class TimelineSolver:
             std[:, quality > 0] = np.nan
         out[rows["code"]] = quality + np.float32(len(QUALITY)) * count[:-1]
         out[rows["any"]] = (quality == 0).any(axis=0)
-        out[rows["gain"]] = gaps.noise_gain(plan.usable(obs), obs.look, plan.basis)
+        out[rows["gain"]] = gaps.noise_gain(usable, obs.look, plan.basis)
         return out.reshape(-1, *shape)
 
     def _covered(self, obs: kernel.Observations, reach: float) -> np.ndarray:
