@@ -85,7 +85,7 @@ def test_help_groups_the_verbs():
     assert groups == {
         "Data:": ["ingest", "catalog"],
         "Analyse:": ["velocity", "displacement", "mosaic", "decompose", "reference", "deramp", "subtract"],
-        "Look:": ["plot", "overlap"],
+        "Look:": ["plot", "overlap", "gnss"],
         "Run:": ["run", "demo"],
     }
 
