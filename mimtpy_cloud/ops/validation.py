@@ -451,8 +451,8 @@ def _frame_note(product: xr.Dataset, frame: str, tied: Sequence[str]) -> str:
         notes.append(f"the product is in {own}, the stations in {frame}: frames differ by more than an offset")
     if not own:
         notes.append(
-            f"the product is {_product_frame(product)}: the offset holds the motion of that place, and only the residual "
-            "after it can be judged"
+            f"the product is {_product_frame(product)}: the offset holds the motion of that place, and only the "
+            "residual after it can be judged"
         )
     if is_global_frame(frame) and not (own or removed):
         notes.append(
