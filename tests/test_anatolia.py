@@ -134,3 +134,50 @@ def test_four_tied_frames_agree_with_stations_that_were_held_out(shared, tracks)
     assert rms(spare, kept)[0] < 0.6 * rms(two, kept)[0]
     assert rms(spare, csi)[0] < 0.6 * rms(two, csi)[0]
     assert rms(enu, csi)[1] >= 20
+
+
+def test_frames_agree_with_gnss_but_for_a_constant(shared, tracks):
+    stations = read_stations(shared / "data/real/gnss_midas/midas.IGS08.turkey.txt")
+    for name, ds in tracks.items():
+        found = compare_gnss(ds, stations, window=5).compute()
+        one = found.sel(component="los")
+        assert 8 <= int(one["count"]) <= 16, name
+        assert abs(float(one["offset"])) > 3 * float(one["offset_std"]) * (name != "A014"), name
+        assert float(one["rms_after"]) < min(6e-3, 0.8 * float(one["rms"])), name
+        assert abs(float(one["slope"]) - 1) < 3 * float(one["slope_std"]), name
+        assert float(one["chi2"]) > 1, name  # a standard deviation of a pixel is not that of a frame
+        assert found.attrs["frame"] == "IGS08"
+        assert "the offset holds the motion of that place" in found.attrs["frame_note"]
+    assert float(compare_gnss(tracks["D094"], stations, window=5)["correlation"][0]) > 0.9
+
+
+def test_stations_that_were_held_out_agree_with_a_track_tied_to_the_others(shared, tracks):
+    stations = read_stations(shared / "data/real/gnss_midas/midas.IGS08.turkey.txt")
+    for name, ds in tracks.items():
+        plain = compare_gnss(ds, stations, window=5).compute()
+        used = plain["station"].values[plain["left_out"].values[0] == 0]
+        residuals = []
+        for half in (used[::2], used[1::2]):
+            tied = set_reference(ds, stations=stations.sel(station=half), window=5)
+            rest = compare_gnss(tied, stations, window=5, exclude=half).compute()
+            assert rest.attrs["tied"] == []
+            assert rest.attrs["product_frame"] == "IGS08"
+            residuals += rest["residual"].values[0].tolist()
+        held_out = float(np.sqrt(np.nanmean(np.square(residuals))))
+        assert np.isfinite(residuals).sum() == used.size
+        assert held_out < float(plain["rms"][0]), name  # no offset is subtracted
+        assert held_out < 6e-3, name
+
+
+def test_east_of_the_decomposition_is_that_of_gnss_and_up_is_too_small_to_tell(shared, tracks):
+    stations = read_stations(shared / "data/real/gnss_midas/midas.IGS08.turkey.txt")
+    joined = [mosaic([tracks[a], tracks[b]]) for a, b in (("A014", "A087"), ("D094", "D167"))]
+    found = compare_gnss(
+        invert_enu([set_reference(m, point=(34.5, 41.2)) for m in joined]), stations, window=5
+    ).compute()
+    east, up = (found.sel(component=name) for name in ("east", "up"))
+    assert abs(float(east["slope"]) - 1) < 3 * float(east["slope_std"]) < 0.5
+    assert float(east["correlation"]) > 0.8
+    assert float(east["rms_after"]) < 5e-3
+    assert float(up["slope_std"]) > 1 or np.isnan(float(up["slope"]))
+    assert float(abs(east["expected"]).max()) > 5 * float(abs(up["expected"].where(up["left_out"] == 0)).median())

@@ -233,6 +233,7 @@ def test_a_plate_removed_from_the_product_is_removed_from_the_stations():
     np.testing.assert_allclose(moved["rms_after"], plain["rms_after"], atol=1e-7)
     with_frame = compare_gnss(fixed, stations(frame="EU"))
     assert with_frame.attrs["frame"] == "EU"
+    assert "moves with Eurasia, the stations with the plate of EU" in with_frame.attrs["frame_note"]
     assert float(abs(with_frame["offset"][0])) < 5e-3
 
 
@@ -241,8 +242,9 @@ def test_frames_are_named_and_what_an_offset_does_not_hide():
     relative = compare_gnss(ds, stations()).attrs
     assert (relative["frame"], relative["product_frame"][:22]) == ("IGS14", "relative to the point ")
     assert "the offset holds the motion of that place" in relative["frame_note"]
+    assert "plates move in IGS14: if the motion of one was taken out" in relative["frame_note"]
     ds.attrs.pop("reference_point")
-    assert compare_gnss(ds, stations()).attrs["product_frame"] == "unknown"
+    assert compare_gnss(ds, stations()).attrs["product_frame"] == "relative to an unknown place"
     assert "move with a plate (NA)" in compare_gnss(ds, stations(frame="NA")).attrs["frame_note"]
     assert "does not say the frame" in compare_gnss(ds, stations(frame="")).attrs["frame_note"]
     assert "a ramp was removed" in compare_gnss(ds.assign_attrs(ramp_removed={}), stations()).attrs["frame_note"]

@@ -107,8 +107,9 @@ def plot_gnss(comparison: xr.Dataset, maps: xr.Dataset | None = None) -> "Figure
         _draw_map(panels[0], one, name, maps)
         _draw_regression(panels[1], one)
         _draw_pairs(panels[2], one)
-        title = f"{_NAMES.get(name, name)}: {int(one['count'])} stations, rms {_mm(one['rms'])}, after the offset "
-        title += f"{_mm(one['rms_after'])} {_UNIT}"
+        stations = f"{int(one['count'])} station{'' if int(one['count']) == 1 else 's'}"
+        numbers = f"rms {_mm(one['rms'])}, after the offset {_mm(one['rms_after'])} {_UNIT}"
+        title = f"{_NAMES.get(name, name)}: {stations}, {numbers}"
         top = (floor + _HEIGHT + 0.33) / height
         figure.text(_COLUMNS[0][0] / _WIDTH, top, title, fontsize="large", weight="bold", va="bottom")
     figure.suptitle(_title(comparison), fontsize="large", y=1 - 0.15 / height, va="top")
