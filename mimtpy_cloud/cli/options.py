@@ -13,6 +13,7 @@ __all__ = [
     "as_of",
     "bbox",
     "dates",
+    "decomposition",
     "mask",
     "observation",
     "open_root",
@@ -123,6 +124,61 @@ def patch(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="W S E N",
         help="Box where nothing moves: what a track scatters by there is its noise (--rescale-std).",
     )(command)
+
+
+def decomposition(*components: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """
+    Add what decompositions share: ``--components`` to ``--same-datum``.
+
+    Parameters
+    ----------
+    *components : str
+        Choices of ``--components``; the first is the default.
+
+    Returns
+    -------
+    callable
+        Decorator of a command.
+    """
+    what = {"eu": "east and up (default)", "enu": "east, north and up", "hu": "up and horizontal along the look"}
+    add = (
+        click.option(
+            "--components",
+            type=click.Choice(components),
+            help=f"{'; '.join(what[name] for name in components).capitalize()}, from one orbit direction.",
+        ),
+        click.option(
+            "--azimuth",
+            type=click.FloatRange(-360, 360),
+            metavar="DEG",
+            help="Solve this horizontal direction and up instead; clockwise from north, -360 to 360.",
+        ),
+        click.option(
+            "--north",
+            metavar="NUMBER|PRODUCT|TABLE",
+            help="North motion that is known: in m/yr (m), a product with north, or velocities of GNSS stations.",
+        ),
+        click.option(
+            "--north-std",
+            type=click.FloatRange(min=0),
+            metavar="NUMBER",
+            help="Its standard deviation in m/yr (m), which goes into those of the components; default exact.",
+        ),
+        click.option(
+            "--units", type=click.Choice(["mm/yr", "cm/yr", "m/yr"]), help="Unit of a table of stations without one."
+        ),
+        click.option(
+            "--reference", nargs=2, type=NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
+        ),
+        click.option("--same-datum", is_flag=True, help="The tracks share a datum, though they name different ones."),
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(add):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def dates(command: Callable[..., Any]) -> Callable[..., Any]:

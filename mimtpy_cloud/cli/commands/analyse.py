@@ -174,33 +174,7 @@ def mosaic(
 @options.root
 @options.type_
 @options.dates
-@click.option(
-    "--components",
-    type=click.Choice(["eu", "enu", "hu"]),
-    help="East and up (default); east, north and up; or up and horizontal along the look, from one orbit direction.",
-)
-@click.option(
-    "--azimuth",
-    type=click.FloatRange(-360, 360),
-    metavar="DEG",
-    help="Solve this horizontal direction and up instead; clockwise from north, -360 to 360.",
-)
-@click.option(
-    "--north",
-    metavar="NUMBER|PRODUCT|TABLE",
-    help="North motion that is known: in m/yr (m), a product with north, or velocities of GNSS stations.",
-)
-@click.option(
-    "--north-std",
-    type=click.FloatRange(min=0),
-    metavar="NUMBER",
-    help="Its standard deviation in m/yr (m), which goes into those of the components; default exact.",
-)
-@click.option("--units", type=click.Choice(["mm/yr", "cm/yr", "m/yr"]), help="Unit of a table of stations without one.")
-@click.option(
-    "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
-)
-@click.option("--same-datum", is_flag=True, help="The tracks share a datum, though they name different ones.")
+@options.decomposition("eu", "enu", "hu")
 @click.option(
     "--rescale-std",
     is_flag=True,

@@ -56,29 +56,7 @@ _OUT = (
     metavar="DAYS",
     help="Longest gap of a track that its data bridge; beyond there is no solution.",
 )
-@click.option("--components", type=click.Choice(["eu", "hu"]), help="East and up (default), or up and along the look.")
-@click.option(
-    "--azimuth",
-    type=click.FloatRange(-360, 360),
-    metavar="DEG",
-    help="Solve this horizontal direction and up instead; clockwise from north, -360 to 360.",
-)
-@click.option(
-    "--north",
-    metavar="NUMBER|PRODUCT|TABLE",
-    help="North velocity that is known: in m/yr, a product with north, or velocities of GNSS stations.",
-)
-@click.option(
-    "--north-std",
-    type=click.FloatRange(min=0),
-    metavar="NUMBER",
-    help="Its standard deviation in m/yr; needs --sigma; default exact.",
-)
-@click.option("--units", type=click.Choice(["mm/yr", "cm/yr", "m/yr"]), help="Unit of a table of stations without one.")
-@click.option(
-    "--reference", nargs=2, type=options.NUMBERS, metavar="LON LAT", help="Point that becomes zero in every track."
-)
-@click.option("--same-datum", is_flag=True, help="The tracks share a datum, though they name different ones.")
+@options.decomposition("eu", "hu")
 @click.option(
     "--at",
     "places",
