@@ -9,14 +9,12 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
-from dask.blockwise import Blockwise
-from dask.graph_manipulation import clone
 
 from mimtpy_cloud.errors import DateError, DisconnectedTracksError, SchemaError
 from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.kernels.rebase import rebased_difference
 from mimtpy_cloud.ops.combination import Track
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lay, lazy_array
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lay, lazy_array, read_apart
 from mimtpy_cloud.ops.pairs import tiled
 from mimtpy_cloud.plan.dates import match_dates, parse_dates
 from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
@@ -173,7 +171,7 @@ def date_offsets(
     labels = [t.label for t in placed]
     pairs = overlapping_pairs([t.window for t in placed])
     require_connected(pairs, labels, [t.window for t in placed])
-    sheets = [_read_apart(s) for s in series_sheets(placed)]
+    sheets = [read_apart(s, "offsets of dates") for s in series_sheets(placed)]
     plan = _Dates(tuple(pairs), tuple(labels), anchor, min_overlap, per_date, robust, matched.time.size)
     name = "dates-" + tokenize([(s.window, [a.name for a in s.arrays]) for s in sheets], matched.dates, plan)
     graph: dict[tuple, tuple] = {}
@@ -210,16 +208,6 @@ def date_offsets(
     }
     named = "zero mean" if anchor is None else labels[anchor]
     return xr.Dataset(data, coords, {"anchor": named, "variable": "displacement", "order": 0})
-
-
-def _read_apart(sheet: Sheet) -> Sheet:
-    """The same under other names: else all series in overlaps would wait in memory for the offsets, to be blended."""
-    return Sheet(sheet.window, tuple(clone(a, seed="offsets of dates") if _is_plain(a) else a for a in sheet.arrays))
-
-
-def _is_plain(array: da.Array) -> bool:
-    """Whether dask's `clone` renames all tasks of an array: it leaves those of other layers tied to the old names."""
-    return all(isinstance(layer, Blockwise) for layer in array.dask.layers.values())
 
 
 def _blocks(window: Window, array: da.Array) -> tuple[Window, ...]:
