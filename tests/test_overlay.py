@@ -5,13 +5,14 @@ import pickle
 import dask
 import dask.array as da
 import numpy as np
+import xarray as xr
 from dask.callbacks import Callback
 from hypothesis import given
 from hypothesis import strategies as st
 from lazy import no_compute
 from strategies import chunkings
 
-from mimtpy_cloud.ops.overlay import Sheet, lay
+from mimtpy_cloud.ops.overlay import Sheet, lay, read_apart
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.overlay import Layout
 
@@ -131,3 +132,16 @@ def test_a_layout_without_sheets_is_one_block():
     layout = Layout(OUT, ())
     assert layout.chunks == ((9,), (11,))
     assert layout.places(0, 0) == ()
+
+
+def test_what_is_read_apart_shares_no_task_and_has_the_same_values(tmp_path):
+    stored = xr.Dataset({"a": (("y", "x"), np.arange(12.0).reshape(3, 4))})
+    stored.to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=False, encoding={"a": {"chunks": (2, 2)}})
+    opened = xr.open_zarr(tmp_path / "a.zarr", chunks={}, consolidated=False)["a"].data
+    sheet = Sheet(Window(10, 0, 0, 3, 4), (opened, opened > 3, opened.rechunk(1)))
+    apart = read_apart(sheet, "a test")
+    for array, other in zip(sheet.arrays, apart.arrays, strict=True):
+        np.testing.assert_array_equal(array.compute(), other.compute())
+    for array, other in zip(sheet.arrays[:2], apart.arrays[:2], strict=True):
+        assert not set(array.dask) & set(other.dask)
+    assert read_apart(sheet, "a test").arrays[0].name == apart.arrays[0].name

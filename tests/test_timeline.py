@@ -240,6 +240,7 @@ def test_pixels_without_data_around_the_reference_date_say_so():
     assert np.isnan(got.up.values[:, rows]).all()
     assert np.isfinite(got.up.values[:, ~rows]).any()
     assert not got.valid.values[rows].any()
+    assert np.isnan(got.residual_rms.values[:, rows]).all()
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])

@@ -13,12 +13,14 @@ from typing import Any
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
+from dask.blockwise import Blockwise
+from dask.graph_manipulation import clone
 from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.overlay import Layout, Place
 
-__all__ = ["Patch", "Sheet", "lay", "lazy_array", "masked", "window_task"]
+__all__ = ["Patch", "Sheet", "lay", "lazy_array", "masked", "read_apart", "window_task"]
 
 Key = tuple[Any, ...]
 Graph = Mapping[Any, Any]
@@ -59,6 +61,37 @@ def masked(patch: Patch, first: int = 0) -> np.ndarray:
     """
     values, *valid = patch.views[first:]
     return np.where(valid[0], values, np.float32(np.nan)) if valid else values
+
+
+def read_apart(sheet: Sheet, purpose: str) -> Sheet:
+    """
+    Give the same sheet under other names, to be read once more for something that has to be known first.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Any.
+    purpose : str
+        Distinguishes the names.
+
+    Returns
+    -------
+    Sheet
+
+    Notes
+    -----
+    With the same names all blocks that are read for an estimate would wait in memory until they are used again.
+    """
+    return Sheet(sheet.window, tuple(clone(a, seed=purpose) if _is_plain(a) else a for a in sheet.arrays))
+
+
+def _is_plain(array: da.Array) -> bool:
+    """Whether dask's `clone` renames all tasks of an array: it leaves those of other layers tied to the old names."""
+    graph = array.dask
+    return all(
+        isinstance(layer, Blockwise) or (len(layer) == 1 and not graph.dependencies[name])  # such as an open store
+        for name, layer in graph.layers.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,12 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
-from dask.blockwise import Blockwise
-from dask.graph_manipulation import clone
 
 from mimtpy_cloud.errors import DateError, DisconnectedTracksError, SchemaError
 from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.kernels.rebase import rebased_difference
 from mimtpy_cloud.ops.combination import Track
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lay, lazy_array
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lay, lazy_array, read_apart
 from mimtpy_cloud.ops.pairs import tiled
 from mimtpy_cloud.plan.dates import match_dates, parse_dates
 from mimtpy_cloud.plan.graph import overlapping_pairs, require_connected
@@ -189,7 +187,7 @@ def date_offsets(
         rows.append([])
         for piece in plan.pieces(overlap, _held(sheets[i], sheets[j])):
             subtract = _SeriesDifference(tuple(matched.dates[k] for k in (i, j)), piece, mean=not per_date)
-            read = [_read_apart(sheets[k], piece) for k in (i, j)]
+            read = [read_apart(sheets[k], f"offsets of dates {piece.start}") for k in (i, j)]
             differences = lay(subtract, overlap, read, dtype=np.float32, depth=subtract.depth)
             tiles = _blocks(overlap, differences)
             parts = [(differences.name, 0, *index) for index in np.ndindex(differences.numblocks[1:])]
@@ -219,12 +217,6 @@ def date_offsets(
     return xr.Dataset(data, coords, {"anchor": named, "variable": "displacement", "order": 0})
 
 
-def _read_apart(sheet: Sheet, piece: range) -> Sheet:
-    """The same under other names: else all series in overlaps would wait in memory for the offsets, to be blended."""
-    seed = f"offsets of dates {piece.start}"
-    return Sheet(sheet.window, tuple(clone(a, seed=seed) if _is_plain(a) else a for a in sheet.arrays))
-
-
 def _held(*sheets: Sheet) -> int:
     """Bytes of differences that may wait: what the blocks in work take anyway."""
     blocks: list[int] = [4 * math.prod(map(max, sheet.arrays[0].chunks)) for sheet in sheets]
@@ -236,11 +228,6 @@ def _split(dates: range, most: int) -> list[range]:
     count = min(most, len(dates))
     edges = [dates.start + len(dates) * g // count for g in range(count + 1)]
     return [range(a, b) for a, b in pairwise(edges)]
-
-
-def _is_plain(array: da.Array) -> bool:
-    """Whether dask's `clone` renames all tasks of an array: it leaves those of other layers tied to the old names."""
-    return all(isinstance(layer, Blockwise) for layer in array.dask.layers.values())
 
 
 def _blocks(window: Window, array: da.Array) -> tuple[Window, ...]:

@@ -12,7 +12,7 @@ from mimtpy_cloud.errors import DateError, SchemaError
 from mimtpy_cloud.kernels import gaps
 from mimtpy_cloud.kernels import timeline as kernel
 from mimtpy_cloud.ops.combination import Track
-from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, window_task
+from mimtpy_cloud.ops.overlay import Patch, Sheet, lazy_array, read_apart, window_task
 from mimtpy_cloud.ops.timelineplan import TimelinePlan
 from mimtpy_cloud.plan.graph import overlapping_pairs
 from mimtpy_cloud.plan.grid import Window
@@ -22,7 +22,7 @@ __all__ = ["penalty_weight"]
 
 Shape = tuple[int, int]
 #: Places in all overlaps together whose pixels choose the weight, about, and the side of each.
-_SITES, _SITE_SIDE = 48, 6
+_SITES, _SITE_SIDE = 48, 5
 #: Weights that are tried.
 _TRIED = 21
 
@@ -85,6 +85,7 @@ def penalty_weight(
     rate = sum(map(len, plan.acquisitions)) / (union[-1] - union[0])
     ends = [mean * rate * scale ** (2 * plan.order + 2) for scale in (shortest, longest)]
     tried = np.geomspace(min(ends[0], largest / 10), min(ends[1], largest), _TRIED)
+    sheets = [read_apart(sheet, "regularisation") for sheet in sheets]
     sites = _sites([t.window for t in placed])
     site_score = _Site(plan, tuple(tried.tolist()))
     content = [(s.window, [a.name for a in s.arrays]) for s in sheets]
@@ -103,18 +104,19 @@ def _sites(windows: Sequence[Window]) -> list[Window]:
     found: dict[Window, None] = {}
     for i, j in pairs:
         overlap = windows[i] & windows[j]
-        rows, cols = (_spread(size, side) for size in overlap.shape)
+        rows, cols = _spread(overlap.row, overlap.ny, side), _spread(overlap.col, overlap.nx, side)
         for top, ny in rows:
             for left, nx in cols:
-                found[Window(overlap.n, overlap.row + top, overlap.col + left, ny, nx)] = None
+                found[Window(overlap.n, top, left, ny, nx)] = None
     return list(found)
 
 
-def _spread(size: int, count: int) -> list[tuple[int, int]]:
-    """First pixel and length of some pieces of an axis, evenly spread and apart."""
-    count = max(1, min(count, size // _SITE_SIDE))
-    length = min(size, _SITE_SIDE)
-    return [(int((2 * k + 1) * size / (2 * count)) - length // 2, length) for k in range(count)]
+def _spread(start: int, size: int, count: int) -> list[tuple[int, int]]:
+    """First pixel and length of pieces of an axis, evenly spread and, where there is room, inside of chunks."""
+    count, length = max(1, min(count, size // (2 * _SITE_SIDE))), min(size, _SITE_SIDE)
+    firsts = [start + int((2 * k + 1) * size / (2 * count)) - length // 2 for k in range(count)]
+    inside = [first - first % _SITE_SIDE for first in firsts]  # chunks of the lattice are multiples of that
+    return [(a if a >= start else b, length) for a, b in zip(inside, firsts, strict=True)]
 
 
 @dataclass(frozen=True)

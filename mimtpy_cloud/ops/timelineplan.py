@@ -191,6 +191,8 @@ class TimelineSolver:
             std[:, quality > 0] = np.nan
         out[rows["code"]] = quality + np.float32(len(QUALITY)) * count[:-1]
         out[rows["any"]] = (quality == 0).any(axis=0)
+        for name in ("variance", "rms") if plan.penalised else ():
+            out[rows[name], (quality > 0).all(axis=0)] = np.nan
         out[rows["gain"]] = gaps.noise_gain(usable, obs.look, plan.basis)
         return out.reshape(-1, *shape)
 

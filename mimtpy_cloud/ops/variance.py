@@ -35,7 +35,7 @@ from mimtpy_cloud.ops.decomposition import (
     require_one_datum,
     stations_north,
 )
-from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array
+from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array, read_apart
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.plane import plane_km
@@ -154,7 +154,8 @@ def variance_components(
     ]
     field = [] if across.field is None else [across.field]
     stack = _Stack(len(placed), scalars, across.plan)
-    rows = lay(stack, window, [*sheets, *field], dtype=np.float32, depth=stack.depth, at_least=least)
+    apart = [read_apart(sheet, "variance components") for sheet in (*sheets, *field)]
+    rows = lay(stack, window, apart, dtype=np.float32, depth=stack.depth, at_least=least)
     sample, step_km = _thinned(rows, window)
     sample = sample.rechunk(-1)  # type: ignore[no-untyped-call]
     still = None if patch is None else _of_patch(placed, variable, spread, scalars, patch)
