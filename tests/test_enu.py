@@ -310,7 +310,7 @@ def test_pixels_outside_of_the_field_say_so():
     assert solved[:4].any()
     assert not solved[4:].any()
     assert (got.quality.values[4:][count[4:] == 2] == 3).all()
-    assert np.isnan(got.residual.values[:, 4:]).all()
+    assert np.isnan(invert_enu(tracks(), north=part).residual.values[:, 4:]).all()
 
 
 def test_north_that_cannot_be_used_is_refused():
@@ -421,6 +421,11 @@ def test_stations_that_give_no_north_are_refused():
 
 
 # --- quality --------------------------------------------------------------------------------------------------
+
+
+def test_two_tracks_are_met_exactly_and_have_no_residual():
+    assert not {"residual", "chi2"} & set(invert_enu(tracks(count=2)).data_vars)
+    assert {"residual", "chi2"} <= set(invert_enu(tracks()).data_vars)
 
 
 def test_residuals_and_chi2_tell_of_a_look_that_disagrees():

@@ -75,3 +75,14 @@ def test_less_than_a_year_has_no_velocity(years):
     assert np.isnan(velocity).all()
     assert np.isnan(sigma).all()
     assert count == 0
+
+
+def test_few_pairs_have_a_velocity_and_no_sigma():
+    for days in (366, 380):
+        years = np.arange(days) / 365.25
+        velocity, sigma, _ = midas_velocity(years, RATES * years[:, None])
+        np.testing.assert_allclose(velocity, RATES, atol=1e-12)
+        assert np.isnan(sigma).all()
+    years = np.arange(420) / 365.25
+    noise = np.random.default_rng(0).normal(0, 0.002, (420, 3))
+    assert (midas_velocity(years, RATES * years[:, None] + noise)[1] > 1e-4).all()

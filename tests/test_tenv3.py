@@ -177,3 +177,16 @@ def test_a_pattern_or_folder_without_series_is_an_error(tmp_path):
             read_stations(given)
     with pytest.raises(StorageError, match="it names no file"):
         read_stations([])
+
+
+def test_other_parts_of_a_name_are_no_frame(tmp_path):
+    for name in ("me/ANKR.tenv3", "IN_2020/ANKR.final.tenv3"):
+        assert read_stations(write(tmp_path, name, lines())).attrs["frame"] == ""
+    assert read_stations(write(tmp_path, "EU/ANKR.final.tenv3", lines())).attrs["frame"] == "EU"
+
+
+def test_a_series_has_one_meridian(tmp_path):
+    text = lines()
+    text[-1] = text[-1].replace("  32.8 ", "  33.8 ")
+    with pytest.raises(SourceFormatError, match="changes the reference meridian of ANKR; expected one, split the file there"):
+        read_stations(write(tmp_path, "ANKR.tenv3", text))

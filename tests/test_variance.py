@@ -249,3 +249,5 @@ def test_without_a_spare_look_all_is_unknown():
     assert np.isnan(got.scale).all()
     assert np.isnan(got.scale_std).all()
     assert got["count"] == 0
+    with pytest.raises(SchemaError, match="no pixel has a spare look"):
+        invert_enu(tracks, sigma=got)

@@ -17,6 +17,7 @@ from synthetic import lattice_dataset, small_window
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.ops.cells import average_cells
 from mimtpy_cloud.ops.enu import invert_enu
+from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.plan.grid import Grid, Window
 from mimtpy_cloud.view.vectors import has_vectors, plot_vectors
 
@@ -173,6 +174,17 @@ def test_stations_are_drawn_on_the_same_scale_in_the_datum_of_the_product() -> N
     assert len(white.get_offsets()) == 1  # without vertical motion
     np.testing.assert_allclose(circles.get_array(), [0.5, 1.5])
     assert circles.norm is axes_of(figure).images[0].norm
+
+
+def test_stations_lose_the_plate_that_the_product_lost() -> None:
+    plate = {"plate": "Eurasia", "mas_per_year": [-0.085, -0.531, 0.77]}
+    table = stations()
+    ds = product().assign_attrs(reference_frame="IGS14", plate_motion=plate)
+    less = stations_less_plate(table, ds)
+    assert (abs(less["east"] - table["east"]) > 0.005).all()
+    moved, same = (plot_vectors(ds, stations=table), plot_vectors(ds.assign_attrs(plate_motion={}), stations=less))
+    one, other = (quivers_of(figure)[1] for figure in (moved, same))
+    np.testing.assert_allclose(one.U, other.U)
 
 
 def test_stations_of_the_frame_of_the_product_are_drawn_as_they_are() -> None:

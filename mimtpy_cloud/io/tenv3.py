@@ -21,8 +21,8 @@ _EPOCH = dt.date(1858, 11, 17)  # modified Julian day 0
 _WHOLE, _REST = (7, 9, 11), (8, 10, 12)
 #: Of a file that holds a frame in its name, as ANKR.IGS14.tenv3 or P123.NA.tenv3.
 _NAME = re.compile(r"[^/.]+\.([A-Za-z0-9]+)\.tenv3(?:\.\w+)?$", re.IGNORECASE)
-#: A folder that is a frame: those of the laboratory, and its two letters for a plate.
-_FOLDER = re.compile(r"IG[SB]\d\d|[IE]TRF\d{2,4}|NA12|[A-Z]{2}", re.IGNORECASE)
+#: A frame: those of the laboratory, and its two letters for a plate, as in names of folders.
+_FRAME = re.compile(r"IG[SB]\d\d|[IE]TRF\d{2,4}|NA12|A[FNRU]|B[GU]|C[AO]|EU|IN|MA|N[ABZ]|O[KN]|P[AMS]|S[ABCLOU]|WL")
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def tenv3_frame(url: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(url)
     found = _NAME.search(text)
-    if found is not None:
+    if found is not None and _FRAME.fullmatch(found[1]):
         return found[1]
-    folders = [part for part in text.split("/")[-4:-1] if _FOLDER.fullmatch(part)]
+    folders = [part for part in text.split("/")[-4:-1] if _FRAME.fullmatch(part)]
     return folders[-1] if folders else ""
 
 
@@ -161,6 +161,10 @@ def _series(url: str | os.PathLike[str], station: str, table: np.ndarray, last: 
     if np.unique(table[:, 0]).size < len(table):
         raise SourceFormatError(f"{url} has a day of {station} twice; expected one position a day")
     _, east, north, _, meridian, lat, lon = last
+    if (table[:, 4] != meridian).any():
+        raise SourceFormatError(
+            f"{url} changes the reference meridian of {station}; expected one, split the file there"
+        )
     if np.isnan(lat):
         lon, lat = _place(meridian, east, north)
     if not (-360 <= lon <= 360 and -90 <= lat <= 90):

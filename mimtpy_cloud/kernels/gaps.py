@@ -62,10 +62,10 @@ def _support(values, years, at, reach, out):  # type: ignore[no-untyped-def]
 
 
 def interpolate(
-    values: np.ndarray, years: np.ndarray, at: np.ndarray, max_gap: float, variance: np.ndarray
+    values: np.ndarray, years: np.ndarray, at: np.ndarray, reference: int, max_gap: float, variance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Interpolate a series linearly in time, between the acquisitions with data of each pixel.
+    Interpolate a series linearly in time, between the acquisitions with data of each pixel, since a reference.
 
     Parameters
     ----------
@@ -73,6 +73,8 @@ def interpolate(
         Shape ``(date, pixel)``; what is not finite is no data.
     years, at : np.ndarray
         Ascending times of the acquisitions, and those that are wanted.
+    reference : int
+        Index of the time in `at` that becomes zero.
     max_gap : float
         Nothing is known between acquisitions that are further apart.
     variance : np.ndarray
@@ -81,28 +83,32 @@ def interpolate(
     Returns
     -------
     values, variance : np.ndarray
-        float32, shape ``(at, pixel)``; NaN in gaps and beyond the ends. The variance is that of the two acquisitions:
-        how the ground moves between them is not in it.
+        float32, shape ``(at, pixel)``; NaN in gaps and beyond the ends, and everywhere if the reference is. The
+        variance is that of the acquisitions, of which a time and the reference may share some: how the ground moves
+        between them is not in it.
 
     Examples
     --------
-    >>> value, variance = interpolate(np.array([[0.0], [4.0]]), np.arange(2.0), np.array([0.25]), 1.0, np.ones(2))
-    >>> value.item(), variance.item()
-    (1.0, 0.625)
+    >>> line = np.array([[0.0], [4.0]])
+    >>> value, variance = interpolate(line, np.arange(2.0), np.array([0.0, 0.25]), 0, 1.0, np.ones(2))
+    >>> value.ravel().tolist(), variance.ravel().tolist()
+    ([0.0, 1.0], [0.0, 0.125])
     """
     shape = (at.size, values.shape[1])
     out, spread = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    _interpolate(np.ascontiguousarray(values), years, at, max_gap * (1.0 + 1e-9), variance, out, spread)
+    series = np.ascontiguousarray(values)
+    _interpolate(series, years, at, reference, max_gap * (1.0 + 1e-9), variance, out, spread)
     return out, spread
 
 
 @compiled
-def _interpolate(values, years, at, max_gap, variance, out, spread):  # type: ignore[no-untyped-def]
+def _neighbours(values, years, at, before, after):  # type: ignore[no-untyped-def]
+    # Acquisitions with data before and after each time, -1 where there is none.
     n, pixels = values.shape
-    before, after = np.full((at.size, pixels), -1, np.int16), np.full(pixels, -1, np.int16)
+    before[0], after[at.size - 1] = -1, -1
     d = 0
     for m in range(at.size):
-        if m:
+        if m > 0:
             before[m] = before[m - 1]
         while d < n and years[d] <= at[m]:
             for p in range(pixels):
@@ -110,18 +116,44 @@ def _interpolate(values, years, at, max_gap, variance, out, spread):  # type: ig
             d += 1
     d = n - 1
     for m in range(at.size - 1, -1, -1):
+        if m < at.size - 1:
+            after[m] = after[m + 1]
         while d >= 0 and years[d] >= at[m]:
             for p in range(pixels):
-                after[p] = d if abs(values[d, p]) < _HUGE else after[p]
+                after[m, p] = d if abs(values[d, p]) < _HUGE else after[m, p]
             d -= 1
-        for p in range(pixels):
-            a, b = before[m, p], after[p]
+
+
+@compiled
+def _part(years, time, a, b, max_gap):  # type: ignore[no-untyped-def]
+    # How much the later of two acquisitions counts at a time between them; NaN if there is none, or a gap.
+    if a < 0 or b < 0 or years[b] - years[a] > max_gap:
+        return np.nan
+    return (time - years[a]) / (years[b] - years[a]) if b > a else 0.0
+
+
+@compiled
+def _interpolate(values, years, at, reference, max_gap, variance, out, spread):  # type: ignore[no-untyped-def]
+    pixels = values.shape[1]
+    before, after = np.empty((at.size, pixels), np.int16), np.empty((at.size, pixels), np.int16)
+    _neighbours(values, years, at, before, after)
+    for p in range(pixels):
+        first, last = before[reference, p], after[reference, p]
+        share = _part(years, at[reference], first, last, max_gap)
+        for m in range(at.size):
+            a, b = before[m, p], after[m, p]
+            part = _part(years, at[m], a, b, max_gap)
             out[m, p] = spread[m, p] = np.nan
-            if a >= 0 and b >= 0 and years[b] - years[a] <= max_gap:
-                part = (at[m] - years[a]) / (years[b] - years[a]) if b > a else 0.0
-                out[m, p] = (1.0 - part) * values[a, p] + part * values[b, p]
-                of_a, of_b = (1.0 - part) ** 2 * variance[a], part**2 * variance[b]
-                spread[m, p] = of_a + of_b if b > a else variance[a]
+            if part == part and share == share:
+                start = (1.0 - share) * values[first, p] + share * values[last, p]
+                out[m, p] = (1.0 - part) * values[a, p] + part * values[b, p] - start
+                # How much each acquisition counts in the change; those of the reference may be among the others.
+                of_a = 1.0 - part - (1.0 - share if a == first else 0.0) - (share if a == last else 0.0)
+                of_b = part - (1.0 - share if b == first else 0.0) - (share if b == last else 0.0) if b > a else 0.0
+                of_first = 1.0 - share if first not in (a, b) else 0.0
+                of_last = share if last not in (a, b) else 0.0
+                spread[m, p] = of_a**2 * variance[a] + of_b**2 * variance[b]
+                spread[m, p] += of_first**2 * variance[first] + of_last**2 * variance[last]
 
 
 def judge(

@@ -8,6 +8,8 @@ __all__ = ["midas_velocity", "year_pairs"]
 _SIGMA_OVER_MAD = 1.482602218505602
 #: Days of a pair may lie that much, in years, from one year apart.
 _TOLERANCE = 1e-3
+#: With fewer pairs the scatter of their slopes says little.
+_LEAST_PAIRS = 30
 #: Slopes beyond that many robust standard deviations are left out of the second median.
 _TRIM = 2.0
 #: Standard error of the median over that of the mean, sqrt(pi / 2).
@@ -63,9 +65,10 @@ def midas_velocity(years: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray
     Returns
     -------
     velocity, sigma : np.ndarray
-        In the unit of the positions a year, shape ``(component,)``; NaN where no two days lie a year apart.
+        In the unit of the positions a year, shape ``(component,)``; NaN where no two days lie a year apart. Sigma is
+        NaN, too, where fewer than 30 pairs do, whose scatter says little.
     count : int
-        Pairs of days.
+        Slopes of pairs of days, forward and backward in time.
 
     See Also
     --------
@@ -107,7 +110,8 @@ def midas_velocity(years: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray
     second = np.concatenate([forward[1], t.size - 1 - backward[0]])
     slopes = (x[second] - x[first]) / (t[second] - t[first])[:, None]
     found = np.array([_trimmed_median(column) for column in slopes.T])
-    return found[:, 0], found[:, 1], int(first.size)
+    known_sigma = forward[0].size >= _LEAST_PAIRS
+    return found[:, 0], found[:, 1] if known_sigma else np.full(components, np.nan), int(first.size)
 
 
 def _trimmed_median(slopes: np.ndarray) -> tuple[float, float]:

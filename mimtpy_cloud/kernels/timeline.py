@@ -211,8 +211,8 @@ def decompose_series(
     The matrix of H and U is banded, with ``2 (order + 1)`` entries beside its diagonal, and bordered by the constants:
     a banded Cholesky factor, and one of the Schur complement, in float64. Variances are entries of the inverse,
     which the recurrence of Takahashi [2]_ takes from the factor inside the band. Cost is linear in the dates.
-    Standard deviations include the penalty, which is knowledge: the velocity (order 0) or acceleration (1) is a random
-    walk or noise of variance 1 / regularisation. Without standard deviations of the data they follow the
+    Standard deviations include the penalty, which is knowledge: velocity (order 0), acceleration (1) or its change (2)
+    is white noise of density 1 / regularisation. Without standard deviations of the data they follow the
     residuals of each pixel.
 
     References

@@ -11,10 +11,10 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.look import mean_azimuth
-from mimtpy_cloud.kernels.plate import MAS, plate_velocity
 from mimtpy_cloud.ops.combination import Track, lattice_tracks, near, on_window
 from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.ops.overlay import Patch, Sheet
+from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.plan.frames import is_plate_frame
 from mimtpy_cloud.plan.graph import overlapping_pairs
 from mimtpy_cloud.plan.grid import Window, union
@@ -314,10 +314,7 @@ def stations_north(stations: xr.Dataset, placed: Sequence[Track], variable: str,
             f"the stations are in the frame {frame}, which moves with a plate, the tracks hold its motion; remove it "
             "(remove_plate_motion), or give stations of a global frame"
         )
-    if plate is not None and not is_plate_frame(frame):
-        rotation = np.array(plate["mas_per_year"]) * MAS
-        moved = plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)[1]
-        stations = stations.assign(north=stations["north"] - xr.DataArray(moved, dims="station"))
+    stations = stations_less_plate(stations, placed[0].ds)
     like = on_window(window, {}, placed, {"pixels_per_degree": window.n})
     zero = tuple(datum[1]) if datum is not None and datum[0] == "reference_point" else None
     return interpolate_stations(stations, like, zero=zero)

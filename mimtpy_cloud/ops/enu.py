@@ -94,11 +94,11 @@ def invert_enu(
     xr.Dataset
         Lazy, on the smallest window that holds every overlap of two tracks, in the unit of the data: `east` or
         `horizontal`, `up`, for ``"enu"`` `north`; if the data have standard deviations those of each, `correlation` of
-        east (horizontal) and up, for ``"enu"`` also `correlation_east_north` and `correlation_north_up`, and reduced
-        `chi2`, NaN without a spare look. `east_leak` or `horizontal_leak`, and `up_leak`: what one unit of the motion
-        that is taken as exact changes in each. `gain`, the largest noise gain for looks of equal weight; `residual`
-        (track, y, x), data less what the solution predicts; `count` of looks used (0 below two); `quality`, why a pixel
-        has no solution; `valid`. What is not known is NaN.
+        east (horizontal) and up, for ``"enu"`` also `correlation_east_north` and `correlation_north_up`. `east_leak` or
+        `horizontal_leak`, and `up_leak`: what one unit of the motion that is taken as exact changes in each. `gain`:
+        the largest noise gain for looks of equal weight. `count` of looks used (0 below two); `quality`, why a pixel
+        has no solution; `valid`. Of three tracks and more `residual` (track, y, x), data less what the solution
+        predicts, and with standard deviations reduced `chi2`, NaN without a spare look. What is not known is NaN.
 
     Raises
     ------
@@ -160,19 +160,29 @@ def invert_enu(
     field = [] if across.field is None else [across.field]
     stack = lay(solver, window, [*sheets, *field], dtype=np.float32, depth=solver.rows, at_least=2)
     names = ("east" if is_east else "horizontal", "up")
-    made = _Labels(stack, names, variable, azimuth, units, with_std, three=components == "enu")
-    data = made.variables()
-    bare = [_sheet(t, variable, None) for t in placed]
-    moved = Sheet(window, tuple(stack[k] for k in solver.components))
-    residual = _Residual(len(placed), solver.basis, across.plan)
-    left = lay(residual, window, [*bare, moved, *field], dtype=np.float32, depth=len(placed), at_least=2)
-    data["residual"] = (("track", "y", "x"), left, {"units": units, "long_name": f"{variable} less its prediction"})
+    spare = with_std and len(placed) > 2
+    data = _Labels(stack, names, variable, azimuth, units, with_std, spare, three=components == "enu").variables()
+    data |= _residuals(placed, variable, solver, Sheet(window, (stack,)), field)
     asked = components if isinstance(components, str) else azimuth
     attrs = common_attrs(placed) | {"azimuth": azimuth, "components": asked}
     for key in ("heading", "orbit_direction", "look_side"):  # a decomposition has no line of sight
         attrs.pop(key, None)
     labels = np.array([t.label for t in placed], dtype=object)
     return on_window(window, data, placed, attrs).assign_coords(track=("track", labels))
+
+
+def _residuals(
+    placed: Sequence[Track], variable: str, solver: "_Solver", solved: Sheet, field: list[Sheet]
+) -> dict[str, tuple]:
+    """Data less what a solution predicts; none of two tracks, which are met exactly."""
+    if len(placed) == 2:
+        return {}
+    moved = Sheet(solved.window, tuple(solved.arrays[0][k] for k in solver.components))
+    residual = _Residual(len(placed), solver.basis, solver.across)
+    sheets = [*(_sheet(t, variable, None) for t in placed), moved, *field]
+    left = lay(residual, solved.window, sheets, dtype=np.float32, depth=len(placed), at_least=2)
+    units = placed[0].ds[variable].attrs.get("units", "1")
+    return {"residual": (("track", "y", "x"), left, {"units": units, "long_name": f"{variable} less its prediction"})}
 
 
 def _require_north(placed: Sequence[Track], max_gain: float) -> None:
@@ -280,6 +290,7 @@ class _Labels:
     azimuth: float
     units: str
     with_std: bool
+    with_chi2: bool
     three: bool
 
     def variables(self) -> dict[str, tuple]:
@@ -300,6 +311,7 @@ class _Labels:
                 for name, row in (("east_north", "horizontal_across"), ("north_up", "across_up")):
                     what = name.replace("_", " and ")
                     data[f"correlation_{name}"] = self._map(f"correlation_{row}", "1", f"correlation of {what}")
+        if self.with_chi2:
             data["chi2"] = self._map("chi2", "1", "chi squared over its degrees of freedom")
         if self.stack.shape[0] == kernel.ROWS.index("across"):
             other = "north motion" if first == "east" else "horizontal motion across"

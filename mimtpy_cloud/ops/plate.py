@@ -14,7 +14,7 @@ from mimtpy_cloud.plan.dates import parse_date, parse_dates
 from mimtpy_cloud.plan.frames import is_plate_frame
 from mimtpy_cloud.schema import DAYS_PER_YEAR, LOS, require_variables
 
-__all__ = ["remove_plate_motion"]
+__all__ = ["remove_plate_motion", "stations_less_plate"]
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +108,33 @@ def remove_plate_motion(ds: xr.Dataset, pole: Pole, *, keep_reference: bool = Tr
     if not keep_reference:
         result.attrs = {k: v for k, v in result.attrs.items() if k not in ("reference_point", "reference_polygon")}
     return result
+
+
+def stations_less_plate(stations: xr.Dataset, product: xr.Dataset) -> xr.Dataset:
+    """
+    Remove from stations of a global frame the plate motion that has been removed from a product.
+
+    Parameters
+    ----------
+    stations : xr.Dataset
+        As `mimtpy_cloud.io.gnss.read_stations` gives it.
+    product : xr.Dataset
+        Any; its attribute ``plate_motion`` is what `remove_plate_motion` wrote.
+
+    Returns
+    -------
+    xr.Dataset
+        The stations as they are if their frame moves with a plate or nothing was removed.
+    """
+    removed = product.attrs.get("plate_motion")
+    if not removed or is_plate_frame(str(stations.attrs.get("frame", ""))):
+        return stations
+    rotation = np.asarray(removed["mas_per_year"], np.float64) * kernel.MAS
+    motion = kernel.plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)
+    moved = zip(("east", "north", "up"), motion, strict=True)
+    return stations.assign(
+        {name: stations[name] - xr.DataArray(part, dims="station") for name, part in moved if name in stations}
+    )
 
 
 def _rotation(pole: Any) -> tuple[str, np.ndarray]:

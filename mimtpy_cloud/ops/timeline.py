@@ -34,6 +34,8 @@ __all__ = ["decompose_series"]
 Shape = tuple[int, int]
 Sigma = float | Sequence[float] | np.ndarray | xr.DataArray
 _DAY = np.timedelta64(1, "D")
+#: Most bytes of the results of a block.
+_HELD = 64 * 2**20
 
 
 def decompose_series(
@@ -80,8 +82,8 @@ def decompose_series(
         a frequency, the first of a track in the period.
     sigma : float, array or sequence of these, optional
         Standard deviation of an observation in m: of all, or a sequence with one entry for each track, which is a
-        number or has one for each date. Without it all weigh the same, and standard deviations follow the residuals
-        of each pixel (``"interpolation"`` has none then).
+        number or an array of one for each date. Without it all weigh the same, and standard deviations follow the
+        residuals of each pixel (``"interpolation"`` has none then).
     north : float, xr.DataArray or xr.Dataset
         North velocity that is known, m/yr: a number, a field or stations, as for `invert_enu`.
     north_std : float, optional
@@ -100,8 +102,9 @@ def decompose_series(
     xr.Dataset
         Lazy, on the smallest window that holds every overlap of two tracks: `east` or `horizontal`, and `up`,
         ``(time, y, x)`` in m since `reference_date`, with their standard deviations; `count` of looks and `quality`
-        of each date; `residual_rms` of each track, `chi2` (with `sigma`) or `noise`, the standard deviation of one
-        observation; `gain` of all looks of a pixel; `regularisation`; `valid`, whether any date is known.
+        of each date; `residual_rms` of each track, `chi2` (with `sigma`; what the penalty costs is in it) or `noise`,
+        the standard deviation of one observation; `gain` of all looks of a pixel; `regularisation`; `valid`, whether
+        any date is known.
 
     Raises
     ------
@@ -128,8 +131,9 @@ def decompose_series(
     whatever the chunks, which are read for it when something is computed. Pixels of a box may thus get another than
     those of the whole, and places that move in another way than most may want one of their own.
 
-    Standard deviations are relative to the reference date, and include the penalty as a prior: motion between
-    dates may depart from a straight line as elsewhere. A gap is one interval, which cannot ring; its dates are NaN.
+    Standard deviations are relative to the reference date, and include the penalty as a prior: from date to date motion
+    may depart from a straight line. A gap is one interval, a straight line, which cannot ring; how the ground departs
+    from it is not known to the standard deviations, and dates further than `max_gap_days` allows are NaN.
     The result of a large regularisation of order 1 is the decomposition of the velocities by `invert_enu`.
     `set_reference` moves another date to zero, but does not change standard deviations.
     """
@@ -174,7 +178,7 @@ def decompose_series(
     weight = penalty_weight(plan, regularisation, placed, sheets)
     solver = TimelineSolver(plan)
     extra = [] if weight is None else [weight]
-    options: dict[str, Any] = {"dtype": np.float32, "depth": plan.depth, "at_least": 2, "side": INNER_SIDE}
+    options: dict[str, Any] = {"dtype": np.float32, "depth": plan.depth, "at_least": 2, "side": _side(plan.depth)}
     stack = lay(solver, window, sheets, *extra, **options)
     data = _variables(plan, stack, "east" if components == "eu" else "horizontal", azimuth)
     if weight is not None:
@@ -259,6 +263,11 @@ def _regular(period: np.ndarray, frequency: str) -> np.ndarray:
     return dates
 
 
+def _side(depth: int) -> int:
+    """Side in pixels of the blocks that are solved at a time, so that their results are a bounded part of memory."""
+    return INNER_SIDE if 4 * depth * INNER_SIDE**2 <= _HELD else INNER_SIDE // 5
+
+
 def _deviations(
     tracks: Sequence[xr.Dataset], placed: Sequence[Track], days: Sequence[np.ndarray], sigma: Any
 ) -> tuple[tuple[float, ...], ...] | None:
@@ -276,7 +285,8 @@ def _deviations(
         values = entries[id(track.ds)]
         if values.shape not in ((), (1,), dates.shape) or not (np.isfinite(values) & (values > 0)).all():
             raise SchemaError(
-                f"sigma of {track.label} must be positive, one value or one for each of {dates.size} dates, got "
+                f"sigma of {track.label} must be positive, one value or an array of one for each of {dates.size} dates "
+                "(a list has an entry for each track), got "
                 f"{values.size} from {values.min(initial=np.inf):g} to {values.max(initial=-np.inf):g}"
             )
         found.append(tuple(np.broadcast_to(values, dates.shape).tolist()))
@@ -328,7 +338,7 @@ def _variables(plan: TimelinePlan, stack: da.Array, name: str, azimuth: float) -
             data["chi2"] = (
                 ("y", "x"),
                 variance,
-                {"units": "1", "long_name": "chi squared over its degrees of freedom"},
+                {"units": "1", "long_name": "chi squared, with the penalty, over its degrees of freedom"},
             )
     gain = {"units": "1", "long_name": "largest noise gain for looks of equal weight"}
     data["gain"] = (("y", "x"), stack[rows["gain"].start], gain)

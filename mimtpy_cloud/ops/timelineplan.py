@@ -220,9 +220,10 @@ class TimelineSolver:
         for k in range(len(obs.look)):
             mine = obs.track == k
             spread = np.ones(mine.sum()) if obs.sigma is None else obs.sigma[mine] ** 2
-            series = (obs.displacement[mine], union[obs.epoch[mine]], at[order], plan.max_gap, spread)
+            reference = int(np.flatnonzero(order == at.size - 1)[0])
+            series = (obs.displacement[mine], union[obs.epoch[mine]], at[order], reference, plan.max_gap, spread)
             los[k, order], variance[k, order] = gaps.interpolate(*series)
-        change, sigma = los[:, :-1] - los[:, -1:], np.sqrt(variance[:, :-1] + variance[:, -1:])
+        change, sigma = los[:, :-1], np.sqrt(variance[:, :-1])
         for m, years in enumerate(plan.output):
             solved = enu.invert_enu(
                 change[:, m],

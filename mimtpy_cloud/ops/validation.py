@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import ReferencePointError, SchemaError
-from mimtpy_cloud.kernels import plate
 from mimtpy_cloud.kernels import validation as kernel
 from mimtpy_cloud.ops.pixels import pixels_at
+from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.ops.select import grid_of
 from mimtpy_cloud.ops.stations import mean_around, project_stations, require_odd_window
 from mimtpy_cloud.plan.frames import is_global_frame, is_plate_frame
@@ -254,10 +254,7 @@ def _same_plate(product: xr.Dataset, stations: xr.Dataset) -> tuple[xr.Dataset, 
     removed = product.attrs.get("plate_motion")
     if not isinstance(removed, Mapping) or not is_global_frame(frame):
         return stations, frame
-    rotation = np.asarray(removed["mas_per_year"], np.float64) * plate.MAS
-    motion = plate.plate_velocity(stations["lat"].to_numpy(), stations["lon"].to_numpy(), rotation)
-    moved = {name: stations[name] - part for name, part in zip(_MOTION, motion, strict=True)}
-    return stations.assign(moved), f"{frame} without motion of {removed['plate']}"
+    return stations_less_plate(stations, product), f"{frame} without motion of {removed['plate']}"
 
 
 def _compare(

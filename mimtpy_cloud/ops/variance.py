@@ -125,8 +125,9 @@ def variance_components(
     Restricted maximum likelihood of what three or more looks disagree by, at up to 100 000 pixels on a coarse grid of
     the lattice, whatever the chunks. The correlation of the residuals says how many independent pixels they are worth,
     which is in `scale_std` and not in `scale`. Tracks of one orbit direction tell the sum of their variances well, and
-    each of them badly: then their ratio stays as their standard deviations have it, and `scale_std` is large; a patch
-    helps. What all looks have in common, such as motion that the components lack, is not an error that can be seen.
+    each of them badly; four looks that hardly change over the map tell three numbers and not four. Then the ratios stay
+    as the standard deviations have them, and `scale_std` is large; a patch helps. What all looks have in common, such
+    as motion that the components lack, is not an error that can be seen.
     """
     given = given_sigma(tracks, sigma)
     placed = lattice_tracks(tracks)
@@ -189,7 +190,7 @@ def scaled_track(track: Track, variable: str, found: xr.Dataset) -> Track:
     Raises
     ------
     SchemaError
-        If the components are not those of this track, or lack a variable.
+        If the components are not those of this track, lack a variable, or are computed and unknown.
     """
     require_variables("the variance components", found.variables, "track", "scale", "sigma")
     if track.label not in found["track"].values:
@@ -200,6 +201,8 @@ def scaled_track(track: Track, variable: str, found: xr.Dataset) -> Track:
     if stated not in ("", name) or (stated and name not in track.ds):
         raise SchemaError(f"the variance components scale {stated}; {track.label} has no such {variable}")
     factor = found["scale" if stated else "sigma"]
+    if factor.chunks is None and factor.isnull().all():
+        raise SchemaError("no pixel has a spare look, so that the variance components are unknown; give sigma itself")
     common = np.sqrt((factor**2).mean())
     own = factor.sel(track=track.label, drop=True).fillna(common).reset_coords(drop=True)
     like = track.ds[name] if stated else xr.ones_like(track.ds[variable], np.float32)

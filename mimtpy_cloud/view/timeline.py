@@ -107,13 +107,13 @@ def _farthest(ds: xr.Dataset, names: Sequence[str]) -> list[tuple[int, int]]:
     """Pixels that move far, one a component; the largest values may be outliers."""
     steps = {dim: max(1, ds.sizes[dim] // _MOST) for dim in ("y", "x")}
     some = ds[list(names)].isel({dim: slice(None, None, step) for dim, step in steps.items()})
-    last = some.isel(time=-1).compute()
+    farthest = abs(some).max("time").compute()
     found = []
     for name in names:
-        moved = np.abs(last[name].values).ravel()
+        moved = farthest[name].values.ravel()
         order = np.argsort(moved)[: np.isfinite(moved).sum()]
         if not order.size:
-            raise SchemaError(f"{name} has no data on the last date; give places")
-        row, col = np.unravel_index(order[int(_FAR * (order.size - 1))], last[name].shape)
+            raise SchemaError(f"{name} has no data on any date; give places")
+        row, col = np.unravel_index(order[int(_FAR * (order.size - 1))], farthest[name].shape)
         found.append((int(row) * steps["y"], int(col) * steps["x"]))
     return list(dict.fromkeys(found))

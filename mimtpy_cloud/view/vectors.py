@@ -11,6 +11,7 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.enu import horizontal_basis
 from mimtpy_cloud.ops.cells import average_cells
 from mimtpy_cloud.ops.pixels import map_projection, near_longitude, pixels_at
+from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
 from mimtpy_cloud.view.axes import ground_aspect, height_in_inches, is_degrees, new_figure
@@ -219,7 +220,8 @@ def _on_map(ds: xr.Dataset, stations: xr.Dataset, direction: _Direction) -> tupl
 
 
 def _level(ds: xr.Dataset, stations: xr.Dataset, pixels: xr.Dataset, direction: _Direction) -> _Stations:
-    """Bring stations into the datum of the product by the median of what differs."""
+    """Bring stations into the datum of the product: less its plate, and by the median of what differs."""
+    stations = stations_less_plate(stations, ds)
     motion = direction.seen(stations) | {"up": stations["up"].to_numpy()}
     less: dict[str, float] = {}
     frame = str(stations.attrs.get("frame", ""))
