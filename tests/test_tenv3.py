@@ -188,5 +188,5 @@ def test_other_parts_of_a_name_are_no_frame(tmp_path):
 def test_a_series_has_one_meridian(tmp_path):
     text = lines()
     text[-1] = text[-1].replace("  32.8 ", "  33.8 ")
-    with pytest.raises(SourceFormatError, match="changes the reference meridian of ANKR; expected one, split the file there"):
+    with pytest.raises(SourceFormatError, match="changes the reference meridian of ANKR; expected one"):
         read_stations(write(tmp_path, "ANKR.tenv3", text))
