@@ -107,11 +107,11 @@ def _farthest(ds: xr.Dataset, names: Sequence[str]) -> list[tuple[int, int]]:
     """Pixels that move far, one a component; the largest values may be outliers."""
     steps = {dim: max(1, ds.sizes[dim] // _MOST) for dim in ("y", "x")}
     some = ds[list(names)].isel({dim: slice(None, None, step) for dim, step in steps.items()})
-    farthest = abs(some).max("time").compute()
+    farthest = abs(some).fillna(-1.0).max("time").compute()  # a pixel without data moves not at all
     found = []
     for name in names:
         moved = farthest[name].values.ravel()
-        order = np.argsort(moved)[: np.isfinite(moved).sum()]
+        order = np.argsort(moved)[(moved < 0).sum() :]
         if not order.size:
             raise SchemaError(f"{name} has no data on any date; give places")
         row, col = np.unravel_index(order[int(_FAR * (order.size - 1))], farthest[name].shape)
