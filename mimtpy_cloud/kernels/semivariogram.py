@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import fft
-from scipy.optimize import least_squares
 
 __all__ = ["exponential_semivariance", "fit_exponential", "semivariogram"]
 
@@ -134,6 +133,8 @@ def fit_exponential(distance_km: np.ndarray, semivariance: np.ndarray, pairs: np
     >>> [round(v, 6) for v in fit_exponential(h, model, np.full(30, 1000))]
     [4.0, 12.0, 1.0]
     """
+    from scipy.optimize import least_squares  # takes a while to load, and few commands fit
+
     if distance_km.size < _PARAMETERS:
         return np.nan, np.nan, np.nan
     top = float(np.average(semivariance, weights=pairs))
