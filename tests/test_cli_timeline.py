@@ -123,6 +123,8 @@ def test_a_figure_over_time_shows_the_bowl_and_its_uncertainty():
     assert len(up.collections) == len(lows) == 2
     one = plot_timeline(ds, [POINT])
     assert [t.get_text() for t in one.axes[0].get_legend().get_texts()] == ["-118.9000 36.9000"]
+    bare = plot_timeline(ds.where(ds.y > 100), [POINT])
+    assert [t.get_text() for t in bare.axes[0].get_legend().get_texts()] == ["-118.9000 36.9000, no data"]
     with pytest.raises(ReferencePointError, match="outside of the series"):
         plot_timeline(ds, [(0.0, 0.0)])
     with pytest.raises(SchemaError, match="has east, horizontal or up over time"):

@@ -43,7 +43,7 @@ def plot_timeline(ds: xr.Dataset, places: Sequence[tuple[float, float]] = (), *,
     Raises
     ------
     SchemaError
-        If there is no component over time, or none with data on the last date.
+        If there is no component over time, or no place is given and one has no data.
     ReferencePointError
         If a place lies outside the grid.
     """
@@ -63,7 +63,9 @@ def plot_timeline(ds: xr.Dataset, places: Sequence[tuple[float, float]] = (), *,
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     largest = max(float(np.nanmax(np.abs(picked[name].values), initial=0.0)) for name in names)
     unit, factor = ("m", 1.0) if largest >= 1 else ("mm", 1000.0)
+    known = [any(bool(picked[name].isel(place=k).notnull().any()) for name in names) for k in range(len(pixels))]
     labels = [_label(float(ds.indexes["x"][x]), float(ds.indexes["y"][y])) for y, x in pixels]
+    labels = [label if some else f"{label}, no data" for label, some in zip(labels, known, strict=True)]
     for name, panel in zip(names, panels, strict=True):
         for k, label in enumerate(labels):
             colour, values = _COLOURS[k % len(_COLOURS)], factor * picked[name].isel(place=k).values
@@ -72,7 +74,7 @@ def plot_timeline(ds: xr.Dataset, places: Sequence[tuple[float, float]] = (), *,
                 panel.fill_between(picked.time.values, values - spread, values + spread, color=colour, alpha=0.2, lw=0)
             marker = _MARKERS[k % len(_MARKERS)]
             panel.plot(picked.time.values, values, color=colour, marker=marker, ms=2.5, lw=0.8, label=label)
-        panel.axhline(0.0, color="0.6", lw=0.6, zorder=0)
+        panel.plot(picked.time.values[[0, -1]], [0.0, 0.0], color="0.6", lw=0.6, zorder=0)
         panel.set_ylabel(f"{name} [{unit}]")
         panel.grid(color="0.92", lw=0.5)
     panels[0].legend(loc="best", fontsize="small", frameon=False)
