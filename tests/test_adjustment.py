@@ -289,6 +289,35 @@ def test_a_vertical_signal_is_no_offset_if_looks_are_compared_as_vertical():
     assert "pair_median_plain" not in plain
 
 
+def test_an_offset_is_whole_where_looks_are_compared_as_vertical():
+    """The looks are 10 degrees apart: vertical motions scale an offset of the data by 7 percent."""
+    found = two_looks(up=0.02)
+    found[1]["velocity"] = found[1]["velocity"] + np.float32(0.05)
+    made = estimate_adjustment(found, anchor=0, look="vertical").compute()
+    np.testing.assert_allclose(made.offset, [0.0, -0.05], atol=1e-7)
+    # The datum of the second track is a vertical motion, too, of which the first sees less.
+    other = estimate_adjustment(found, anchor=1, look="vertical").compute()
+    seen = np.cos(np.deg2rad(43.0)) / np.cos(np.deg2rad(33.0))
+    np.testing.assert_allclose(other.offset, [0.05 * seen, 0.0], atol=1e-7)
+    free = estimate_adjustment(found, look="vertical").compute()
+    assert abs(float(free.offset.sum())) < 1e-12
+    for result in (made, other, free):
+        assert float(result.pair_rms_after[0]) < 1e-6
+
+
+def test_loops_of_tracks_with_different_looks_close_where_they_are_compared_as_vertical():
+    rng = np.random.default_rng(1)
+    found, offsets = [], [0.0, 0.03, -0.02, 0.05]
+    for k, incidence in enumerate((43.0, 33.0, 38.0, 46.0)):
+        window = Window(N, 5000, 30000 + 4 * k, 40, 40)
+        look = look_vector(incidence, 102.0)
+        rate = look[2] * 0.02 * (1 + field(window) * 50) + offsets[k] + 1e-6 * rng.standard_normal(window.shape)
+        found.append(lattice_dataset(window, velocity=rate, incidence_angle=incidence, track=f"A{k:03d}"))
+    made = estimate_adjustment(found, anchor=0, look="vertical").compute()
+    np.testing.assert_allclose(made.offset, [-o for o in offsets], atol=1e-6)
+    assert float(made.chi2) / int(made.dof) < 10
+
+
 def test_a_known_field_predicts_the_difference_of_looks():
     found = two_looks(east=0.03, up=-0.01)
     window = Window(N, 4990, 29990, 70, 90)

@@ -12,6 +12,7 @@ __all__ = [
     "summarise_differences",
     "valid_differences",
     "vertical_difference",
+    "vertical_tilt",
 ]
 
 #: Standard deviation of a normal distribution over its median absolute deviation, 1 / Phi^-1(3/4).
@@ -138,6 +139,36 @@ def vertical_difference(
     scaled = first.astype(np.float64) * up_second - second.astype(np.float64) * up_first
     result: np.ndarray = (2 * scaled / (up_first.astype(np.float64) + up_second)).astype(np.float32)
     return result
+
+
+def vertical_tilt(
+    first: np.ndarray, second: np.ndarray, up_first: np.ndarray, up_second: np.ndarray
+) -> tuple[float, int]:
+    """
+    Tell how much more the first of two blocks counts in `vertical_difference`.
+
+    Parameters
+    ----------
+    first, second, up_first, up_second : np.ndarray
+        As for `vertical_difference`.
+
+    Returns
+    -------
+    total : float
+        Sum over the pixels of ``(up_second - up_first) / (up_first + up_second)``: the difference is ``1 + tilt`` times
+        the first minus ``1 - tilt`` times the second.
+    count : int
+        Pixels with data.
+
+    Examples
+    --------
+    >>> vertical_tilt(np.array([6.0]), np.array([4.0]), np.array([0.75]), np.array([0.5]))
+    (-0.2, 1)
+    """
+    up = up_first.astype(np.float64) + up_second
+    tilt = (up_second.astype(np.float64) - up_first) / up
+    known = np.isfinite(tilt) & np.isfinite(first) & np.isfinite(second)
+    return float(tilt[known].sum()), int(known.sum())
 
 
 def level_known(first: np.ndarray, second: np.ndarray, *predicted: np.ndarray) -> np.ndarray:

@@ -79,9 +79,8 @@ def estimate_adjustment(
     look : {"vertical"} or xr.Dataset, optional
         Two tracks see one motion along different looks, so that their difference holds signal. None takes the plain
         difference; ``"vertical"`` compares the vertical motions that both would mean; a dataset with some of
-        ``east, north, up`` in m/yr on the lattice takes the difference that it predicts away. ``"vertical"`` scales an
-        offset with the data, so that looks 10 degrees apart leave some 5 percent of it: give tracks one point
-        (`set_reference`) before.
+        ``east, north, up`` in m/yr on the lattice takes the difference that it predicts away. What ``"vertical"`` makes
+        of an offset is known to the network as its mean over the overlap.
     up : {"drop", "zero"}
         What becomes of a station without vertical velocity, as for `project_stations`.
     min_overlap : int

@@ -57,7 +57,7 @@ class Sizes:
     @property
     def row(self) -> int:
         """Length of the summary of a pair."""
-        return len(STATISTICS) + 2 * (self.terms + self.terms**2)
+        return len(STATISTICS) + 2 * (self.terms + self.terms**2) + 1
 
     @property
     def parts(self) -> dict[str, tuple[int, ...]]:
@@ -198,7 +198,7 @@ class Plan:
         Parameters
         ----------
         rows : np.ndarray
-            Summary of each pair.
+            Summary of each pair, and last its tilt, as `mimtpy_cloud.plan.network.solve_network` has it.
         tied : list of np.ndarray
             For each track, of each station: what the track lacks, its variance, longitude and latitude.
 
@@ -209,7 +209,7 @@ class Plan:
         """
         k = len(self.terms)
         found = [_summary(row, k) for row in rows]
-        count = rows[:, 2]
+        count, tilts = rows[:, 2], rows[:, -1]
         used = [p for p in range(len(self.pairs)) if count[p] >= max(self.min_overlap, 1)]
         information = [self._weighted(found[p]) for p in used]
         centres = self.centres(used)
@@ -221,6 +221,7 @@ class Plan:
             anchor=self.anchor,
             ties=self._ties(tied, centres.nodes),
             centres=centres,
+            tilts=tilts[used],
             names=self.labels,
         )
         x = solution.coefficients
@@ -231,7 +232,7 @@ class Plan:
         normalised[used] = solution.normalised / np.sqrt(scale)
         for p, (i, j) in enumerate(self.pairs):
             if count[p]:
-                after[p] = _rms_after(found[p], self._about(p, x[j] - x[i]))
+                after[p] = _rms_after(found[p], self._about(p, (1 - tilts[p]) * x[j] - (1 + tilts[p]) * x[i]))
         medians = np.full(len(self.pairs), np.nan)
         medians[used] = rows[used, 0]
         loops = [sum(sign * medians[p] for p, sign in loop) for loop in self.loops]
@@ -300,7 +301,7 @@ def _rms_after(pair: PairSummary, correction: np.ndarray) -> float:
 
 def _summary(row: np.ndarray, k: int) -> PairSummary:
     """What the row of a pair holds."""
-    parts = np.split(row, np.cumsum([len(STATISTICS), k, k * k, k]))
+    parts = np.split(row[:-1], np.cumsum([len(STATISTICS), k, k * k, k]))
     return PairSummary(parts[0], parts[1], parts[2].reshape(k, k), parts[3], parts[4].reshape(k, k))
 
 

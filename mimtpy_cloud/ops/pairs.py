@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from mimtpy_cloud.kernels.offset import difference, vertical_difference
+from mimtpy_cloud.kernels.offset import difference, vertical_difference, vertical_tilt
 from mimtpy_cloud.kernels.pair import summarise_pair
 from mimtpy_cloud.kernels.tiles import Tiles
 from mimtpy_cloud.ops.combination import Track
@@ -64,8 +64,11 @@ def pair_rows(placed: list[Track], variable: str, plan: Plan, look: Look) -> da.
             (f"{name}-difference", p, t): window_task(_Differences(extra), tile, sources)
             for t, tile in enumerate(tiles)
         }
-        graph |= parts
-        graph[(f"{name}-one", p)] = (_PairJob(plan, overlap, tuple(tiles)), list(parts))
+        tilts = {
+            (f"{name}-tilt", p, t): window_task(_tilt, tile, sources) for t, tile in enumerate(tiles) if extra == 1
+        }
+        graph |= parts | tilts
+        graph[(f"{name}-one", p)] = (_PairJob(plan, overlap, tuple(tiles)), list(parts), list(tilts))
     graph[(name, 0, 0)] = (_stack, [(f"{name}-one", p) for p in range(len(plan.pairs))], plan.sizes.row)
     return lazy_array(name, graph, ((len(plan.pairs),), (plan.sizes.row,)), float, arrays)
 
@@ -83,6 +86,12 @@ class _Differences:
         return vertical_difference(*found) if self.extra == 1 else difference(*found)
 
 
+def _tilt(shape: tuple[int, int], patches: list[Patch]) -> np.ndarray:
+    """Sum and number of the tilts of a block; blocks are joined along both axes."""
+    found = seen(shape, patches, 1)
+    return np.array([[0.0, 0.0] if found is None else vertical_tilt(*found)])
+
+
 @dataclass(frozen=True)
 class _PairJob:
     """Summarises an overlap, whose difference comes in tiles."""
@@ -91,15 +100,17 @@ class _PairJob:
     overlap: Window
     tiles: tuple[Window, ...]
 
-    def __call__(self, parts: list[np.ndarray]) -> np.ndarray:
+    def __call__(self, parts: list[np.ndarray], tilts: list[np.ndarray]) -> np.ndarray:
         image = tiled(self.overlap, self.tiles, parts)
         x, y = self.plan.plane(self.overlap)
         plan = self.plan
         found = summarise_pair(
             image, x, y, plan.kind, scale_km=_scale(x, y), robust=plan.robust, length_km=plan.length_km
         )
+        total, count = (sum(float(part[:, k::2].sum()) for part in tilts) for k in range(2))
+        tilt = [total / count if count else 0.0]
         return np.concatenate(
-            [found.statistics, found.terms, found.information.ravel(), found.moments, found.products.ravel()]
+            [found.statistics, found.terms, found.information.ravel(), found.moments, found.products.ravel(), tilt]
         )
 
 

@@ -161,6 +161,7 @@ def solve_network(
     anchor: int | None = None,
     ties: Ties | None = None,
     centres: Centres | None = None,
+    tilts: np.ndarray | None = None,
     names: Sequence[str] | None = None,
 ) -> Solution:
     """
@@ -183,6 +184,8 @@ def solve_network(
     centres : Centres, optional
         About which points the terms of pairs are given, and those of ties: the middle of their node. By default all
         are about the origin.
+    tilts : np.ndarray, optional
+        Where a difference is ``(1 + tilt)`` times track i minus ``(1 - tilt)`` times track j, shape ``(pair,)``.
     names : sequence of str, optional
         Names of the tracks in messages.
 
@@ -200,11 +203,12 @@ def solve_network(
     Notes
     -----
     Minimises ``sum (x_j - x_i - m)^T W (x_j - x_i - m) + sum (B x_i - v)^2 / s^2``, so that
-    ``track_i + x_i = track_j + x_j`` in the overlap. Normal matrix: the block Laplacian of the graph, plus the ties.
-    The datum defect is closed by removing the anchor, or by the inner constraint that the corrections about the origin
-    sum to zero (an S-transformation of a generalised inverse) [1]_. Ramps are solved about the middle of each node,
-    and only the result is carried to the origin: a chain of tracks may be long. The solution is refined with its
-    residuals, which makes it as good as one by orthogonal factors [2]_.
+    ``track_i + x_i = track_j + x_j`` in the overlap; with tilts, so that what they make of both is equal. Normal
+    matrix: the block Laplacian of the graph, plus the ties. The datum defect is closed by removing the anchor, or by
+    the inner constraint that the corrections about the origin sum to zero (an S-transformation of a generalised
+    inverse) [1]_. Ramps are solved about the middle of each node, and only the result is carried to the origin: a chain
+    of tracks may be long. The solution is refined with its residuals, which makes it as good as one by orthogonal
+    factors [2]_.
 
     References
     ----------
@@ -225,9 +229,14 @@ def solve_network(
     ties = ties or Ties.none(k)
     centres = centres or Centres.common(k, n_nodes, len(pairs))
     _require_datum(pairs, labels, anchor, ties)
-    observed = _Observed(list(pairs), differences, information, ties, centres)
+    tilts = np.zeros(len(pairs)) if tilts is None else tilts
+    observed = _Observed(list(pairs), differences, information, ties, centres, tilts)
     free = anchor is None and ties.node.size == 0
-    inverse = _invert(observed.normal(n_nodes), centres, anchor, free, labels)
+    normal = observed.normal(n_nodes)
+    if free and tilts.any():  # a correction of all tracks is seen, too, but not to be told by that
+        inverse = _invert_constrained(normal, centres, labels)
+    else:
+        inverse = _invert(normal, centres, anchor, free, labels)
     x = np.zeros((n_nodes, k))
     for _ in range(_REFINED):
         x += (inverse @ observed.pull(x).ravel()).reshape(n_nodes, k)
@@ -247,11 +256,12 @@ class _Observed:
     information: np.ndarray
     ties: Ties
     centres: Centres
+    tilts: np.ndarray
 
     def sides(self, pair: int) -> tuple[tuple[int, np.ndarray], tuple[int, np.ndarray]]:
         """Node and matrix of both sides of a pair: ``second x_j - first x_i`` is what its difference should be."""
-        i, j = self.pairs[pair]
-        return (i, -self.centres.at_pair(pair, i)), (j, self.centres.at_pair(pair, j))
+        (i, j), tilt = self.pairs[pair], self.tilts[pair]
+        return (i, -(1 + tilt) * self.centres.at_pair(pair, i)), (j, (1 - tilt) * self.centres.at_pair(pair, j))
 
     def normal(self, nodes: int) -> np.ndarray:
         """Normal matrix, shape ``(node, term, node, term)``."""
@@ -345,6 +355,19 @@ def _invert(normal: np.ndarray, centres: Centres, anchor: int | None, free: bool
         raise DisconnectedTracksError(f"overlaps and ties do not determine the ramps of {', '.join(weak)}; {_LESS}")
     inverse = np.zeros((n * k, n * k))
     inverse[np.ix_(keep, keep)] = ((vectors / values) @ vectors.T - unseen @ unseen.T) / np.outer(s, s)
+    return inverse
+
+
+def _invert_constrained(normal: np.ndarray, centres: Centres, names: Sequence[str]) -> np.ndarray:
+    """Inverse of the normal matrix among corrections that sum to zero about the origin."""
+    n, k = normal.shape[:2]
+    mean = np.concatenate(centres.to_origin, axis=1)
+    basis = np.linalg.svd(mean)[2][k:].T
+    matrix = basis.T @ normal.reshape(n * k, n * k) @ basis
+    s = np.sqrt(np.diag(matrix))
+    if not (s > 0).all() or np.linalg.eigvalsh(matrix / np.outer(s, s))[0] < _SINGULAR * s.size:
+        raise DisconnectedTracksError(f"overlaps do not determine the ramps of {', '.join(names)}; {_LESS}")
+    inverse: np.ndarray = (basis / s) @ np.linalg.inv(matrix / np.outer(s, s)) @ (basis / s).T
     return inverse
 
 

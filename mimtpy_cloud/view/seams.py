@@ -32,7 +32,7 @@ _DPI = 90
 _WHEN = ("before", "after")
 _ALIKE = (
     "Where looks are compared alike, after the adjustment both tracks are seen along their mean look: as if all motion "
-    "were vertical, which scales an offset too, or without what a known motion makes of the two looks."
+    "were vertical, or without what a known motion makes of the two looks."
 )
 #: Unit of a coefficient after that of the data, by its degree.
 _PER = ("", "/km", "/km^2")
