@@ -92,6 +92,15 @@ def test_products_are_taken_and_a_file_is_a_file(root, tmp_path):
     assert "taken as written" in named
 
 
+def test_every_order_has_a_name_and_a_weight_of_its_own(root, tmp_path):
+    base = ("decompose-series", "A064", "D071", "--root", root, "--out", f"{tmp_path}/p/")
+    names = [run(*base, "--order", order).stdout.splitlines()[0] for order in (0, 1, 2)]
+    assert len(set(names)) == 3
+    for name in names:
+        std = open_product(name)["up_std"].isel(time=-1).values
+        assert 1e-6 < np.nanmedian(std) < 0.1  # no weight at the edge of double precision
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

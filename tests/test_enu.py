@@ -314,6 +314,8 @@ def test_pixels_outside_of_the_field_say_so():
 
 
 def test_north_that_cannot_be_used_is_refused():
+    with pytest.raises(SchemaError, match="faster than any plate"):
+        invert_enu(tracks(), north=5)
     found = tracks()
     with pytest.raises(SchemaError, match="north must be a number in m/yr, or a field"):
         invert_enu(found, north="zero")

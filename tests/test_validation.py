@@ -325,3 +325,6 @@ def test_one_station_has_no_pairs_and_no_line():
     assert np.isnan(found["slope"]).all()
     assert float(found["offset"][0]) == pytest.approx(0.001, abs=1e-8)
     assert np.isnan(found["within"]).all()
+    lazy = compare_gnss(track(offset=0.001).chunk(), table(*(v[:1] for v in places())))
+    assert float(lazy["offset"][0]) == pytest.approx(0.001, abs=1e-8)
+    assert lazy.compute().sizes["pair"] == 0

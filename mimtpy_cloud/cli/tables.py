@@ -133,5 +133,6 @@ def scale_lines(scales: xr.Dataset) -> list[str]:
         if not scales.attrs["scales"]:
             told = f"{track}: standard deviation {1000 * sigma:.2f} +- {1000 * std:.2f} {unit}"
         unknown = f"{track}: no pixel has a spare look; standard deviations as those of the others"
-        lines.append(unknown if np.isnan(scale) else f"{told}; offset {1000 * offset:+.2f} {unit}")
+        shown = "" if np.isnan(offset) else f"; offset {1000 * offset:+.2f} {unit}"
+        lines.append(unknown if np.isnan(scale) else told + shown)
     return lines

@@ -18,6 +18,8 @@ _OUTLIER = 5.0
 _ABOUT_COMMON, _ABOUT_EXPECTED = 2.0, 0.5
 #: A pixel has a spare look if its residuals keep at least this part of one.
 _SPARE = 1e-3
+#: A mean residual is known if the others check a track in at least this part of the pixels.
+_CHECKED = 0.02
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Scales:
         Spare looks of each track, summed over the pixels.
     mean : np.ndarray
         Mean residual of each track over the part of it that is seen, unit of the data: an offset between datums shows.
+        NaN where the other looks hardly check the track.
     count : int
         Pixels used.
     outliers : int
@@ -172,8 +175,8 @@ class _Problem:
         covariance = np.linalg.inv(worth * sums.information + prior) / 4  # of half the logarithm of a variance
         residual = np.full(self.data.shape, np.nan)
         residual[spare] = sums.normalised
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = sums.seen_mean / sums.redundancy
+        checked = sums.redundancy > _CHECKED * max(int(sums.used.sum()), 1)
+        mean = np.divide(sums.seen_mean, sums.redundancy, out=np.full(seen.size, np.nan), where=checked)
         return Scales(
             np.where(seen, np.exp(theta / 2), np.nan),
             covariance,

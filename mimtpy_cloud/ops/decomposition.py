@@ -41,6 +41,8 @@ Shape = tuple[int, int]
 
 #: Largest noise gain where a horizontal direction is asked for: two looks of one orbit, some 2 degrees apart.
 ASKED_GAIN = 30.0
+#: Faster north motion, in m/yr, is one in another unit.
+_FASTEST = 0.5
 #: Reference points that are further apart are two, in pixels.
 _SAME_POINT = 1.5
 
@@ -267,6 +269,8 @@ def known_north(
         found = _field(north, std, default, track, units)
     elif not isinstance(north, int | float | np.number) or not math.isfinite(north):
         raise SchemaError(f"north must be a number in {units}, or a field on the lattice of the tracks, got {north!r}")
+    elif units == "m/yr" and abs(north) > _FASTEST:
+        raise SchemaError(f"north must be in m/yr, got {north:g}, faster than any plate; 5 mm/yr are 0.005")
     elif north and components not in ("eu", "enu"):
         raise SchemaError(f"north is for components 'eu' and 'enu', got {components!r}")
     else:

@@ -23,8 +23,8 @@ __all__ = ["penalty_weight"]
 Shape = tuple[int, int]
 #: Places in all overlaps together whose pixels choose the weight, about, and the side of each.
 _SITES, _SITE_SIDE = 48, 5
-#: Weights that are tried.
-_TRIED = 21
+#: Weights that are tried, and the part of the pixels that must be able to judge one.
+_TRIED, _JUDGED = 21, 0.9
 
 
 def penalty_weight(
@@ -134,18 +134,26 @@ class _Site:
             found = kernel.cross_validation(obs, union, order=self.plan.order, regularisation=tried)
             gain = gaps.noise_gain(self.plan.usable(obs), obs.look, self.plan.basis)
             known = gain <= self.plan.max_gain
-            out[:] = np.where(known & np.isfinite(found).all(axis=0), found, np.nan).reshape(out.shape)
+            out[:] = np.where(known & np.isfinite(found), found, np.nan).reshape(out.shape)
         return out
 
 
 def _choose(tried: np.ndarray, sites: list[np.ndarray]) -> np.ndarray:
     """Weight that is best for all pixels together."""
     pixels = np.concatenate([site.reshape(tried.size, -1) for site in sites], axis=1)
-    pixels = pixels[:, np.isfinite(pixels[0])]
+    pixels = pixels[:, np.isfinite(pixels).any(axis=0)]
     if not pixels.shape[1]:
         raise SchemaError(
             "none of the pixels sampled in the overlaps has data of two looks that differ, to choose the "
             "regularisation; give it (--regularisation), or a box in which there are data"
         )
+    judged = np.isfinite(pixels).mean(axis=1) >= _JUDGED  # beyond, double precision does not hold the equations
+    pixels = pixels[judged]
+    pixels = pixels[:, np.isfinite(pixels).all(axis=0)]
     total = (pixels - pixels.max(axis=0)).sum(axis=1)
-    return np.asarray(kernel.best_weight(tried, total))
+    if np.argmax(total) == 0:
+        raise SchemaError(
+            "cross-validation finds no weight of the penalty that smooths at all, as happens with few dates or a high "
+            "order; give regularisation (--regularisation), or order 1 (--order 1)"
+        )
+    return np.asarray(kernel.best_weight(tried[judged], total))

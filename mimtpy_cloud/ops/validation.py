@@ -361,7 +361,9 @@ def _with_pairs(table: xr.Dataset, edges: np.ndarray) -> xr.Dataset:
     residual = _bare(table["residual"])
     at = [residual.isel(station=xr.DataArray(part, dims="pair")) for part in (first, second)]
     difference = abs(at[0] - at[1])
-    if difference.chunks is not None:
+    if not first.size:  # dask has no blocks of nothing
+        difference = difference.copy(data=np.empty(difference.shape))
+    elif difference.chunks is not None:
         difference = difference.chunk(component=-1, pair=-1)
     limits = np.array(list(REQUIREMENTS.values()))
     across = [["component", "bin"], ["component", "bin"], ["component", "requirement", "bin"]]

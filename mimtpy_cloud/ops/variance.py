@@ -140,7 +140,7 @@ def variance_components(
     least = 4 if components == "enu" and north_std is None and isinstance(north, int | float) else 3
     if len(placed) < least:
         shown = ", ".join(t.label for t in placed)
-        raise SchemaError(f"looks disagree where there are {least} or more of them, got {shown}; give more tracks")
+        raise SchemaError(f"variance components need {least} or more tracks, whose looks can disagree, got {shown}")
     if not same_datum:
         require_one_datum(placed)
     units = str(placed[0].ds[variable].attrs.get("units", "1"))

@@ -79,7 +79,8 @@ def gnss(
         raise StorageError(f"--out is a folder here, since a figure and a JSON file are written, got {out}")
     (label,), (ds,), provenance = open_inputs(root, (name,), "velocity", least=1, **choice)
     table = read_stations(stations, units=units, frame=frame, coordinates=coordinates)
-    told = marks(gnss=file_stem(stations.replace("*", "")), component=components, excl=exclude, upzero=up_zero)
+    whose = (PurePath(stations).parent.name or "stations") if "*" in stations else file_stem(stations)
+    told = marks(gnss=whose, frame=frame, component=components, excl=exclude, upzero=up_zero)
     told += marks(window=window if window > 1 else None)
     stem = join(out, shortened(input_stem(name, label, ds, "velocity", **choice) + told))
     made_by = {"step": "gnss", "stations": stations, **provenance}

@@ -120,8 +120,16 @@ def decompose_series(
     ds = timeline.decompose_series(datasets, wanted, dates=which, north=known, max_gap_days=max_gap, **solved)
     names = ["horizontal" if "horizontal" in ds else "east", "up"]
     defaults = {"method": "tikhonov", "order": 1, "components": "eu", "max_gap": 180.0, "dates": "union"}
-    asked = {**solved, "components": components, "azimuth": azimuth, "dates": which, "max_gap": max_gap, "north": north}
-    given = {k: v for k, v in (asked | {"reference": reference}).items() if v not in (None, False, defaults.get(k))}
+    asked: dict[str, Any] = {
+        **solved,
+        "components": components,
+        "azimuth": azimuth,
+        "dates": which,
+        "max_gap": max_gap,
+        "north": north,
+    }
+    asked |= {"reference": reference}
+    given = {k: v for k, v in asked.items() if v is not None and v is not False and v != defaults.get(k)}
     told = {key.replace("_", ""): value for key, value in given.items() if key not in ("reference", "north")}
     suffix = marks(**told) + marks(
         north=None if north is None else known if isinstance(known, float) else file_stem(north)
