@@ -340,9 +340,30 @@ def _wide(array: np.ndarray, width: int, dtype: Any) -> np.ndarray:
 
 
 @compiled
-def _assemble(values, start, obs, times, looks, usable, known, n_tracks, across, band, beside, corner, q):  # type: ignore[no-untyped-def]
-    track, epoch, weight = obs
-    w = band.shape[0] // (2 * times.size)
+def _solve_strip(data, strip, penalty, regularisation, precision, reference, band, inverse, beside, corner):  # type: ignore[no-untyped-def]
+    """Solve the pixels of a strip for one weight of the penalty, and take the inverse inside the band."""
+    start, looks, _, _ = strip
+    n, n_tracks = penalty.shape[0], looks.shape[0] // 3
+    w, q = band.shape[0] // (2 * n), beside.shape[0] // (2 * n)
+    _regularise(band, penalty, regularisation)
+    beside[:] = 0.0
+    corner[:] = 0.0
+    _assemble(data, strip, precision.size > 0, band, beside, corner, q)
+    _complete(corner, precision, start, n_tracks, q)
+    _hold(band, beside, n, w, q, reference)
+    factor(band, 2 * n, w)
+    forward(band, beside, 2 * n, w, q)
+    _border(beside, corner, 2 * n, q)
+    _correct(beside, corner, 2 * n, q)
+    back(band, beside, 2 * n, w, q)
+    inverse_band(band, inverse, 2 * n, w)
+
+
+@compiled
+def _assemble(data, strip, across, band, beside, corner, q):  # type: ignore[no-untyped-def]
+    values, track, epoch, weight, times = data
+    start, looks, usable, known = strip
+    n_tracks, w = looks.shape[0] // 3, band.shape[0] // (2 * times.size)
     for o in range(track.size):
         k, j = track[o], epoch[o]
         d, h, u = values[o, start : start + STRIP], 2 * j * w, (2 * j + 1) * w
@@ -542,23 +563,13 @@ def _solve_strips(  # type: ignore[no-untyped-def]
     beside, corner, counts = np.empty((2 * n * q, STRIP)), np.empty((q * q, STRIP)), np.empty((n_tracks + 1, STRIP))
     looks, usable, strip_known = np.empty((3 * n_tracks, STRIP)), np.empty((n_tracks, STRIP)), np.empty(STRIP)
     constants, level = np.empty((q, STRIP)), np.empty(STRIP)
+    data = (values, track, epoch, weight, times)
     for first in range(0, width, STRIP):
         start = min(first, width - STRIP)  # the last strip solves some pixels twice, and alike
         _prepare(look, precision, known, start, n_tracks, looks, usable, strip_known)
         _count(values, start, track, usable, n_tracks, 2 * (penalty.shape[1] - 2), counts)
-        _regularise(band, penalty, regularisation)
-        beside[:] = 0.0
-        corner[:] = 0.0
-        obs = (track, epoch, weight)
-        _assemble(values, start, obs, times, looks, usable, strip_known, n_tracks, across, band, beside, corner, q)
-        _complete(corner, precision, start, n_tracks, q)
-        _hold(band, beside, n, w, q, reference)
-        factor(band, 2 * n, w)
-        forward(band, beside, 2 * n, w, q)
-        _border(beside, corner, 2 * n, q)
-        _correct(beside, corner, 2 * n, q)
-        back(band, beside, 2 * n, w, q)
-        inverse_band(band, inverse, 2 * n, w)
+        strip = (start, looks, usable, strip_known)
+        _solve_strip(data, strip, penalty, regularisation, precision, reference, band, inverse, beside, corner)
         for s in range(STRIP):
             left = corner[q * q - 1, s] / counts[n_tracks, s] if counts[n_tracks, s] > 0.0 else np.nan
             left = max(left, 0.0) if left == left else np.nan
@@ -607,29 +618,19 @@ def _judge_strips(  # type: ignore[no-untyped-def]
     corner, counts = np.empty((q * q, STRIP)), np.empty((n_tracks + 1, STRIP))
     looks, usable, strip_known = np.empty((3 * n_tracks, STRIP)), np.empty((n_tracks, STRIP)), np.empty(STRIP)
     trace, rough = np.empty(STRIP), np.empty(STRIP)
-    obs = (track, epoch, weight)
+    data = (values, track, epoch, weight, times)
     for first in range(0, width, STRIP):
         start = min(first, width - STRIP)
         _prepare(look, precision, known, start, n_tracks, looks, usable, strip_known)
         _count(values, start, track, usable, n_tracks, 2 * (penalty.shape[1] - 2), counts)
         for r in range(regularisation.size):
-            _regularise(band, penalty, regularisation[r])
-            beside[:] = 0.0
-            corner[:] = 0.0
-            _assemble(values, start, obs, times, looks, usable, strip_known, n_tracks, across, band, beside, corner, q)
-            _complete(corner, precision, start, n_tracks, q)
-            _hold(band, beside, n, w, q, reference)
-            factor(band, 2 * n, w)
-            forward(band, beside, 2 * n, w, q)
-            _border(beside, corner, 2 * n, q)
-            _correct(beside, corner, 2 * n, q)
-            back(band, beside, 2 * n, w, q)
-            inverse_band(band, inverse, 2 * n, w)
+            strip = (start, looks, usable, strip_known)
+            _solve_strip(data, strip, penalty, regularisation[r], precision, reference, band, inverse, beside, corner)
             _penalties(inverse, beside, penalty, w, q, reference, trace, rough)
             for s in range(STRIP):
-                data, tracks = 0.0, 0.0
+                observed, tracks = 0.0, 0.0
                 for k in range(n_tracks):
-                    data += counts[k, s]
+                    observed += counts[k, s]
                     tracks += 1.0 if counts[k, s] else 0.0
                 left = corner[q * q - 1, s] - regularisation[r] * rough[s]
                 predicted = 2.0 * (n - 1) + tracks - regularisation[r] * trace[s]
@@ -638,6 +639,6 @@ def _judge_strips(  # type: ignore[no-untyped-def]
                     change = corner[(q - 1) * q + n_tracks, s] * root
                     left -= precision[start + s] * change * change
                     predicted += 1.0 - precision[start + s] * root * root
-                spare = data - predicted
+                spare = observed - predicted
                 good = counts[n_tracks, s] > 0.0 and spare > 0.0 and left > 0.0
-                out[r, start + s] = -0.5 * data * math.log(data * left / (spare * spare)) if good else np.nan
+                out[r, start + s] = -0.5 * observed * math.log(observed * left / (spare * spare)) if good else np.nan

@@ -211,6 +211,7 @@ class TimelineSolver:
         plan = self.plan
         at, union = np.array([*plan.output, 0.0]), np.array(plan.union)
         order = np.argsort(at, kind="stable")
+        reference = int(np.flatnonzero(order == at.size - 1)[0])
         # One way to solve, whatever lies on a block.
         tracks = len(obs.look) if len(plan.acquisitions) == 2 else max(len(obs.look), 3)
         shape = (tracks, at.size, obs.displacement.shape[1])
@@ -220,7 +221,6 @@ class TimelineSolver:
         for k in range(len(obs.look)):
             mine = obs.track == k
             spread = np.ones(mine.sum()) if obs.sigma is None else obs.sigma[mine] ** 2
-            reference = int(np.flatnonzero(order == at.size - 1)[0])
             series = (obs.displacement[mine], union[obs.epoch[mine]], at[order], reference, plan.max_gap, spread)
             los[k, order], variance[k, order] = gaps.interpolate(*series)
         change, sigma = los[:, :-1], np.sqrt(variance[:, :-1])
