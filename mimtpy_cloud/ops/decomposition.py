@@ -11,14 +11,21 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.look import mean_azimuth
-from mimtpy_cloud.ops.combination import Track, lattice_tracks, near, on_window
+from mimtpy_cloud.ops.combination import (
+    Track,
+    lattice_tracks,
+    near,
+    on_window,
+    require_one_motion,
+    require_one_period,
+)
 from mimtpy_cloud.ops.north import interpolate_stations
 from mimtpy_cloud.ops.overlay import Patch, Sheet
 from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.plan.frames import is_plate_frame
 from mimtpy_cloud.plan.graph import overlapping_pairs
 from mimtpy_cloud.plan.grid import Window, union
-from mimtpy_cloud.schema import require_variables
+from mimtpy_cloud.schema import LOS, require_variables
 
 __all__ = [
     "ASKED_GAIN",
@@ -29,10 +36,12 @@ __all__ = [
     "known_across",
     "known_north",
     "look_azimuth",
+    "look_sheet",
     "look_toward",
     "overlap_window",
+    "require_comparable",
     "require_one_datum",
-    "stations_north",
+    "require_weights",
 ]
 
 _log = logging.getLogger(__name__)
@@ -139,6 +148,74 @@ def look_toward(track: xr.Dataset) -> float | None:
     return float(heading) + (90.0 if track.attrs.get("look_side") == "left" else -90.0)
 
 
+def require_comparable(placed: Sequence[Track], variable: str, max_gap_days: float) -> None:
+    """
+    Check that maps of tracks can be decomposed together.
+
+    Parameters
+    ----------
+    placed : sequence of Track
+        All tracks.
+    variable : str
+        What they hold.
+    max_gap_days : float
+        As for `mimtpy_cloud.ops.combination.require_one_period`.
+
+    Raises
+    ------
+    SchemaError
+        If their periods or removed plates differ, or one lacks its look vectors.
+    """
+    require_one_period(placed, variable, max_gap_days)
+    require_one_motion(placed)
+    for track in placed:
+        require_variables(f"track {track.label}", track.ds, *LOS)
+
+
+def look_sheet(track: Track, variable: str, spread: str | None) -> Sheet:
+    """
+    Take what a decomposition needs of a track.
+
+    Parameters
+    ----------
+    track : Track
+        With look vectors.
+    variable : str
+        What it holds.
+    spread : str, optional
+        Name of its standard deviation.
+
+    Returns
+    -------
+    Sheet
+        Values, look vector, and where there are any the standard deviation and `valid`.
+    """
+    return track.sheet(variable, *LOS, *([spread] if spread else []), *(["valid"] if "valid" in track.ds else []))
+
+
+def require_weights(across: "Across", *, with_std: bool) -> None:
+    """
+    Check that the data can be weighed against what is known of north.
+
+    Parameters
+    ----------
+    across : Across
+        What is known.
+    with_std : bool
+        Whether the data have standard deviations.
+
+    Raises
+    ------
+    SchemaError
+        If they have none, and it has one.
+    """
+    if across.solved and not math.isinf(across.std) and not with_std:
+        raise SchemaError(
+            "the standard deviation of north weighs against those of the data, which have none: give sigma, or "
+            "north_std=0 (--north-std 0) to take north as exact"
+        )
+
+
 def require_one_datum(placed: Sequence[Track]) -> None:
     """
     Check that tracks do not refer to different places or frames; those that do not say may be right, and are told.
@@ -229,7 +306,14 @@ class Across:
 
 
 def known_north(
-    north: float | xr.DataArray | xr.Dataset, std: float | None, track: Track, units: str, components: str | float
+    north: float | xr.DataArray | xr.Dataset,
+    std: float | None,
+    components: str | float,
+    placed: Sequence[Track],
+    *,
+    variable: str,
+    units: str,
+    window: Window,
 ) -> Across:
     """
     Read what is known of the motion across the horizontal component.
@@ -237,15 +321,17 @@ def known_north(
     Parameters
     ----------
     north : float, xr.DataArray or xr.Dataset
-        A number, or a field on the lattice of the tracks.
+        A number, a field on the lattice of the tracks, or a table of stations.
     std : float, optional
         Standard deviation that is given.
-    track : Track
-        One of the tracks, for lattice and datum.
-    units : str
-        Unit of the motion.
     components : str or float
         As for `mimtpy_cloud.ops.enu.invert_enu`.
+    placed : sequence of Track
+        All tracks, for lattice and datum.
+    variable, units : str
+        What motion is, ``"velocity"`` or ``"displacement"``, and its unit.
+    window : Window
+        On which stations are interpolated.
 
     Returns
     -------
@@ -254,10 +340,12 @@ def known_north(
     Raises
     ------
     SchemaError
-        If an argument or the unit or datum of the field does not suit.
+        If an argument, the unit or datum of the field, or the frame of the stations does not suit.
     GridMismatchError
         If the field has another resolution.
     """
+    if isinstance(north, xr.Dataset) and "station" in north.dims:
+        north = _of_stations(north, placed, variable, window)
     if std is not None and not (isinstance(std, int | float | np.number) and std >= 0):
         raise SchemaError(f"north_std must be a number of at least 0, in {units}, got {std!r}")
     if components == "enu" and std == 0:
@@ -266,7 +354,7 @@ def known_north(
     if isinstance(north, xr.DataArray | xr.Dataset):
         if components not in ("eu", "enu"):
             raise SchemaError(f"a north field is for components 'eu' and 'enu', got {components!r}")
-        found = _field(north, std, default, track, units)
+        found = _field(north, std, default, placed[0], units)
     elif not isinstance(north, int | float | np.number) or not math.isfinite(north):
         raise SchemaError(f"north must be a number in {units}, or a field on the lattice of the tracks, got {north!r}")
     elif units == "m/yr" and abs(north) > _FASTEST:
@@ -280,31 +368,8 @@ def known_north(
     return found
 
 
-def stations_north(stations: xr.Dataset, placed: Sequence[Track], variable: str, window: Window) -> xr.Dataset:
-    """
-    Interpolate the north velocity of stations on a window, in the datum of the tracks.
-
-    Parameters
-    ----------
-    stations : xr.Dataset
-        As `mimtpy_cloud.io.gnss.read_stations` gives it.
-    placed : sequence of Track
-        All tracks.
-    variable : str
-        What the tracks hold; stations have velocities.
-    window : Window
-        Where.
-
-    Returns
-    -------
-    xr.Dataset
-        With `north` and `north_std`, lazy.
-
-    Raises
-    ------
-    SchemaError
-        If the tracks hold something else, or their frames do not suit.
-    """
+def _of_stations(stations: xr.Dataset, placed: Sequence[Track], variable: str, window: Window) -> xr.Dataset:
+    """North velocity of stations on a window, in the datum of the tracks, with its standard deviation."""
     if variable != "velocity":
         raise SchemaError(f"stations have velocities, the tracks {variable}; give a field of north in their unit")
     datum = next((d for d in (_datum(t.ds.attrs) for t in placed) if d is not None), None)

@@ -16,8 +16,6 @@ from mimtpy_cloud.ops.combination import (
     data_variable,
     lattice_tracks,
     on_window,
-    require_one_motion,
-    require_one_period,
 )
 from mimtpy_cloud.ops.decomposition import (
     ASKED_GAIN,
@@ -26,15 +24,16 @@ from mimtpy_cloud.ops.decomposition import (
     horizontal_azimuth,
     known_across,
     known_north,
+    look_sheet,
     look_toward,
     overlap_window,
+    require_comparable,
     require_one_datum,
-    stations_north,
+    require_weights,
 )
 from mimtpy_cloud.ops.overlay import Patch, Sheet, lay
 from mimtpy_cloud.ops.variance import scaled_track
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
-from mimtpy_cloud.schema import LOS, require_variables
 
 __all__ = ["invert_enu"]
 
@@ -130,10 +129,7 @@ def invert_enu(
     variable = data_variable(placed)
     if isinstance(sigma, xr.Dataset):
         placed = [scaled_track(t, variable, sigma) for t in placed]
-    require_one_period(placed, variable, max_gap_days)
-    require_one_motion(placed)
-    for track in placed:
-        require_variables(f"track {track.label}", track.ds, *LOS)
+    require_comparable(placed, variable, max_gap_days)
     azimuth = horizontal_azimuth(components, placed)
     if not same_datum:
         require_one_datum(placed)
@@ -141,20 +137,14 @@ def invert_enu(
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
     window = overlap_window(placed)
-    if isinstance(north, xr.Dataset) and "station" in north.dims:
-        north = stations_north(north, placed, variable, window)
-    across = known_north(north, north_std, placed[0], units, components)
+    across = known_north(north, north_std, components, placed, variable=variable, units=units, window=window)
     with_std = spread is not None or given is not None
-    if across.solved and not math.isinf(across.std) and not with_std:
-        raise SchemaError(
-            "the standard deviation of north weighs against those of the data, which have none: give sigma, or "
-            "north_std=0 (--north-std 0) to take north as exact"
-        )
+    require_weights(across, with_std=with_std)
     if max_gain is None:
         max_gain = kernel.MAX_GAIN if is_east else ASKED_GAIN
     if components == "enu" and math.isinf(across.std):
         _require_north(placed, max_gain)
-    sheets = [_sheet(t, variable, spread) for t in placed]
+    sheets = [look_sheet(t, variable, spread) for t in placed]
     scalars = None if given is None else tuple(given[id(t.ds)] for t in placed)
     solver = _Solver(len(placed), kernel.horizontal_basis(azimuth), scalars, spread is not None, across.plan, max_gain)
     field = [] if across.field is None else [across.field]
@@ -179,7 +169,7 @@ def _residuals(
         return {}
     moved = Sheet(solved.window, tuple(solved.arrays[0][k] for k in solver.components))
     residual = _Residual(len(placed), solver.basis, solver.across)
-    sheets = [*(_sheet(t, variable, None) for t in placed), moved, *field]
+    sheets = [*(look_sheet(t, variable, None) for t in placed), moved, *field]
     left = lay(residual, solved.window, sheets, dtype=np.float32, depth=len(placed), at_least=2)
     units = placed[0].ds[variable].attrs.get("units", "1")
     return {"residual": (("track", "y", "x"), left, {"units": units, "long_name": f"{variable} less its prediction"})}
@@ -197,11 +187,6 @@ def _require_north(placed: Sequence[Track], max_gain: float) -> None:
             "times their noise; give what is known of north (north, north_std), add a look along the orbit, solve "
             "'eu', or accept it by max_gain=1000"
         )
-
-
-def _sheet(track: Track, variable: str, spread: str | None) -> Sheet:
-    """Values, look vector, and where there are any the standard deviation and `valid`."""
-    return track.sheet(variable, *LOS, *([spread] if spread else []), *(["valid"] if "valid" in track.ds else []))
 
 
 @dataclass(frozen=True)

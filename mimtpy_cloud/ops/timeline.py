@@ -18,7 +18,7 @@ from mimtpy_cloud.ops.decomposition import (
     known_north,
     overlap_window,
     require_one_datum,
-    stations_north,
+    require_weights,
 )
 from mimtpy_cloud.ops.overlay import Sheet, lay
 from mimtpy_cloud.ops.series import require_series
@@ -153,15 +153,9 @@ def decompose_series(
     days = [_dates(track) for track in placed]
     chosen = _Dates.choose(placed, days, dates, reference_date)
     window = overlap_window(placed)
-    if isinstance(north, xr.Dataset) and "station" in north.dims:
-        north = stations_north(north, placed, "velocity", window)
-    across = known_north(north, north_std, placed[0], "m/yr", components)
+    across = known_north(north, north_std, components, placed, variable="velocity", units="m/yr", window=window)
     deviations = _deviations(tracks, placed, days, sigma)
-    if across.solved and deviations is None:
-        raise SchemaError(
-            "the standard deviation of north weighs against those of the data, which have none: give sigma, or "
-            "north_std=0 (--north-std 0) to take north as exact"
-        )
+    require_weights(across, with_std=deviations is not None)
     plan = TimelinePlan(
         tuple(tuple(chosen.years(d).tolist()) for d in days),
         tuple(chosen.years(chosen.union).tolist()),

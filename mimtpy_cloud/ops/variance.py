@@ -21,8 +21,6 @@ from mimtpy_cloud.ops.combination import (
     common_attrs,
     data_variable,
     lattice_tracks,
-    require_one_motion,
-    require_one_period,
 )
 from mimtpy_cloud.ops.covariance import estimate_covariance, select_patch
 from mimtpy_cloud.ops.decomposition import (
@@ -31,15 +29,16 @@ from mimtpy_cloud.ops.decomposition import (
     horizontal_azimuth,
     known_across,
     known_north,
+    look_sheet,
     overlap_window,
+    require_comparable,
     require_one_datum,
-    stations_north,
 )
 from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array, read_apart
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.plan.plane import plane_km
-from mimtpy_cloud.schema import LOS, require_variables
+from mimtpy_cloud.schema import require_variables
 
 __all__ = ["scaled_track", "variance_components"]
 
@@ -132,10 +131,7 @@ def variance_components(
     given = given_sigma(tracks, sigma)
     placed = lattice_tracks(tracks)
     variable = data_variable(placed)
-    require_one_period(placed, variable, max_gap_days)
-    require_one_motion(placed)
-    for track in placed:
-        require_variables(f"track {track.label}", track.ds, *LOS)
+    require_comparable(placed, variable, max_gap_days)
     azimuth = horizontal_azimuth(components, placed)
     least = 4 if components == "enu" and north_std is None and isinstance(north, int | float) else 3
     if len(placed) < least:
@@ -145,14 +141,10 @@ def variance_components(
         require_one_datum(placed)
     units = str(placed[0].ds[variable].attrs.get("units", "1"))
     window = overlap_window(placed)
-    if isinstance(north, xr.Dataset) and "station" in north.dims:
-        north = stations_north(north, placed, variable, window)
-    across = known_north(north, north_std, placed[0], units, components)
+    across = known_north(north, north_std, components, placed, variable=variable, units=units, window=window)
     spread = f"{variable}_std" if given is None and all(f"{variable}_std" in t.ds for t in placed) else None
     scalars = None if spread else tuple(1.0 if given is None else given[id(t.ds)] for t in placed)
-    sheets = [
-        t.sheet(variable, *LOS, *([spread] if spread else []), *(["valid"] if "valid" in t.ds else [])) for t in placed
-    ]
+    sheets = [look_sheet(t, variable, spread) for t in placed]
     field = [] if across.field is None else [across.field]
     stack = _Stack(len(placed), scalars, across.plan)
     apart = [read_apart(sheet, "variance components") for sheet in (*sheets, *field)]
