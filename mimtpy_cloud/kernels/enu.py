@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["MAX_GAIN", "QUALITY", "ROWS", "horizontal_basis", "invert_enu"]
+__all__ = ["MAX_GAIN", "QUALITY", "ROWS", "horizontal_basis", "inverse_variance", "invert_enu"]
 
 #: Largest noise gain of a component, for looks of equal weight. An ascending and a descending look have about 1; two of
 #: one direction, 10 degrees of incidence apart, have 6.
@@ -330,7 +330,7 @@ def invert_enu(
     values, vectors, spread = (_strips(a, dtype) for a in (los, look, los if sigma is None else sigma))
     exact = np.ndim(across_std) == 0 and across_std == 0
     known = np.empty(0) if across is None else _strips(across, np.float64)
-    precision = np.empty(0) if exact else _strips(_precision(across_std, n_pixels), np.float64)
+    precision = np.empty(0) if exact else _strips(inverse_variance(across_std, n_pixels), np.float64)
     out = np.empty((_ACROSS if exact else len(ROWS), max(n_pixels, _STRIP)), dtype)
     east, north = basis
     weighted = sigma is not None
@@ -342,8 +342,27 @@ def invert_enu(
     return out[:, :n_pixels]
 
 
-def _precision(std: np.ndarray | float, n_pixels: int) -> np.ndarray:
-    """Inverse variance; 0 of an infinite standard deviation, NaN of an unknown one."""
+def inverse_variance(std: np.ndarray | float, n_pixels: int) -> np.ndarray:
+    """
+    Turn a standard deviation into a weight.
+
+    Parameters
+    ----------
+    std : np.ndarray or float
+        Of each pixel, or of all.
+    n_pixels : int
+        How many.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(pixel,)``: 0 of an infinite standard deviation, NaN of an unknown one, and that of 1e-5 of a smaller.
+
+    Examples
+    --------
+    >>> inverse_variance(np.array([0.5, np.inf, np.nan]), 3)
+    array([ 4.,  0., nan])
+    """
     floored = np.maximum(np.broadcast_to(np.asarray(std, np.float64), n_pixels), SIGMA_FLOOR)
     return 1.0 / floored**2
 

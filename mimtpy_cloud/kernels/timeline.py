@@ -16,7 +16,7 @@ from mimtpy_cloud.kernels.band import (
     scale,
     subtract_product,
 )
-from mimtpy_cloud.kernels.enu import SIGMA_FLOOR
+from mimtpy_cloud.kernels.enu import inverse_variance
 
 __all__ = [
     "ORDERS",
@@ -317,10 +317,8 @@ def _system(obs: Observations, years: np.ndarray, order: int, reference: int) ->
     look = _wide(np.stack([e * east + n * north, n * east - e * north, u], axis=1).reshape(-1, n_pixels), width, float)
     known = _wide(np.zeros(n_pixels) if obs.across is None else obs.across, width, float)
     exact = np.ndim(obs.across_std) == 0 and obs.across_std == 0
-    spread = np.maximum(np.broadcast_to(np.asarray(obs.across_std, float), n_pixels), SIGMA_FLOOR)
-    precision = np.empty(0) if exact else _wide(1.0 / spread**2, width, float)
-    ones = np.ones(obs.track.size)
-    weight = ones if obs.sigma is None else 1.0 / np.maximum(obs.sigma, SIGMA_FLOOR) ** 2
+    precision = np.empty(0) if exact else _wide(inverse_variance(obs.across_std, n_pixels), width, float)
+    weight = inverse_variance(1.0 if obs.sigma is None else obs.sigma, obs.track.size)
     penalty = roughness(years, order)
     times = years - years[reference]
     return (values, obs.track, obs.epoch, weight, look, known, precision, times, penalty, reference)

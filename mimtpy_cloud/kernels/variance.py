@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mimtpy_cloud.kernels.enu import SIGMA_FLOOR
+from mimtpy_cloud.kernels.enu import SIGMA_FLOOR, inverse_variance
 
 __all__ = ["Scales", "estimate_scales"]
 
@@ -124,10 +124,12 @@ def estimate_scales(
     >>> [round(scale) for scale in found.scale.tolist()]
     [1, 2, 1, 3, 1]
     """
-    design, prior = _design(los, look, basis, across_std)
+    rows, prior = _rows(look, basis), inverse_variance(across_std, los.shape[1])
     data = los.astype(np.float64)
     if across is not None:
-        data = data - (look[:, 1] * basis[0] - look[:, 0] * basis[1]) * across
+        data = data - rows[..., 2].T * across
+    exact = np.ndim(across_std) == 0 and across_std == 0
+    design = rows[..., :2] if exact else rows
     spread = np.maximum(sigma.astype(np.float64), SIGMA_FLOOR)
     known = np.isfinite(data) & np.isfinite(spread) & np.isfinite(design).all(axis=2).T & np.isfinite(prior)
     weight = np.where(known, 1.0 / np.where(known, spread, 1.0) ** 2, 0.0)
@@ -135,18 +137,11 @@ def estimate_scales(
     return problem.solve(worth, np.full(len(los), np.nan) if expected is None else np.asarray(expected, float))
 
 
-def _design(
-    los: np.ndarray, look: np.ndarray, basis: tuple[float, float], across_std: np.ndarray | float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the unknowns, shape (pixel, track, unknown), and the precision of the last, shape (pixel,)."""
-    east, north, up = look[:, 0].astype(np.float64), look[:, 1].astype(np.float64), look[:, 2].astype(np.float64)
-    rows = [east * basis[0] + north * basis[1], up]
-    std = np.broadcast_to(np.asarray(across_std, np.float64), los.shape[1:])
-    exact = np.ndim(across_std) == 0 and across_std == 0
-    if not exact:
-        rows.append(north * basis[0] - east * basis[1])
-    prior = np.zeros(std.shape) if exact else 1.0 / np.maximum(std, SIGMA_FLOOR) ** 2
-    return np.stack(rows, axis=-1).transpose(1, 0, 2), prior
+def _rows(look: np.ndarray, basis: tuple[float, float]) -> np.ndarray:
+    """Parts of each look along the horizontal direction, up, and across it, shape (pixel, track, 3)."""
+    east, north, up = (look[:, c].astype(np.float64) for c in range(3))
+    parts = (east * basis[0] + north * basis[1], up, north * basis[0] - east * basis[1])
+    return np.stack(parts, axis=-1).transpose(1, 0, 2)
 
 
 @dataclass(frozen=True)

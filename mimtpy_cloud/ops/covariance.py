@@ -10,7 +10,7 @@ from mimtpy_cloud.kernels.semivariogram import fit_exponential, semivariogram
 from mimtpy_cloud.ops.deramp import remove_ramp
 from mimtpy_cloud.ops.pixels import map_projection, pixels_in_polygons
 from mimtpy_cloud.ops.select import grid_of
-from mimtpy_cloud.plan.plane import centre_of, plane_km
+from mimtpy_cloud.plan.plane import pixel_km
 from mimtpy_cloud.schema import require_dims
 
 __all__ = ["estimate_covariance", "select_patch"]
@@ -70,7 +70,7 @@ def estimate_covariance(image: xr.DataArray, patch: Any = None, *, ramp: str | N
     x, y = part.indexes["x"].to_numpy(), part.indexes["y"].to_numpy()
     if min(x.size, y.size) < 1 or x.size * y.size < _BOX:
         raise GridMismatchError(f"the patch has {y.size} x {x.size} pixels, too few for distances; choose a larger one")
-    step_km = _pixel_km(x, y, geographic=map_projection(image) is None)
+    step_km = pixel_km(x, y, geographic=map_projection(image) is None)
     one = (part.data if part.chunks is not None else part.chunk().data).rechunk(-1)
     flat = one.map_blocks(_summarise, step_km, chunks=((3 * _BINS + 3,),), drop_axis=1, dtype=np.float64)
     units = str(image.attrs.get("units", "1"))
@@ -140,13 +140,6 @@ def _rings(polygons: Any) -> list[np.ndarray]:
         return []
     good = all(r.ndim == 2 and len(r) > 2 and r.shape[1] == 2 and np.isfinite(r).all() for r in rings)
     return rings if good else []
-
-
-def _pixel_km(x: np.ndarray, y: np.ndarray, *, geographic: bool) -> tuple[float, float]:
-    """Height and width of a pixel in the middle."""
-    x_km, y_km = plane_km(x, y, centre_of(x, y), geographic=geographic)
-    down, across = (float(np.ptp(v)) / max(v.size - 1, 1) for v in (y_km, x_km))
-    return down or across, across or down
 
 
 def _summarise(image: np.ndarray, step_km: tuple[float, float]) -> np.ndarray:

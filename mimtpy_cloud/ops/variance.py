@@ -37,7 +37,7 @@ from mimtpy_cloud.ops.decomposition import (
 from mimtpy_cloud.ops.overlay import Patch, lay, lazy_array, read_apart
 from mimtpy_cloud.plan.dates import MAX_GAP_DAYS
 from mimtpy_cloud.plan.grid import Window
-from mimtpy_cloud.plan.plane import plane_km
+from mimtpy_cloud.plan.plane import pixel_km
 from mimtpy_cloud.schema import require_variables
 
 __all__ = ["scaled_track", "variance_components"]
@@ -206,9 +206,8 @@ def _thinned(rows: da.Array, window: Window) -> tuple[da.Array, tuple[float, flo
     """Every so many-th row and column of the lattice, and how far apart they are in km."""
     step = max(1, math.ceil(math.sqrt(window.ny * window.nx / _SAMPLES)))
     first_row, first_col = -window.row % step, -window.col % step
-    x_km, y_km = plane_km(window.x[:2], window.y[:2], (float(window.x[0]), float(window.y.mean())))
-    down, across = (float(np.ptp(v)) * step for v in (y_km, x_km))
-    return rows[:, first_row::step, first_col::step], (down or across, across or down)
+    height, width = pixel_km(window.x, window.y)
+    return rows[:, first_row::step, first_col::step], (height * step, width * step)
 
 
 def _of_patch(

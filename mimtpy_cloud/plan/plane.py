@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-__all__ = ["EARTH_RADIUS_KM", "centre_of", "plane_km"]
+__all__ = ["EARTH_RADIUS_KM", "centre_of", "pixel_km", "plane_km"]
 
 #: Mean radius of the Earth (IUGG), km.
 EARTH_RADIUS_KM = 6371.0088
@@ -56,6 +56,33 @@ def plane_km(
     if east.size:
         east -= 360 * round((east[0] + east[-1]) / 720)
     return east * (math.cos(math.radians(y0)) * per_degree), (y - y0) * per_degree
+
+
+def pixel_km(x: np.ndarray, y: np.ndarray, *, geographic: bool = True) -> tuple[float, float]:
+    """
+    Measure a pixel in the middle of a grid.
+
+    Parameters
+    ----------
+    x, y : np.ndarray
+        As for `plane_km`.
+    geographic : bool
+        As for `plane_km`.
+
+    Returns
+    -------
+    height, width : float
+        km; the same along an axis of one pixel, which does not tell.
+
+    Examples
+    --------
+    >>> height, width = pixel_km(np.array([10.0, 10.1, 10.2]), np.array([60.1, 60.0, 59.9]))
+    >>> round(height, 2), round(width, 2)
+    (11.12, 5.56)
+    """
+    x_km, y_km = plane_km(x, y, centre_of(x, y, geographic=geographic), geographic=geographic)
+    down, across = (float(np.ptp(v)) / max(v.size - 1, 1) for v in (y_km, x_km))
+    return down or across, across or down
 
 
 def centre_of(x: np.ndarray, y: np.ndarray, *, geographic: bool = True) -> tuple[float, float]:
