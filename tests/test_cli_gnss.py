@@ -2,19 +2,16 @@
 
 import json
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from synthetic import lattice_dataset, small_window
+from smallproducts import RATES, WINDOW, track, write_stations, write_velocity
+from synthetic import lattice_dataset
 
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.cli.products import write_store
 from mimtpy_cloud.io.gnss import read_stations
 from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.validation import compare_gnss
-
-WINDOW = small_window(8, 10, west=33.0, north=40.0)
-RATES = np.random.default_rng(0).normal(0, 0.01, WINDOW.shape)
 
 
 def run(*args, code=0):
@@ -23,23 +20,14 @@ def run(*args, code=0):
     return result
 
 
-def track(**options):
-    return lattice_dataset(WINDOW, velocity=RATES, **options).chunk(y=3, x=4)
-
-
 @pytest.fixture
 def velocity(tmp_path):
-    url = tmp_path / "velocity.zarr"
-    write_store(track(), str(url), provenance={"step": "velocity", "revisions": ["r1"]})
-    return url
+    return write_velocity(tmp_path)
 
 
 @pytest.fixture
 def stations(tmp_path):
-    rows = [f"S{k},{WINDOW.x[k]},{WINDOW.y[k % 8]},{k},{-k},1,1,1,1" for k in range(6)]
-    path = tmp_path / "stations_IGS14.csv"
-    path.write_text("\n".join(["station,lon,lat,ve,vn,vu,se,sn,su", *rows, "FAR,0,0,1,1,1,1,1,1"]))
-    return path
+    return write_stations(tmp_path)
 
 
 def test_a_product_is_compared_printed_and_written(velocity, stations, tmp_path):

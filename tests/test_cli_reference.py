@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from synthetic import lattice_dataset, small_window
+from smallproducts import RATES, WINDOW, track, write_stations, write_velocity
+from synthetic import lattice_dataset
 
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.cli.products import open_product, write_store
@@ -13,9 +14,7 @@ from mimtpy_cloud.ops.enu import invert_enu
 from mimtpy_cloud.ops.plate import remove_plate_motion
 from mimtpy_cloud.ops.reference import set_reference
 
-WINDOW = small_window(8, 10, west=33.0, north=40.0)
 POINT = (float(WINDOW.x[3]), float(WINDOW.y[2]))
-RATES = np.random.default_rng(0).normal(0, 0.01, WINDOW.shape)
 #: Project of the product, and what its name says of the point.
 NAME, AT = "SynthSenAT064", "33.028_39.98"
 
@@ -26,23 +25,14 @@ def run(*args, code=0):
     return result
 
 
-def track(**options):
-    return lattice_dataset(WINDOW, velocity=RATES, **options).chunk(y=3, x=4)
-
-
 @pytest.fixture
 def velocity(tmp_path):
-    url = tmp_path / "velocity.zarr"
-    write_store(track(), str(url), provenance={"step": "velocity", "revisions": ["r1"]})
-    return url
+    return write_velocity(tmp_path)
 
 
 @pytest.fixture
 def stations(tmp_path):
-    rows = [f"S{k},{WINDOW.x[k]},{WINDOW.y[k % 8]},{k},{-k},1,1,1,1" for k in range(6)]
-    path = tmp_path / "stations_IGS14.csv"
-    path.write_text("\n".join(["station,lon,lat,ve,vn,vu,se,sn,su", *rows, "FAR,0,0,1,1,1,1,1,1"]))
-    return path
+    return write_stations(tmp_path)
 
 
 def test_a_point_becomes_zero_and_the_product_says_how(velocity, tmp_path):

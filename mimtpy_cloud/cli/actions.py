@@ -465,16 +465,10 @@ def decompose(
     SchemaError
         If the orbit directions do not suit.
     """
-    from mimtpy_cloud.cli.inputs import read_north
+    from mimtpy_cloud.cli.inputs import read_north, refer_inputs
     from mimtpy_cloud.ops.enu import invert_enu
-    from mimtpy_cloud.ops.reference import set_reference
-    from mimtpy_cloud.ops.select import select_box
 
-    tracks = [open_product(f"{stem}.zarr") for stem in stems]
-    if config.reference_point is not None:  # it may lie outside of the box
-        tracks = [set_reference(track, point=config.reference_point) for track in tracks]
-    if config.bbox is not None:
-        tracks = [select_box(track, config.bbox) for track in tracks]
+    tracks = refer_inputs([open_product(f"{stem}.zarr") for stem in stems], config.reference_point, config.bbox)
     components = config.components or ("hu" if same_direction else "eu")
     if isinstance(config.north, str):
         refuse_itself(product.store, config.north)

@@ -14,7 +14,7 @@ from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
 from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["input_stem", "open_inputs", "open_observation", "read_north"]
+__all__ = ["input_stem", "open_inputs", "open_observation", "read_north", "refer_inputs"]
 
 _STORED = (".zarr", ".tif", ".tiff")
 
@@ -126,6 +126,32 @@ def open_inputs(
             revisions += provenance["revisions"]
         labels.append(label)
     return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}
+
+
+def refer_inputs(
+    datasets: Sequence[xr.Dataset], point: Sequence[float] | None, bbox: Sequence[float] | None
+) -> list[xr.Dataset]:
+    """
+    Make a point zero in all datasets, and cut a box out of them then: the point may lie outside of it.
+
+    Parameters
+    ----------
+    datasets : sequence of xr.Dataset
+        Not yet cut.
+    point : sequence of float, optional
+        Longitude and latitude.
+    bbox : sequence of float, optional
+        West, south, east, north.
+
+    Returns
+    -------
+    list of xr.Dataset
+    """
+    from mimtpy_cloud.ops.reference import set_reference
+    from mimtpy_cloud.ops.select import select_box
+
+    referred = [ds if point is None else set_reference(ds, point=(point[0], point[1])) for ds in datasets]
+    return [ds if not bbox else select_box(ds, (bbox[0], bbox[1], bbox[2], bbox[3])) for ds in referred]
 
 
 def input_stem(name: str, label: str, ds: xr.Dataset, type_: str, **choice: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-__all__ = ["file_stem", "joint_marks", "marks", "name_marks", "plain_time", "product_stem", "shortened"]
+__all__ = ["file_stem", "joint_marks", "marks", "name_marks", "north_marks", "plain_time", "product_stem", "shortened"]
 
 #: Longest name of a file, which gets a suffix yet; file systems take 255 bytes.
 _LONGEST = 200
@@ -77,6 +77,32 @@ def name_marks(
         digest = hashlib.sha256(" ".join(excluded).encode()).hexdigest()[:8]
         excluded = [str(len(excluded)), digest]
     return marks(subset=bbox, excl=excluded, nomask=not mask, ref=reference)
+
+
+def north_marks(given: str | None) -> str:
+    """
+    Write what is known of north: the number, or the name of its file.
+
+    Parameters
+    ----------
+    given : str, optional
+        As on the command line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> north_marks(None), north_marks("0.020"), north_marks("tables/midas.IGS14.txt")
+    ('', '_north_0.02', '_north_midas.IGS14')
+    """
+    if given is None:
+        return ""
+    try:
+        return marks(north=float(given))
+    except ValueError:
+        return marks(north=file_stem(given))
 
 
 def joint_marks(ds: xr.Dataset, choice: Mapping[str, Any], reference: Sequence[float] | None = None) -> str:

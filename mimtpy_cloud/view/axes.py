@@ -16,11 +16,10 @@ __all__ = [
     "draw_scale_bar",
     "draw_ticks",
     "ground_aspect",
-    "height_in_inches",
     "is_degrees",
     "is_sliver",
     "new_figure",
-    "width_in_inches",
+    "size_in_inches",
 ]
 
 #: Inches around each map: left, right (colour bar and its label), bottom, top.
@@ -161,9 +160,9 @@ def draw_ticks(ax: "Axes", grid: Grid) -> None:
             axis.set_label_text(f"{what} [km]", fontsize="small")
 
 
-def width_in_inches(ax: "Axes") -> float:
+def size_in_inches(ax: "Axes") -> tuple[float, float]:
     """
-    Measure the width of axes as they are drawn.
+    Measure axes as they are drawn.
 
     Parameters
     ----------
@@ -172,25 +171,10 @@ def width_in_inches(ax: "Axes") -> float:
 
     Returns
     -------
-    float
+    width, height : float
     """
-    return float(ax.get_window_extent().width / ax.figure.dpi)
-
-
-def height_in_inches(ax: "Axes") -> float:
-    """
-    Measure the height of axes as they are drawn.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        With its limits and aspect applied.
-
-    Returns
-    -------
-    float
-    """
-    return float(ax.get_window_extent().height / ax.figure.dpi)
+    drawn = ax.get_window_extent()
+    return float(drawn.width / ax.figure.dpi), float(drawn.height / ax.figure.dpi)
 
 
 def _thin_ticks(ax: "Axes", text: Callable[[float, int], str]) -> None:
@@ -198,7 +182,7 @@ def _thin_ticks(ax: "Axes", text: Callable[[float, int], str]) -> None:
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     low, high = sorted(ax.get_xlim())
-    inches = width_in_inches(ax) / (high - low)
+    inches = size_in_inches(ax)[0] / (high - low)
     coarsest: list[float] = []
     for bins in range(5, 0, -1):
         locator = MaxNLocator(nbins=bins, steps=_TICK_STEPS)
@@ -249,7 +233,7 @@ def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
     left = _emptier_left(values)
     x = west + 0.05 * (east - west) if left else east - 0.05 * (east - west) - length
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
-    short = length / (east - west) * width_in_inches(ax) < len(text) * _LETTER  # the text must stay on the map
+    short = length / (east - west) * size_in_inches(ax)[0] < len(text) * _LETTER  # the text must stay on the map
     at, side = (x + length / 2, "center") if not short else (x, "left") if left else (x + length, "right")
     halo = [withStroke(linewidth=4, foreground="white")]
     ax.plot([x, x + length], [y, y], color="black", linewidth=2, solid_capstyle="butt", zorder=5, path_effects=halo)

@@ -17,9 +17,8 @@ from mimtpy_cloud.view.axes import (
     draw_scale_bar,
     draw_ticks,
     ground_aspect,
-    height_in_inches,
     is_sliver,
-    width_in_inches,
+    size_in_inches,
 )
 from mimtpy_cloud.view.colours import (
     CYCLIC,
@@ -394,7 +393,7 @@ def draw_picture(
     shown += [*draw_decoration(ax, picture.grid, decoration), *handles]
     draw_scale_bar(ax, picture.grid, picture.values)
     if title:
-        ax.set_title(textwrap.fill(title, max(24, int(11 * (width_in_inches(ax) + 1.5)))), fontsize="medium")
+        ax.set_title(textwrap.fill(title, max(24, int(11 * (size_in_inches(ax)[0] + 1.5)))), fontsize="medium")
     if shown:
         ax.legend(handles=shown, loc="upper left", fontsize="x-small", framealpha=0.85)
     if max(picture.strides) > 1:
@@ -456,13 +455,13 @@ def _draw_steps(ax: "Axes", picture: Picture, steps: Steps) -> None:
 
 def _bar_axes(ax: "Axes") -> "Axes":
     """Axes of a colour bar, of one width beside narrow maps."""
-    scale = max(1.0, _NARROW / width_in_inches(ax))
+    scale = max(1.0, _NARROW / size_in_inches(ax)[0])
     return ax.inset_axes((1 + scale * _BAR_GAP, 0.0, scale * _BAR, 1.0))
 
 
 def _letters(ax: "Axes") -> int:
     """Letters of a label along the height of a map."""
-    return max(20, int(height_in_inches(ax) * 13))
+    return max(20, int(size_in_inches(ax)[1] * 13))
 
 
 def _label(picture: Picture, unit: str, *, wrapped: bool, width: int) -> str:

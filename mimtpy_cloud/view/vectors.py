@@ -14,7 +14,7 @@ from mimtpy_cloud.ops.pixels import map_projection, near_longitude, pixels_at
 from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
-from mimtpy_cloud.view.axes import ground_aspect, height_in_inches, is_degrees, new_figure
+from mimtpy_cloud.view.axes import ground_aspect, is_degrees, new_figure, size_in_inches
 from mimtpy_cloud.view.colours import Limits, nice_below
 from mimtpy_cloud.view.decoration import Lines, read_decoration
 from mimtpy_cloud.view.picture import Picture, Style, draw_picture, figure_of, map_grid, strides_of, thumbnail, title_of
@@ -283,7 +283,7 @@ def _draw_arrows(
         _draw_stations(ax, stations, factor)
         ax.quiver(*sets[1], scale=scale, color=_STATIONS, edgecolor="black", zorder=3.8, **_ARROW)
     length = nice_below(typical)
-    below = (0.4 if is_degrees(grid) else 0.52) / height_in_inches(ax)
+    below = (0.4 if is_degrees(grid) else 0.52) / size_in_inches(ax)[1]
     place = length / scale, -below
     ax.quiverkey(quiver, *place, length, "", coordinates="axes", labelpos="E")
     text = f"{length:g} {unit}{direction.text}"  # of its own: a key does not count when a figure is cut to its content

@@ -221,13 +221,11 @@ def decompose(
       mimtpy decompose A064 A137 D071 D144 --root data --rescale-std --patch -118.5 37 -118.1 37.3 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself
-    from mimtpy_cloud.cli.inputs import open_inputs, read_north
-    from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
+    from mimtpy_cloud.cli.inputs import open_inputs, read_north, refer_inputs
+    from mimtpy_cloud.cli.names import joint_marks, marks, north_marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.cli.tables import scale_lines
     from mimtpy_cloud.ops.enu import invert_enu
-    from mimtpy_cloud.ops.reference import set_reference
-    from mimtpy_cloud.ops.select import select_box
     from mimtpy_cloud.ops.variance import variance_components
     from mimtpy_cloud.view.map import COMPONENTS
 
@@ -242,8 +240,7 @@ def decompose(
     labels, datasets, provenance = open_inputs(root, tracks, type_, least=2, **whole)
     _tell_dates(labels, datasets)
     if reference is not None:
-        datasets = [set_reference(ds, point=reference) for ds in datasets]
-        datasets = [select_box(ds, choice["bbox"]) for ds in datasets] if choice["bbox"] else datasets
+        datasets = refer_inputs(datasets, reference, choice["bbox"])
     wanted = (components or "eu") if azimuth is None else azimuth
     how: dict[str, Any] = {"north": known, "north_std": north_std, "same_datum": same_datum}
     scales = variance_components(datasets, wanted, patch=patch, **how).compute() if rescale_std else None
@@ -252,7 +249,7 @@ def decompose(
     ds = invert_enu(datasets, wanted, sigma=scales, **how)
     names = [name for name in COMPONENTS if name in ds]
     told = marks(azimuth=azimuth, components=None if components == "eu" else components, samedatum=same_datum)
-    told += marks(north=None if north is None else known if isinstance(known, float) else file_stem(north))
+    told += north_marks(north)
     told += marks(northstd=north_std, rescaled=rescale_std, patch=patch)
     who, suffix = "+".join(labels), told + joint_marks(ds, choice, reference)
     maps = {f"{who}_{name}{suffix}": name for name in names}

@@ -95,13 +95,11 @@ def decompose_series(
       mimtpy decompose-series A064 D071 --root data --order 0 --regularisation 0.1 --at -119.1 36.4 --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself
-    from mimtpy_cloud.cli.inputs import open_inputs, read_north
-    from mimtpy_cloud.cli.names import file_stem, joint_marks, marks
+    from mimtpy_cloud.cli.inputs import open_inputs, read_north, refer_inputs
+    from mimtpy_cloud.cli.names import joint_marks, marks, north_marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.errors import StorageError
     from mimtpy_cloud.ops import timeline
-    from mimtpy_cloud.ops.reference import set_reference
-    from mimtpy_cloud.ops.select import select_box
 
     if check_out(out) not in ("", ".zarr"):
         raise StorageError(f"a time series is written as .zarr; give --out NAME.zarr or a folder, got {out}")
@@ -114,8 +112,7 @@ def decompose_series(
     whole = more if reference is None else more | {"bbox": None}  # the point may lie outside of the box
     labels, datasets, provenance = open_inputs(root, tracks, "series", least=2, asked=False, **whole)
     if reference is not None:
-        datasets = [set_reference(ds, point=reference) for ds in datasets]
-        datasets = [select_box(ds, more["bbox"]) for ds in datasets] if more["bbox"] else datasets
+        datasets = refer_inputs(datasets, reference, more["bbox"])
     wanted = (components or "eu") if azimuth is None else azimuth
     ds = timeline.decompose_series(datasets, wanted, dates=which, north=known, max_gap_days=max_gap, **solved)
     names = ["horizontal" if "horizontal" in ds else "east", "up"]
@@ -127,14 +124,12 @@ def decompose_series(
         "dates": which,
         "max_gap": max_gap,
         "north": north,
+        "reference": reference,
     }
-    asked |= {"reference": reference}
     given = {k: v for k, v in asked.items() if v is not None and v is not False and v != defaults.get(k)}
     told = {key.replace("_", ""): value for key, value in given.items() if key not in ("reference", "north")}
-    suffix = marks(**told) + marks(
-        north=None if north is None else known if isinstance(known, float) else file_stem(north)
-    )
-    stem = join("series", f"{'+'.join(labels)}_{'_'.join(names)}{suffix}{joint_marks(ds, more, reference)}")
+    suffix = marks(**told) + north_marks(north) + joint_marks(ds, more, reference)
+    stem = join("series", f"{'+'.join(labels)}_{'_'.join(names)}{suffix}")
     _write(ds, out, stem, names, places, {"step": "decompose-series", **given, **provenance})
 
 
