@@ -30,7 +30,7 @@ from mimtpy_cloud.io.licsbas import find_layers
 from mimtpy_cloud.io.sources import GEOMETRY_FILES, find_companions, open_source, resolve_source
 from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, create_store
-from mimtpy_cloud.location import is_local, locate
+from mimtpy_cloud.location import is_local, locate, reaching
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Grid, Window
 from mimtpy_cloud.plan.placement import Placement, ProjectedPlacement, RegularPlacement, ScatteredPlacement
@@ -247,7 +247,8 @@ def _local(url: str) -> Iterator[_Local]:
     fs, path = locate(found)
     names = [""]
     if kind == "licsbas":
-        names = sorted(find_layers([p.rpartition("/")[2] for p in fs.ls(path, detail=False)]).values())
+        with reaching(found):
+            names = sorted(find_layers([p.rpartition("/")[2] for p in fs.ls(path, detail=False)]).values())
     elif kind == "mintpy":
         names += [f"../{name}" for name in sorted(find_companions(found).values())]
     if is_local(fs):
@@ -258,7 +259,8 @@ def _local(url: str) -> Iterator[_Local]:
         for name in names:
             target = Path(_inside(str(copy), name))
             target.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(_inside(path.rstrip("/"), name), str(target))
+            with reaching(found):
+                fs.get_file(_inside(path.rstrip("/"), name), str(target))
         yield _Local(str(copy), found, names)
 
 

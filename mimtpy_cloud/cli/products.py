@@ -11,7 +11,7 @@ import xarray as xr
 
 from mimtpy_cloud.cli.steps import Plot
 from mimtpy_cloud.errors import DateError, MimtpyError, SchemaError, StorageError
-from mimtpy_cloud.location import locate
+from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = [
@@ -86,7 +86,8 @@ def exists(url: str) -> bool:
         If the scheme of the URL is unknown.
     """
     fs, path = locate(url)
-    return bool(fs.exists(path))
+    with reaching(url):
+        return bool(fs.exists(path))
 
 
 def observe(
@@ -273,15 +274,20 @@ def beside(url: str) -> str:
     """
     fs, path = locate(url)
     folder = path.rstrip("/").rpartition("/")[0]
-    if not fs.isdir(folder):
-        return f"nor is there a folder {folder}"
-    names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(folder, detail=False))
+    with reaching(url):
+        if not fs.isdir(folder):
+            return f"nor is there a folder {folder}"
+        names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(folder, detail=False))
     found = [name for name in names if name.endswith((".zarr", ".tif", ".tiff"))]
     return f"{folder or '.'} has {', '.join(found[:10]) or 'no .zarr or .tif'}"
 
 
 def _open_store(url: str) -> xr.Dataset:
-    ds: xr.Dataset = xr.open_zarr(url, chunks={}, decode_coords="all")
+    from mimtpy_cloud.io.storage import open_storage
+
+    store = open_storage(url).zarr_store("", read_only=True)
+    with reaching(url):
+        ds: xr.Dataset = xr.open_zarr(store, chunks={}, decode_coords="all")
     return ds
 
 

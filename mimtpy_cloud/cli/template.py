@@ -16,7 +16,7 @@ from typing import Any
 from mimtpy_cloud.cli.keys import DEFAULTS, KEYS, PREFIX, STEPS, Key, Raw, has_wildcard, squeeze
 from mimtpy_cloud.cli.steps import Decompose, Template
 from mimtpy_cloud.errors import TemplateError
-from mimtpy_cloud.location import locate
+from mimtpy_cloud.location import locate, reaching
 
 __all__ = ["Item", "load_template", "parse_legacy", "parse_template"]
 
@@ -358,7 +358,7 @@ def load_template(path: str | os.PathLike[str]) -> Template:
     try:
         if "://" in name:
             fs, path_there = locate(name)
-            with fs.open(path_there, "rt", encoding="utf-8") as file:
+            with reaching(name), fs.open(path_there, "rt", encoding="utf-8") as file:
                 text = file.read()
         else:
             text = Path(name).read_text(encoding="utf-8")

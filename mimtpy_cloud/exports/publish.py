@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mimtpy_cloud.errors import StorageError
-from mimtpy_cloud.location import is_local, locate
+from mimtpy_cloud.location import is_local, locate, reaching
 
 __all__ = ["publish_bytes", "staged"]
 
@@ -56,7 +56,8 @@ def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[
     try:
         if local:
             parent.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(fs, path, last)
+        with reaching(url):
+            _refuse_foreign(fs, path, last)
         prefix = f".{Path(path).name}."
         folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=parent if local else None))
     except OSError as error:
@@ -70,7 +71,8 @@ def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[
             if local:
                 _replace(staging, Path(path), folder)
             else:
-                _upload(fs, staging, path, last)
+                with reaching(url):
+                    _upload(fs, staging, path, last)
         except OSError as error:
             raise StorageError(f"cannot write {url}: {error}") from error
     finally:

@@ -12,7 +12,7 @@ import xarray as xr
 from mimtpy_cloud.errors import SourceFormatError, StorageError
 from mimtpy_cloud.io.tenv3 import is_tenv3, read_series, tenv3_frame
 from mimtpy_cloud.kernels.midas import midas_velocity
-from mimtpy_cloud.location import locate
+from mimtpy_cloud.location import locate, reaching
 
 __all__ = ["read_stations"]
 
@@ -158,7 +158,7 @@ def _long_name(name: str) -> str:
 def _read_text(url: str | os.PathLike[str]) -> list[str]:
     fs, path = locate(url)
     try:
-        with fs.open(path, "rt", encoding="utf-8-sig") as file:
+        with reaching(url), fs.open(path, "rt", encoding="utf-8-sig") as file:
             return str(file.read()).splitlines()
     except UnicodeDecodeError as error:
         raise SourceFormatError(f"{url} is no text; expected {_FORMATS}") from error

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 from mimtpy_cloud.errors import SourceFormatError
-from mimtpy_cloud.location import is_local, locate
+from mimtpy_cloud.location import is_local, locate, reaching
 
 __all__ = ["SourceFile", "open_hdf5"]
 
@@ -59,7 +59,8 @@ class SourceFile:
         text = os.fspath(url)
         fs, path = locate(text)
         try:
-            info = fs.info(path)
+            with reaching(text):
+                info = fs.info(path)
         except FileNotFoundError:
             raise SourceFormatError(f"{text} does not exist; check the path or URL") from None
         if info.get("type") == "directory":

@@ -12,7 +12,7 @@ from mimtpy_cloud.io.canonical import describe
 from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.hdf5 import block_shape
 from mimtpy_cloud.io.raster import Raster, locate_raster
-from mimtpy_cloud.location import locate
+from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.schema import LOS, track_name
 
 __all__ = ["find_layers", "open_licsbas"]
@@ -122,9 +122,10 @@ def open_licsbas(folder: str | os.PathLike[str]) -> xr.Dataset:
 
 def _locate_layers(folder: str) -> dict[str, Raster]:
     fs, path = locate(folder)
-    if not fs.isdir(path):
-        raise SourceFormatError(f"{folder} is no folder; expected one with vel, vstd, mask, E, N and U GeoTIFFs")
-    names = [entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False)]
+    with reaching(folder):
+        if not fs.isdir(path):
+            raise SourceFormatError(f"{folder} is no folder; expected one with vel, vstd, mask, E, N and U GeoTIFFs")
+        names = [entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False)]
     found = find_layers(names)
     missing = [f"{mark} ({name})" for name, mark in _LAYERS.items() if name not in found]
     if missing:

@@ -12,7 +12,7 @@ from dask.base import tokenize
 
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.hdf5file import SourceFile
-from mimtpy_cloud.location import is_local, locate
+from mimtpy_cloud.location import is_local, locate, reaching
 from mimtpy_cloud.plan.grid import Grid
 
 __all__ = ["Raster", "locate_raster", "open_raster"]
@@ -125,7 +125,8 @@ def open_raster(url: str) -> Iterator[Any]:
 
     with contextlib.ExitStack() as stack:
         fs, path = locate(url)
-        handle = path if is_local(fs) else stack.enter_context(fs.open(path, "rb"))
+        with reaching(url):
+            handle = path if is_local(fs) else stack.enter_context(fs.open(path, "rb"))
         try:
             raster = stack.enter_context(rasterio.open(handle))
         except RasterioIOError as error:

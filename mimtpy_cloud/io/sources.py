@@ -9,7 +9,7 @@ from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.licsbas import find_layers, open_licsbas
 from mimtpy_cloud.io.mintpy import open_mintpy
-from mimtpy_cloud.location import locate
+from mimtpy_cloud.location import locate, reaching
 
 __all__ = ["GEOMETRY_FILES", "find_companions", "open_source", "resolve_source"]
 
@@ -132,9 +132,11 @@ def resolve_source(url: str | os.PathLike[str]) -> tuple[str, str]:
     text = os.fspath(url)
     text = text.rstrip("/") or text
     fs, path = locate(text)
-    if not fs.exists(path):
+    with reaching(text):
+        there, is_folder = fs.exists(path), fs.isdir(path)
+    if not there:
         raise SourceFormatError(f"{text} does not exist; expected {_EXPECTED}")
-    if fs.isdir(path):
+    if is_folder:
         return _resolve_folder(text)
     if text.lower().endswith((".tif", ".tiff")):
         raise SourceFormatError(f"{text} is one GeoTIFF; give the folder of the LiCSBAS frame that holds it")
@@ -185,6 +187,7 @@ def _projects(folder: str, names: list[str]) -> list[str]:
 
 def _names(folder: str) -> list[str]:
     fs, path = locate(folder)
-    if not fs.isdir(path):
-        return []
-    return sorted(entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False))
+    with reaching(folder):
+        if not fs.isdir(path):
+            return []
+        return sorted(entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False))

@@ -1,8 +1,7 @@
 """Bytes in and out of a root URL: a local folder, or an object store through obstore.
 
-This is the one place that turns a URL into something to read and write, and the one place that
-reads credentials and endpoints, from the environment and the usual config files. Keys are relative
-to the root, with ``/`` between their parts; a key that leaves the root is an error.
+Keys are relative to the root, with ``/`` between their parts; a key that leaves the root is an error. Clients, and
+the words for their errors, come from `mimtpy_cloud.location`.
 """
 
 import contextlib
@@ -13,13 +12,12 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from mimtpy_cloud.errors import ConcurrentCommitError, StorageError
+from mimtpy_cloud.location import explain, object_store
 
 __all__ = ["LocalStorage", "ObjectStorage", "Storage", "open_storage"]
 
@@ -27,17 +25,6 @@ __all__ = ["LocalStorage", "ObjectStorage", "Storage", "open_storage"]
 _MAX_CONFLICTS = 60
 _PART_BYTES = 8 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-#: How an object store says so where obstore has no error of its own for it.
-_DENIED = ("403 Forbidden", "401 Unauthorized", "AccessDenied")
-_PERMISSION = "check the credentials and the bucket's policy (AWS_SKIP_SIGNATURE=true reads a public bucket)"
-#: Environment variables that a client depends on start so.
-_SETTINGS = ("AWS_", "AZURE_", "GOOGLE_")
-#: Environment variables that name an S3 endpoint, the strongest first.
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-#: With one of them the environment says who asks; without, the AWS config files may.
-_IDENTITIES = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"})
-#: Credentials of a config file are read again after this time, as they may be temporary.
-_CREDENTIALS_LAST = timedelta(minutes=15)
 
 
 class Storage(Protocol):
@@ -239,7 +226,7 @@ class ObjectStorage:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._store = _object_store(self.url)
+        self._store = object_store(self.url)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ObjectStorage, (self.url,)
@@ -340,7 +327,7 @@ class ObjectStorage:
         from zarr.storage import ObjectStore
 
         _require_key(self.url, prefix)
-        return ObjectStore(_object_store(f"{self.url}/{prefix}".rstrip("/")), read_only=read_only)
+        return ObjectStore(object_store(f"{self.url}/{prefix}".rstrip("/")), read_only=read_only)
 
 
 class _Upload:
@@ -353,54 +340,6 @@ class _Upload:
         """Append bytes."""
         with _translated(self._url, self._key):
             return int(self._file.write(data))
-
-
-def _object_store(url: str) -> Any:
-    return _connected(url, frozenset((k, v) for k, v in os.environ.items() if k.startswith(_SETTINGS)))
-
-
-@lru_cache(maxsize=256)
-def _connected(url: str, _settings: frozenset[tuple[str, str]]) -> Any:
-    """One client a URL, for as long as the environment stays as it is."""
-    from obstore.store import from_url
-
-    try:
-        options = _s3_options() if url.startswith(("s3://", "s3a://")) else {}
-        if options.get("endpoint", url).startswith("http://"):
-            options["client_options"] = {"allow_http": True}
-        return from_url(url, **options)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise StorageError(
-            f"cannot open {url}: {reason}; expected a local path, file://, s3://, gs://, az:// or https:// URL"
-        ) from error
-
-
-def _s3_options() -> dict[str, Any]:
-    """Find endpoint, region and credentials that obstore would not find itself."""
-    options: dict[str, Any] = {"endpoint": next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")}
-    if not _IDENTITIES & os.environ.keys():
-        import botocore.session  # type: ignore[import-untyped]
-
-        session = botocore.session.get_session()
-        if session.full_config["profiles"] and session.get_credentials() is not None:
-            options["credential_provider"] = _profile_credentials
-            options["endpoint"] = options["endpoint"] or session.get_scoped_config().get("endpoint_url", "")
-            options["region"] = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
-    return {name: value for name, value in options.items() if value}
-
-
-def _profile_credentials() -> dict[str, Any]:
-    """Read the credentials of the AWS profile, for obstore."""
-    import botocore.session
-
-    found = botocore.session.get_session().get_credentials().get_frozen_credentials()
-    return {
-        "access_key_id": found.access_key,
-        "secret_access_key": found.secret_key,
-        "token": found.token,
-        "expires_at": datetime.now(UTC) + _CREDENTIALS_LAST,
-    }
 
 
 def _require_key(url: str, key: str) -> None:
@@ -446,13 +385,7 @@ def _sync_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def _translated(url: str, key: str) -> Iterator[None]:
     """Turn obstore's errors into built-in ones that say what to check."""
-    from obstore.exceptions import (
-        AlreadyExistsError,
-        BaseError,
-        PermissionDeniedError,
-        PreconditionError,
-        UnauthenticatedError,
-    )
+    from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
     _require_key(url, key)
     where = f"{url}/{key}".rstrip("/")
@@ -460,15 +393,9 @@ def _translated(url: str, key: str) -> Iterator[None]:
         yield
     except (AlreadyExistsError, PreconditionError, StorageError):
         raise
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if "NoSuchBucket" in str(error):
+            raise explain(error, where) from None
         raise FileNotFoundError(errno.ENOENT, "no such object", where) from None
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise StorageError(f"no permission for {where}: {_PERMISSION}") from error
     except (BaseError, NotImplementedError, OSError) as error:
-        if any(sign in str(error) for sign in _DENIED):
-            raise StorageError(f"no permission for {where}: {_PERMISSION}") from error
-        if url.startswith(("http://", "https://")):
-            raise StorageError(
-                f"cannot use {where}: check the address and the network; a web root can be read, not listed or written"
-            ) from error
-        raise StorageError(f"cannot reach {where}: check the endpoint, the bucket and the network") from error
+        raise explain(error, where) from None

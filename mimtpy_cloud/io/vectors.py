@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
-from mimtpy_cloud.location import is_local, locate
+from mimtpy_cloud.location import is_local, locate, reaching
 
 __all__ = ["read_lines", "read_points"]
 
@@ -111,17 +111,20 @@ def _read(url: str | os.PathLike[str]) -> _Vectors:
 def _local(url: str | os.PathLike[str]) -> Iterator[Path]:
     """Local copy of a file and of what belongs to it; a local file itself."""
     fs, name = locate(url)
-    if not fs.exists(name):
+    with reaching(url):
+        there, is_folder = fs.exists(name), fs.isdir(name)
+    if not there:
         raise StorageError(f"no such file: {url}")
-    if fs.isdir(name):
+    if is_folder:
         raise StorageError(f"{url} is a folder; name the file in it, for example faults.shp")
     if is_local(fs):
         yield Path(name)
         return
     folder = Path(tempfile.mkdtemp(prefix="mimtpy-vectors-"))
     try:
-        for part in _parts(fs, name):
-            fs.get_file(part, str(folder / Path(part).name))
+        with reaching(url):
+            for part in _parts(fs, name):
+                fs.get_file(part, str(folder / Path(part).name))
         yield folder / Path(name).name
     except OSError as error:
         raise error if isinstance(error, StorageError) else StorageError(f"cannot fetch {url}: {error}") from error

@@ -10,7 +10,7 @@ import xarray as xr
 
 from mimtpy_cloud.errors import DateError, SchemaError, StorageError
 from mimtpy_cloud.kernels import rate as kernel
-from mimtpy_cloud.location import locate
+from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.plan.dates import (
     MAX_GAP_DAYS,
     nearest_date,
@@ -232,7 +232,7 @@ def _read_dates(source: str | os.PathLike[str]) -> np.ndarray:
         pass
     try:
         fs, path = locate(source)
-        with fs.open(path, "rt") as file:
+        with reaching(source), fs.open(path, "rt") as file:
             text = file.read()
     except (OSError, ValueError) as error:
         raise StorageError(f"cannot read excluded dates from {source}: {error}") from error
