@@ -16,7 +16,8 @@ from os import PathLike
 from typing import Any, Self
 
 from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
-from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
+from mimtpy_cloud.io.cache import cached_storage, forget_snapshot
+from mimtpy_cloud.io.storage import LocalStorage, Storage
 from mimtpy_cloud.plan.dates import parse_date
 from mimtpy_cloud.plan.grid import Bounds, Window, turned
 
@@ -255,6 +256,7 @@ def commit(storage: Storage, sensor: str, track: str, change: Callable[[list[Ent
     """
     key = index_key(sensor, track)
     storage.update(key, lambda data: _dump(change(_load(data, f"{storage.url}/{key}"))))
+    forget_snapshot(storage)
 
 
 def _as_of_time(as_of: str | datetime | None) -> str | None:
@@ -281,10 +283,14 @@ class Catalog:
         Root URL.
     as_of : str or datetime, optional
         Show the catalog as it was at that time (UTC; a bare date means its end).
+    cache : bool, optional
+        Whether to read through the local cache; by default if ``MIMTPY_CACHE_DIR`` is set.
     """
 
-    def __init__(self, root: str | PathLike[str], *, as_of: str | datetime | None = None) -> None:
-        self.storage = open_root(root)
+    def __init__(
+        self, root: str | PathLike[str], *, as_of: str | datetime | None = None, cache: bool | None = None
+    ) -> None:
+        self.storage, self.cache = open_root(root, cache=cache), cache
         self._until = _as_of_time(as_of)
 
     @property
@@ -495,7 +501,7 @@ def _overlap(a: Bounds, b: Bounds) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def open_root(root: str | PathLike[str]) -> Storage:
+def open_root(root: str | PathLike[str], *, cache: bool | None = None) -> Storage:
     """
     Open the storage of a root.
 
@@ -503,6 +509,8 @@ def open_root(root: str | PathLike[str]) -> Storage:
     ----------
     root : str or path
         Root URL.
+    cache : bool, optional
+        As for `open_catalog`.
 
     Returns
     -------
@@ -513,13 +521,15 @@ def open_root(root: str | PathLike[str]) -> Storage:
     StorageError
         If it is a file, or the URL's scheme is unknown.
     """
-    storage = open_storage(root)
+    storage = cached_storage(root, cache=cache)
     if isinstance(storage, LocalStorage) and storage.folder.is_file():
         raise StorageError(f"the root {storage.url} is a file; give a folder, which may be new, or a URL")
     return storage
 
 
-def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = None) -> Catalog:
+def open_catalog(
+    root: str | PathLike[str], *, as_of: str | datetime | None = None, cache: bool | None = None
+) -> Catalog:
     """
     Open the catalog below a root URL.
 
@@ -529,6 +539,9 @@ def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = No
         Folder or object-store prefix that `ingest` wrote to.
     as_of : str or datetime, optional
         Show the catalog as it was at that time (UTC; a bare date means its end).
+    cache : bool, optional
+        Whether what is read of an object store or web server is kept on this machine's disk (``MIMTPY_CACHE_DIR``,
+        ``MIMTPY_CACHE_SIZE``); by default if ``MIMTPY_CACHE_DIR`` is set. A local root is never cached.
 
     Returns
     -------
@@ -542,4 +555,4 @@ def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = No
     StorageError
         If it is a file, or the URL's scheme is unknown.
     """
-    return Catalog(root, as_of=as_of)
+    return Catalog(root, as_of=as_of, cache=cache)

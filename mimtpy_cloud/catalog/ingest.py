@@ -113,7 +113,7 @@ def ingest(
     """
     if resampling not in get_args(Resampling):
         raise ResolutionError(f"resampling must be one of {', '.join(get_args(Resampling))}, got {resampling!r}")
-    storage = open_root(root)
+    storage = open_root(root, cache=False)
     urls = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     with ExitStack() as staged:
         with _nothing_ingested(len(urls)):

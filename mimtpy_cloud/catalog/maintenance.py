@@ -65,7 +65,7 @@ def verify(root: str | PathLike[str], *, track: str | None = None) -> list[Probl
     -----
     An array object that is not there means no data there, so one that was deleted is not noticed.
     """
-    catalog = Catalog(root)
+    catalog = Catalog(root, cache=False)
     entries = catalog.search(track=track)
     if track is not None and not entries:
         raise TrackNotFoundError(f"no track {track} in {catalog.root}; it has {', '.join(catalog.tracks()) or 'none'}")
@@ -147,7 +147,7 @@ def gc(
     CatalogError
         If an index is unreadable; then nothing of that track and the following ones is removed.
     """
-    catalog = Catalog(root)
+    catalog = Catalog(root, cache=False)
     now = datetime.now(UTC)
     limit = None if older_than_days is None else now - timedelta(days=older_than_days)
     removed: list[str] = []

@@ -17,7 +17,7 @@ from mimtpy_cloud.io.store import ArraySpec, BandArray
 from mimtpy_cloud.plan.grid import Bounds, Window, turned
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
 
-__all__ = ["open_entry", "open_track"]
+__all__ = ["entry_arrays", "open_entry", "open_track"]
 
 
 def open_track(
@@ -29,6 +29,7 @@ def open_track(
     product: str | None = None,
     as_of: str | datetime | None = None,
     sensor: str = "Sentinel",
+    cache: bool | None = None,
 ) -> xr.Dataset:
     """
     Open a track as one lazy dataset over all its bands.
@@ -49,6 +50,10 @@ def open_track(
         Open what was current at that time (UTC); not together with a Catalog.
     sensor : str
         First path element.
+    cache : bool, optional
+        Whether what is read is kept on the disk of who reads it, be it this machine or a worker, and never asked for
+        again (``MIMTPY_CACHE_DIR``, ``MIMTPY_CACHE_SIZE``); by default as the Catalog, or if ``MIMTPY_CACHE_DIR`` is
+        set. A local root is never cached.
 
     Returns
     -------
@@ -73,12 +78,15 @@ def open_track(
     """
     if isinstance(root_or_catalog, Catalog) and as_of is not None:
         raise TypeError("as_of goes to open_catalog when a Catalog is given")
-    catalog = root_or_catalog if isinstance(root_or_catalog, Catalog) else open_catalog(root_or_catalog, as_of=as_of)
+    if isinstance(root_or_catalog, Catalog):
+        catalog, cache = root_or_catalog, root_or_catalog.cache if cache is None else cache
+    else:
+        catalog = open_catalog(root_or_catalog, as_of=as_of, cache=cache)
     entry = catalog.find(track, resolution=resolution, product=product, sensor=sensor)
-    return open_entry(catalog.root, entry, bbox=bbox)
+    return open_entry(catalog.root, entry, bbox=bbox, cache=cache)
 
 
-def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dataset:
+def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None, cache: bool | None = None) -> xr.Dataset:
     """
     Open one entry of a catalog as a lazy dataset.
 
@@ -90,6 +98,8 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
         From `Catalog.search`.
     bbox : tuple of float, optional
         West, south, east, north in degrees; centre in the half-open box. Whole turns make no difference.
+    cache : bool, optional
+        As for `open_track`.
 
     Returns
     -------
@@ -103,14 +113,9 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     GridMismatchError
         If `bbox` is malformed.
     """
-    window = entry.extent
-    if bbox is not None:
-        window &= Window.within(entry.pixels_per_degree, turned(bbox, entry.bounds))
-        if window.empty:
-            have = ", ".join(f"{v:.4f}" for v in entry.bounds)
-            raise TrackNotFoundError(f"{entry.track} has no pixel in {tuple(bbox)}; it covers W, S, E, N = {have}")
-    specs = {name: _spec(entry, name) for name in entry.variables}
-    variables = {name: _variable(root, entry, spec, window) for name, spec in specs.items()}
+    arrays = entry_arrays(root, entry, bbox=bbox, cache=cache)
+    variables = {array.spec.name: _variable(root, entry, array) for array in arrays}
+    window = arrays[0].window
     if entry.perpendicular_baseline:
         baseline = np.array(entry.perpendicular_baseline, "float32")
         variables["perpendicular_baseline"] = xr.Variable(
@@ -125,22 +130,49 @@ def open_entry(root: str, entry: Entry, *, bbox: Bounds | None = None) -> xr.Dat
     return xr.Dataset(variables, coords=_coordinates(entry, window), attrs=attrs)
 
 
-def _spec(entry: Entry, name: str) -> ArraySpec:
-    return ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in VARIABLES[name].dims else 0)
+def entry_arrays(root: str, entry: Entry, *, bbox: Bounds | None = None, cache: bool | None = None) -> list[TrackArray]:
+    """
+    Describe the 2-D and 3-D arrays of an entry; nothing is read.
+
+    Parameters
+    ----------
+    root, entry, bbox, cache : object
+        As for `open_entry`.
+
+    Returns
+    -------
+    list of TrackArray
+        One a variable, all of one window.
+
+    Raises
+    ------
+    TrackNotFoundError, GridMismatchError
+        As `open_entry`.
+    """
+    window = entry.extent
+    if bbox is not None:
+        window &= Window.within(entry.pixels_per_degree, turned(bbox, entry.bounds))
+        if window.empty:
+            have = ", ".join(f"{v:.4f}" for v in entry.bounds)
+            raise TrackNotFoundError(f"{entry.track} has no pixel in {tuple(bbox)}; it covers W, S, E, N = {have}")
+    windows = {band: entry.band_window(band) for band in entry.bands}
+    windows = {band: covered for band, covered in windows.items() if not (covered & window).empty}
+    arrays = []
+    for name in entry.variables:
+        spec = ArraySpec(name, entry.pixels_per_degree, len(entry.dates) if "time" in VARIABLES[name].dims else 0)
+        bands = (
+            BandArray(root, f"{entry.store_key(b)}/{name}", spec, covered, cache) for b, covered in windows.items()
+        )
+        arrays.append(TrackArray(spec, window, tuple(bands)))
+    return arrays
 
 
-def _variable(root: str, entry: Entry, spec: ArraySpec, window: Window) -> xr.Variable:
-    name, variable = spec.name, VARIABLES[spec.name]
-    bands = tuple(
-        BandArray(root, f"{entry.store_key(band)}/{name}", spec, entry.band_window(band))
-        for band in entry.bands
-        if not (entry.band_window(band) & window).empty
-    )
-    array = TrackArray(spec, window, bands)
+def _variable(root: str, entry: Entry, array: TrackArray) -> xr.Variable:
+    name, variable = array.spec.name, VARIABLES[array.spec.name]
     lazy = da.from_array(  # type: ignore[no-untyped-call]
         array,
         chunks=array.chunks,
-        name=f"{name}-{tokenize(root, entry.revision, entry.track, name, window)}",
+        name=f"{name}-{tokenize(root, entry.revision, entry.track, name, array.window)}",
         asarray=False,
         fancy=False,
         inline_array=True,

@@ -57,7 +57,9 @@ def open_observation(
         Datasets, revisions and root.
     """
     found = find_dataset(catalog, track, resolution=resolution, product=product)
-    ds = observe(open_entry(catalog.root, found.entry, bbox=found.within(bbox)), type_, **dates_and_mask)
+    ds = observe(
+        open_entry(catalog.root, found.entry, bbox=found.within(bbox), cache=catalog.cache), type_, **dates_and_mask
+    )
     return found.label, ds, {"datasets": [track], "revisions": [found.entry.revision], "root": catalog.root}
 
 

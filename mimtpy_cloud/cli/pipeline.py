@@ -255,7 +255,9 @@ def _plan_extract(plan: _Plan, extract: Extract) -> None:
         for type_ in extract.types:
             try:
                 dataset = plan.resolve(name)
-                source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(extract.bbox))
+                source = open_entry(
+                    plan.catalog.root, dataset.entry, bbox=dataset.within(extract.bbox), cache=plan.catalog.cache
+                )
                 ds = observe(
                     source, type_, start=extract.start, end=extract.end, exclude=extract.exclude, mask=extract.mask
                 )
@@ -279,7 +281,7 @@ def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
         try:
             dataset = plan.resolve(dataset_name)
             bbox = plan.template.extract.bbox if plan.template.extract else None
-            source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(bbox))
+            source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(bbox), cache=plan.catalog.cache)
             ds = _layer(source, layer)
         except Exception as error:  # noqa: BLE001 - one project must not stop the others
             plan.fail(name, dataset_name, layer.variable, error)

@@ -135,7 +135,7 @@ class Layer:
             reader = chunk_reader(self.file, self.paths[0])
             if reader is not None:
                 return _convert(reader.window(tuple(index)), self.dtype)
-        with open_hdf5(self.file.url) as file:
+        with open_hdf5(self.file) as file:
             try:
                 if not self.stacked:
                     return _convert(_read(file[self.paths[0]], index), self.dtype)

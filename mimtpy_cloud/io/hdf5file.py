@@ -10,6 +10,8 @@ from typing import Any
 import h5py
 
 from mimtpy_cloud.errors import SourceFormatError
+from mimtpy_cloud.io.cache import cache_folder
+from mimtpy_cloud.io.cachedfile import CachedFile
 from mimtpy_cloud.location import is_local, locate, reaching
 
 __all__ = ["SourceFile", "open_hdf5"]
@@ -80,14 +82,15 @@ class SourceFile:
 
 
 @contextlib.contextmanager
-def open_hdf5(url: str) -> Iterator[h5py.File]:
+def open_hdf5(source: str | SourceFile) -> Iterator[h5py.File]:
     """
     Open an HDF5 file for reading.
 
     Parameters
     ----------
-    url : str
-        Local path or fsspec URL.
+    source : str or SourceFile
+        Local path or fsspec URL, or what was found there before. Remote files are read in blocks, through the local
+        cache if there is one.
 
     Yields
     ------
@@ -98,6 +101,7 @@ def open_hdf5(url: str) -> Iterator[h5py.File]:
     SourceFormatError
         If it is not HDF5, or is cut short.
     """
+    url = source if isinstance(source, str) else source.url
     with contextlib.ExitStack() as stack:
         fs, path = locate(url)
         if is_local(fs):
@@ -105,7 +109,7 @@ def open_hdf5(url: str) -> Iterator[h5py.File]:
         elif "memory" in fs.protocol:  # all openings of one memory file share a position
             handle = io.BytesIO(fs.cat_file(path))
         else:
-            handle = stack.enter_context(fs.open(path, "rb"))
+            handle = _remote(source if isinstance(source, SourceFile) else SourceFile.locate(url))
         try:
             file = stack.enter_context(h5py.File(handle, "r"))
         except FileNotFoundError:
@@ -113,6 +117,18 @@ def open_hdf5(url: str) -> Iterator[h5py.File]:
         except OSError as error:
             raise SourceFormatError(_not_hdf5(url, error)) from error
         yield file
+
+
+def _remote(source: SourceFile) -> CachedFile:
+    """File object of one version of a remote file."""
+    fs, path = locate(source.url)
+
+    def fetch(start: int, end: int) -> bytes:
+        with reaching(source.url):
+            return bytes(fs.cat_file(path, start=start, end=end))
+
+    blocks = cache_folder() if source.version else None
+    return CachedFile(f"{source.url}\n{source.version} {source.size}", source.size, fetch, blocks)
 
 
 def _not_hdf5(url: str, error: OSError) -> str:

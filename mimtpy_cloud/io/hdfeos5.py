@@ -71,7 +71,7 @@ def open_hdfeos5(url: str | os.PathLike[str]) -> xr.Dataset:
     ``X_FIRST, Y_FIRST`` is the outer corner of the first pixel.
     """
     source = SourceFile.locate(url)
-    with open_hdf5(source.url) as file:
+    with open_hdf5(source) as file:
         group, meta = _locate(file, source.url)
         layers = {role: layer for role, paths in _PATHS.items() if (layer := _layer(group, paths, role, source))}
         if "displacement" in layers:

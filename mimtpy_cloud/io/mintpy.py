@@ -95,7 +95,7 @@ def open_mintpy(
 def _open_main(
     source: SourceFile,
 ) -> tuple[dict[str, Layer], Metadata, np.ndarray | None, np.ndarray | None, dict[str, float]]:
-    with open_hdf5(source.url) as file:
+    with open_hdf5(source) as file:
         meta = _metadata(file, source.url)
         layers = _layers(file, meta, source)
         dates = baseline = None
@@ -110,7 +110,7 @@ def _open_main(
 
 
 def _open_companion(source: SourceFile, wanted: str, main: Metadata) -> dict[str, Layer]:
-    with open_hdf5(source.url) as file:
+    with open_hdf5(source) as file:
         meta = _metadata(file, source.url)
         if _file_type(meta) != wanted:
             raise SourceFormatError(

@@ -80,7 +80,7 @@ def find_companions(url: str) -> dict[str, str]:
         ``"geometry"`` and ``"mask"`` to a path relative to the folder of the file, each only if exactly one of the
         candidates is there and on the same grid. Empty for other kinds of file.
     """
-    with open_hdf5(SourceFile.locate(url).url) as file:
+    with open_hdf5(SourceFile.locate(url)) as file:
         kind = file.attrs.get("FILE_TYPE", "")
     if (kind.decode() if isinstance(kind, bytes) else str(kind)) not in _WITH_COMPANIONS:
         return {}
@@ -140,7 +140,7 @@ def resolve_source(url: str | os.PathLike[str]) -> tuple[str, str]:
         return _resolve_folder(text)
     if text.lower().endswith((".tif", ".tiff")):
         raise SourceFormatError(f"{text} is one GeoTIFF; give the folder of the LiCSBAS frame that holds it")
-    with open_hdf5(SourceFile.locate(text).url) as file:
+    with open_hdf5(SourceFile.locate(text)) as file:
         if "HDFEOS" in file or ("timeseries" in file and hasattr(file["timeseries"], "keys")):
             return text, "hdfeos5"
         if "FILE_TYPE" in file.attrs:

@@ -12,6 +12,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any
@@ -20,8 +21,9 @@ import numpy as np
 
 from mimtpy_cloud.codec import decode, zarr_codec
 from mimtpy_cloud.errors import StorageError
+from mimtpy_cloud.io.cache import cached_storage
 from mimtpy_cloud.io.georeference import spatial_ref_attrs
-from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.plan.chunks import tile_sides, time_chunks
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
@@ -130,19 +132,19 @@ def _read_index(storage: Storage, key: str, shape: tuple[int, ...]) -> np.ndarra
 
 
 @lru_cache(maxsize=4096)
-def _shard_index(url: str, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
+def _shard_index(url: str, cache: bool | None, key: str, shape: tuple[int, ...]) -> np.ndarray | None:
     """Index of a shard, None if there is no shard; stores never change, so either is kept."""
     try:
-        return _read_index(open_storage(url), key, shape)
+        return _read_index(cached_storage(url, cache=cache), key, shape)
     except FileNotFoundError:
         return None
 
 
 @lru_cache(maxsize=4096)
-def _require_array(url: str, key: str) -> None:
+def _require_array(url: str, cache: bool | None, key: str) -> None:
     """Tell a chunk that holds no data from an array that is gone, which would read as no data, too."""
     try:
-        open_storage(url).read(f"{key}/zarr.json")
+        cached_storage(url, cache=cache).read(f"{key}/zarr.json")
     except FileNotFoundError:
         raise StorageError(f"{url}/{key} is gone, perhaps removed by gc; open the track again") from None
 
@@ -191,12 +193,15 @@ class BandArray:
         Shape of its chunks.
     window : Window
         Pixels it covers, aligned to tiles.
+    cache : bool, optional
+        Whether it is read through the local cache; by default if the environment asks for one.
     """
 
     url: str
     key: str
     spec: ArraySpec
     window: Window
+    cache: bool | None = None
 
     def read_into(self, out: np.ndarray, part: Window, dates: slice) -> None:
         """
@@ -216,44 +221,82 @@ class BandArray:
         StorageError
             If an object cannot be read or is damaged, or the store is gone.
         """
-        storage = open_storage(self.url)
+        storage = cached_storage(self.url, cache=self.cache)
+        for tile, key, wanted in self._shards(part, dates):
+            with self._naming(key):
+                self._read_shard(storage, key, out[(..., *tile.slices_in(part))], wanted)
+
+    def parts(self, part: Window, dates: slice) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+        """
+        Find the bytes that pixels need; reads the indexes of their shards.
+
+        Parameters
+        ----------
+        part : Window
+            Pixels wanted, inside `window`.
+        dates : slice
+            Dates wanted; ignored for a 2-D array.
+
+        Yields
+        ------
+        key : str
+            Object below the root.
+        ranges : list of tuple
+            Offset and length of its chunks, in the order of the object.
+
+        Raises
+        ------
+        StorageError
+            As `read_into`.
+        """
+        for _, key, wanted in self._shards(part, dates):
+            with self._naming(key):
+                ranges = [(offset, length) for offset, length, _ in self._present(key, wanted)]
+            if ranges:
+                yield key, ranges
+
+    def _shards(self, part: Window, dates: slice) -> Iterator[tuple[Window, str, tuple[slice, ...]]]:
+        """Pixels in each shard, its key, and where they are in it."""
         side = self.spec.tile[-1]
         for tile in part.tiles(side):
-            target = out[(..., *tile.slices_in(part))]
             row, col = (tile.row - self.window.row) // side, (tile.col - self.window.col) // side
             origin = Window(part.n, self.window.row + row * side, self.window.col + col * side, side, side)
-            rows, cols = tile.slices_in(origin)
+            pixels = tile.slices_in(origin)
             key = f"{self.key}/c/{'0/' if self.spec.dates else ''}{row}/{col}"
-            try:
-                self._read_shard(storage, key, target, (dates, rows, cols) if self.spec.dates else (rows, cols))
-            except FileNotFoundError:
-                raise StorageError(f"{self.url}/{key} was removed while it was read; open the track again") from None
-            except ValueError as error:
-                raise StorageError(f"{self.url}/{key} is damaged: {error}; ingest the source again") from error
+            yield tile, key, (dates, *pixels) if self.spec.dates else pixels
+
+    @contextmanager
+    def _naming(self, key: str) -> Iterator[None]:
+        """Name the object that is gone or damaged."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise StorageError(f"{self.url}/{key} was removed while it was read; open the track again") from None
+        except ValueError as error:
+            raise StorageError(f"{self.url}/{key} is damaged: {error}; ingest the source again") from error
+
+    def _present(self, key: str, wanted: tuple[slice, ...]) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Offset, length and position of the chunks that there are, as they lie in the object."""
+        index = _shard_index(self.url, self.cache, key, self.spec.chunks_per_shard)
+        if index is None:
+            _require_array(self.url, self.cache, self.key)
+            return []
+        chunks = ((*map(int, index[position]), position) for position in _positions(wanted, self.spec.chunk))
+        return sorted(chunk for chunk in chunks if chunk[0] != _MISSING)
 
     def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
-        index = _shard_index(self.url, key, self.spec.chunks_per_shard)
-        if index is None:
-            _require_array(self.url, self.key)
-        present, ranges = [], []
-        for position in _positions(wanted, self.spec.chunk):
-            offset, length = (_MISSING, 0) if index is None else map(int, index[position])
-            if offset == _MISSING:
-                out[_overlap(position, wanted, self.spec.chunk)[0]] = self.spec.fill
-            else:
-                present.append(position)
-                ranges.append((offset, length))
-        if not ranges:
-            return
+        present = self._present(key, wanted)
+        if len(present) < sum(1 for _ in _positions(wanted, self.spec.chunk)):
+            out[...] = self.spec.fill
         buffer = np.empty(self.spec.chunk, self.spec.dtype)
-        for position, data in zip(present, storage.read_ranges(key, ranges), strict=True):
+        ranges = [(offset, length) for offset, length, _ in present]
+        for (_, _, position), data in zip(present, storage.read_ranges(key, ranges) if ranges else (), strict=True):
             target, source = _overlap(position, wanted, self.spec.chunk)
             out[target] = decode(data, buffer)[source]
 
 
 def _positions(wanted: Sequence[slice], chunk: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    *dates, rows, cols = (range(s.start // c, -(-s.stop // c)) for s, c in zip(wanted, chunk, strict=True))
-    return ((*t, y, x) for y in rows for t in itertools.product(*dates) for x in cols)
+    return itertools.product(*(range(s.start // c, -(-s.stop // c)) for s, c in zip(wanted, chunk, strict=True)))
 
 
 def _overlap(
