@@ -5,14 +5,12 @@ import json
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from threading import Event, Lock
 from typing import Any, get_args
 from uuid import uuid4
@@ -21,16 +19,23 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud._version import __version__
+from mimtpy_cloud.catalog.fetch import Source, fetched, find_source
 from mimtpy_cloud.catalog.index import Entry, commit, open_root, read_commits
 from mimtpy_cloud.catalog.maintenance import check_entry
 from mimtpy_cloud.catalog.resolutions import remember_resolution, resolve_resolution, warn_of_sampling
 from mimtpy_cloud.catalog.streaming import Layout, Resampling, write_layers, write_series
-from mimtpy_cloud.errors import CatalogError, MimtpyError, ResolutionError, SchemaError, StorageError
-from mimtpy_cloud.io.licsbas import find_layers
-from mimtpy_cloud.io.sources import GEOMETRY_FILES, find_companions, open_source, resolve_source
+from mimtpy_cloud.client import active_client
+from mimtpy_cloud.errors import (
+    CatalogError,
+    MimtpyError,
+    ResolutionError,
+    SchemaError,
+    SourceFormatError,
+    StorageError,
+)
+from mimtpy_cloud.io.sources import GEOMETRY_FILES, open_source
 from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, create_store
-from mimtpy_cloud.location import is_local, locate, reaching
 from mimtpy_cloud.plan.chunks import tile_sides
 from mimtpy_cloud.plan.grid import Grid, Window
 from mimtpy_cloud.plan.placement import Placement, ProjectedPlacement, RegularPlacement, ScatteredPlacement
@@ -80,7 +85,8 @@ def ingest(
     progress : callable, optional
         Called with bytes done, bytes in all and the unit, one call at a time, from any thread.
     workers : int, optional
-        Threads; the number of CPUs by default. The result does not depend on it.
+        Threads; the number of CPUs by default. The result does not depend on it. With a cluster (`connect`), its
+        workers ingest, a source at a time each; they must see the sources and the root.
 
     Returns
     -------
@@ -114,23 +120,84 @@ def ingest(
     if resampling not in get_args(Resampling):
         raise ResolutionError(f"resampling must be one of {', '.join(get_args(Resampling))}, got {resampling!r}")
     storage = open_root(root, cache=False)
-    urls = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    with ExitStack() as staged:
-        with _nothing_ingested(len(urls)):
-            jobs = [
-                _plan(staged.enter_context(_local(os.fspath(url))), storage, resolution, pixels_per_degree, resampling)
-                for url in urls
-            ]
-            _refuse_twins(jobs)
-            current = [_current(storage, job) for job in jobs]
-        if dry_run:
-            return [entry or job.identified() for job, entry in zip(jobs, current, strict=True)]
-        meter = _Meter(progress, sum(job.nbytes for job, entry in zip(jobs, current, strict=True) if entry is None))
+    urls = [os.fspath(url) for url in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    how = _How(resolution, pixels_per_degree, resampling, workers)
+    with _nothing_ingested(len(urls)):
+        jobs = [_plan(find_source(url), storage, how) for url in urls]
+        _refuse_twins(jobs)
+        for job in jobs:
+            _latest(read_commits(storage, job.entry.sensor, job.entry.track), job.entry)
+            warn_of_sampling(storage, job.placement, job.entry.resolution, job.entry.pixels_per_degree, job.local.url)
+    if dry_run:
+        return [_current(storage, job) or job.identified() for job in jobs]
+    meter = _Meter(progress, sum(job.nbytes for job in jobs))
+    client = active_client()
+    if client is None:
+        return [_ingest_one(job.local, storage, how, meter, job) for job in jobs]
+    return _ingest_on(client, jobs, storage, how, meter)
+
+
+@dataclass(frozen=True)
+class _How:
+    """Options of an ingest."""
+
+    resolution: str | None
+    pixels_per_degree: int | None
+    resampling: Resampling
+    workers: int | None
+
+
+def _ingest_one(source: Source, storage: Storage, how: _How, meter: "_Meter", job: "_Job | None" = None) -> Entry:
+    """Fetch a source if it is remote, and write it unless it is current."""
+    with fetched(source) as local:
+        if job is None or local is not source:
+            job = _plan(local, storage, how)
+        entry = _current(storage, job)
+        if entry is not None:
+            meter.leave_out(job.nbytes)
+            return entry
         with _writing_to(storage.url):
-            return [
-                entry or _write(storage, job, meter, workers or os.cpu_count() or 1)
-                for job, entry in zip(jobs, current, strict=True)
-            ]
+            return _write(storage, job, meter, how.workers or os.cpu_count() or 1)
+
+
+def _ingest_on(client: Any, jobs: "Sequence[_Job]", storage: Storage, how: _How, meter: "_Meter") -> list[Entry]:
+    """Let the workers of a cluster ingest, a source at a time each."""
+    from distributed import as_completed
+
+    futures = [client.submit(_ingest_there, job.local.url, storage.url, how, pure=False) for job in jobs]
+    sizes = {future.key: job.nbytes for future, job in zip(futures, jobs, strict=True)}
+    try:
+        for future in as_completed(futures):  # type: ignore[no-untyped-call]
+            future.result()  # the first error ends it
+            meter.advance(sizes[future.key])
+    except BaseException:
+        client.cancel(futures)
+        raise
+    entries = client.gather(futures)
+    for entry in entries:
+        if entry not in read_commits(storage, entry.sensor, entry.track):
+            raise StorageError(
+                f"the workers of the cluster wrote {entry.track} to a folder {storage.url} of their own, which is not "
+                "this one; use a URL or a folder that all of them share as root"
+            )
+    return list(entries)
+
+
+def _ingest_there(url: str, root: str, how: _How) -> Entry:
+    """Ingest a source on a worker, which uses as many threads as it was given."""
+    from distributed import get_worker
+
+    workers = how.workers or get_worker().state.nthreads
+    try:
+        return _ingest_one(
+            find_source(url), open_root(root, cache=False), replace(how, workers=workers), _Meter(None, 0)
+        )
+    except SourceFormatError as error:
+        if "does not exist" not in str(error) or "://" in url:
+            raise
+        raise SourceFormatError(
+            f"{url} is not there for a worker of the cluster; use a folder that all of them share, or a URL"
+        ) from error
 
 
 @contextmanager
@@ -172,6 +239,10 @@ class _Meter:
     stop: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
 
+    def leave_out(self, nbytes: int) -> None:
+        """Take away what need not be made."""
+        self.total -= nbytes
+
     def advance(self, nbytes: int) -> None:
         """Count what was made; an error, once the work is to stop."""
         if self.stop.is_set():
@@ -183,39 +254,10 @@ class _Meter:
 
 
 @dataclass(frozen=True)
-class _Local:
-    """A source on this machine, and where it came from."""
-
-    path: str
-    url: str
-    names: Sequence[str]
-    stop: Event = field(default_factory=Event)
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(Path(_inside(self.path, name)).stat().st_size for name in self.names)
-
-    @cached_property
-    def digest(self) -> str:
-        """XXH3-128 of a file (named ""), or of files in a folder with their names; reads them."""
-        import xxhash
-
-        digest = xxhash.xxh3_128()
-        buffer = memoryview(bytearray(_READ_BYTES))
-        for name in self.names:
-            digest.update(name.encode())
-            with Path(_inside(self.path, name)).open("rb", buffering=0) as stream:
-                while not self.stop.is_set() and (count := stream.readinto(buffer)):
-                    digest.update(buffer[:count])
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
 class _Job:
     """One source, checked and planned; nothing written yet, and its content not known yet."""
 
-    local: _Local
+    local: Source
     source: xr.Dataset
     placement: Placement
     specs: tuple[ArraySpec, ...]
@@ -240,44 +282,7 @@ class _Job:
         return replace(self.entry, content=content, attrs={**attrs, "source": source})
 
 
-@contextmanager
-def _local(url: str) -> Iterator[_Local]:
-    """Find what a URL means; what is not on this machine is copied to a temporary folder meanwhile."""
-    found, kind = resolve_source(url)
-    fs, path = locate(found)
-    names = [""]
-    if kind == "licsbas":
-        with reaching(found):
-            names = sorted(find_layers([p.rpartition("/")[2] for p in fs.ls(path, detail=False)]).values())
-    elif kind == "mintpy":
-        names += [f"../{name}" for name in sorted(find_companions(found).values())]
-    if is_local(fs):
-        yield _Local(path, path, names)
-        return
-    with tempfile.TemporaryDirectory(prefix="mimtpy-ingest-") as folder:
-        copy = Path(folder, path.rstrip("/").rpartition("/")[2])
-        for name in names:
-            target = Path(_inside(str(copy), name))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with reaching(found):
-                fs.get_file(_inside(path.rstrip("/"), name), str(target))
-        yield _Local(str(copy), found, names)
-
-
-def _inside(path: str, name: str) -> str:
-    """File of a source: itself (""), one in its folder, or one beside it ("../")."""
-    if name.startswith("../"):
-        return f"{path.rpartition('/')[0]}/{name[3:]}"
-    return f"{path}/{name}" if name else path
-
-
-def _plan(
-    local: _Local,
-    storage: Storage,
-    resolution: str | None,
-    pixels_per_degree: int | None,
-    resampling: Resampling,
-) -> _Job:
+def _plan(local: Source, storage: Storage, how: _How) -> _Job:
     source = open_source(local.path)
     missing = [name for name in ("sensor", "track", "product") if not source.attrs.get(name)]
     if missing:
@@ -287,13 +292,12 @@ def _plan(
         raise SchemaError(f"{local.url} has neither displacement nor velocity; it has {', '.join(names) or 'nothing'}")
     _require_look(source, local.url)
     grid = _grid(source)
-    name, n = resolve_resolution(storage, grid, resolution, pixels_per_degree, local.url)
+    name, n = resolve_resolution(storage, grid, how.resolution, how.pixels_per_degree, local.url)
     placement = _placement(source, grid, n)
-    warn_of_sampling(storage, placement, name, n, local.url)
     window = placement.window
     dates = tuple(np.datetime_as_string(source.time.values, "D").tolist()) if "displacement" in names else ()
     specs = tuple(ArraySpec(v, n, len(dates) if "time" in VARIABLES[v].dims else 0) for v in names)
-    parameters = _parameters(placement, name, n, resampling)
+    parameters = _parameters(placement, name, n, how.resampling)
     aligned = window.aligned(tile_sides(n)[1])
     attrs = {
         **source.attrs,
@@ -321,8 +325,8 @@ def _plan(
     )
     direct = "displacement" in names and "dataset" in source.displacement.encoding
     path = source.displacement.encoding["source"] if direct and _readable_by_chunk(source) else None
-    how: Resampling = "nearest" if parameters["resampling"] == "none" else resampling
-    return _Job(local, source, placement, specs, entry, how, path)
+    moved: Resampling = "nearest" if parameters["resampling"] == "none" else how.resampling
+    return _Job(local, source, placement, specs, entry, moved, path)
 
 
 def _require_look(source: xr.Dataset, url: str) -> None:

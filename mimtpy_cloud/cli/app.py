@@ -11,6 +11,7 @@ import click
 
 from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
+from mimtpy_cloud.cli.commands.cache import cache
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.gnss import gnss
@@ -27,7 +28,7 @@ from mimtpy_cloud.location import service_problem
 __all__ = ["cli", "main"]
 
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
-    "Data": (ingest, catalog),
+    "Data": (ingest, catalog, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo),

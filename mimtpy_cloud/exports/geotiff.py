@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import xarray as xr
 from dask.array import Array
 from dask.array.core import slices_from_chunks, store
 
+from mimtpy_cloud.client import active_client
 from mimtpy_cloud.errors import SchemaError, StorageError
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.progress import Progress, TaskProgress
@@ -29,8 +29,6 @@ __all__ = ["write_cog"]
 NODATA_BOOL = 255
 _TILE = 512
 _CACHE_BYTES = 64 << 20
-#: What dask's setting ``scheduler`` may be while a client is in charge.
-_CLUSTER_NAMES = (None, "distributed", "dask.distributed")
 #: Attributes that get a tag of their own; all others are in the tag PROVENANCE.
 _TAGS = ("track", "sensor", "product", "project", "start_date", "end_date", "reference_date", "created", "software")
 _OWN = ("units", "long_name", "grid_mapping", "_FillValue")
@@ -174,7 +172,7 @@ def _each_block(
     da: xr.DataArray, consume: Callable[[np.ndarray, slice, slice], None], progress: Progress | None
 ) -> None:
     """Compute each block once, all in one graph, and hand them over one at a time as they come."""
-    array, client = da.data, _cluster()
+    array, client = da.data, active_client()
     if not isinstance(array, Array):
         consume(np.asarray(array), slice(0, da.shape[0]), slice(0, da.shape[1]))
     elif client is None:
@@ -200,18 +198,6 @@ class _Sink:
 
 def _many_processes() -> bool:
     return dask.config.get("scheduler", None) in ("processes", "multiprocessing")
-
-
-def _cluster() -> Any:
-    """Client of a cluster, whose workers cannot write to a file of this process; else None."""
-    if "distributed" not in sys.modules or dask.config.get("scheduler", None) not in _CLUSTER_NAMES:
-        return None
-    from distributed import get_client
-
-    try:
-        return get_client()
-    except ValueError:
-        return None
 
 
 def _gather(

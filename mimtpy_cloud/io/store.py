@@ -281,7 +281,8 @@ class BandArray:
         if index is None:
             _require_array(self.url, self.cache, self.key)
             return []
-        chunks = ((*map(int, index[position]), position) for position in _positions(wanted, self.spec.chunk))
+        positions = _positions(wanted, self.spec.chunk)
+        chunks = ((int(index[position][0]), int(index[position][1]), position) for position in positions)
         return sorted(chunk for chunk in chunks if chunk[0] != _MISSING)
 
     def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
