@@ -49,7 +49,6 @@ Progress = Callable[[int, int, str], None]
 
 #: Part of what identifies a revision; raised when the same source would give other pixels.
 _LAYOUT_VERSION = 1
-_READ_BYTES = 8 << 20
 #: How the system says that nothing can be written there at all.
 _UNWRITABLE = (errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 

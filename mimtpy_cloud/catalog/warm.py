@@ -14,6 +14,7 @@ from mimtpy_cloud.errors import DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.bands import TrackArray
 from mimtpy_cloud.io.cache import CachedStorage, cached_storage
 from mimtpy_cloud.io.storage import Storage
+from mimtpy_cloud.io.store import forget_indexes
 from mimtpy_cloud.plan.dates import parse_date
 from mimtpy_cloud.plan.grid import Bounds
 
@@ -108,6 +109,7 @@ def warm(
     ]
     if not chosen:
         raise TrackNotFoundError(f"nothing of {storage.url} lies in {bbox} with resolution {resolution or 'any'}")
+    forget_indexes()
     with ThreadPoolExecutor(_THREADS) as pool:
         arrays = [pair for entry in chosen for pair in _arrays(catalog.root, entry, bbox, start, end)]
         if not arrays:

@@ -12,6 +12,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,10 +29,12 @@ from mimtpy_cloud.plan.chunks import tile_sides, time_chunks
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import SPATIAL_REF, VARIABLES
 
-__all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_store"]
+__all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_store", "forget_indexes"]
 
 _MISSING = 2**64 - 1
 _INDEX_ENTRY, _CHECKSUM = 16, 4
+#: Small objects that are written at a time; most of the time of one is waiting.
+_WRITING = 8
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,12 @@ def _require_array(url: str, cache: bool | None, key: str) -> None:
         cached_storage(url, cache=cache).read(f"{key}/zarr.json")
     except FileNotFoundError:
         raise StorageError(f"{url}/{key} is gone, perhaps removed by gc; open the track again") from None
+
+
+def forget_indexes() -> None:
+    """Read the indexes of shards anew when they are needed next, as they may be wanted in a cache."""
+    _shard_index.cache_clear()
+    _require_array.cache_clear()
 
 
 def check_object(storage: Storage, key: str, spec: ArraySpec) -> str:
@@ -344,9 +353,9 @@ def create_store(
     """
     import zarr
 
-    group = zarr.create_group(
-        storage.zarr_store(prefix), zarr_format=3, attributes={**attrs, "coordinates": SPATIAL_REF}
-    )
+    made: dict[str, Any] = {}  # in memory first: each step of zarr would ask an object store several times
+    memory = zarr.storage.MemoryStore(made)
+    group = zarr.create_group(memory, zarr_format=3, attributes={**attrs, "coordinates": SPATIAL_REF})
     for spec in specs:
         variable = VARIABLES[spec.name]
         group.create_array(
@@ -372,7 +381,11 @@ def create_store(
     )
     with warnings.catch_warnings():  # zarr says that consolidated metadata is not in the v3 text yet
         warnings.simplefilter("ignore")
-        zarr.consolidate_metadata(group.store)
+        zarr.consolidate_metadata(memory)
+    whole = made.pop("zarr.json").to_bytes()
+    with ThreadPoolExecutor(_WRITING) as pool:
+        list(pool.map(lambda key: storage.write(f"{prefix}/{key}", made[key].to_bytes()), made))
+    storage.write(f"{prefix}/zarr.json", whole)  # last: it makes all that a store
 
 
 def _encoded_fill(spec: ArraySpec) -> dict[str, str]:
