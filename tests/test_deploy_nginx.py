@@ -60,7 +60,7 @@ def find_nginx() -> str:
     return found
 
 
-def configure(folder: Path, endpoint: str, ports: tuple[int, int]) -> Path:
+def configure(folder: Path, endpoint: str, bucket: str, ports: tuple[int, ...]) -> Path:
     """Put the configuration in a folder, with the addresses and folders of this test."""
     text = (FOLDER / "nginx.conf").read_text()
     own = "".join(f"  {name}_temp_path {folder}/cache/{name};\n" for name in UNUSED)
@@ -70,6 +70,7 @@ def configure(folder: Path, endpoint: str, ports: tuple[int, int]) -> Path:
         "listen 8080": f"listen 127.0.0.1:{ports[0]}",
         "storage:8333": endpoint.removeprefix("http://"),
         "/var/cache/nginx": str(folder / "cache"),
+        "/public$1": f"/{bucket}$1",
     }.items():
         assert text.count(old) >= 1, old
         text = text.replace(old, new)
@@ -92,11 +93,11 @@ def make_certificate(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running(folder: Path, endpoint: str) -> Iterator[Web]:
-    """Run nginx in the foreground until the end of the block."""
+def running(folder: Path, endpoint: str, bucket: str) -> Iterator[Web]:
+    """Run nginx in the foreground, before one bucket, until the end of the block."""
     ports = tuple(free_ports(2))
     certificate = make_certificate(folder)
-    configuration = configure(folder, endpoint, ports)
+    configuration = configure(folder, endpoint, bucket, ports)
     command = [find_nginx(), "-p", folder, "-c", configuration]
     user = "" if os.geteuid() else "user root; "  # else its workers could not enter the folder
     flags = ["-g", f"daemon off; pid {folder}/pid; {user}"]
@@ -151,7 +152,7 @@ def web(s3_server, source, tmp_path_factory):
         root = f"s3://{s3_server.public_bucket}/web/root"
         mc.ingest(source, root)
         open_storage(root).write("a b+c", b"0123456789")
-    with running(tmp_path_factory.mktemp("nginx"), s3_server.endpoint) as web:
+    with running(tmp_path_factory.mktemp("nginx"), s3_server.endpoint, s3_server.public_bucket) as web:
         yield web
 
 
@@ -225,6 +226,18 @@ def test_another_bucket_is_out_of_reach(web, s3_server):
         assert answer.read() != b"1"
         assert answer.status in (400, 403, 404), path
     connection.close()
+
+
+def test_a_bucket_that_is_not_public_has_nothing_to_show(web, s3_server, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3_server.environment().items():
+            patch.setenv(name, value)
+        open_storage(f"s3://{s3_server.bucket}/web").write("private", b"1")
+    with running(tmp_path, s3_server.endpoint, s3_server.bucket) as closed:
+        get(closed, "/web/private", status=404)
+        get(closed, "/web/x.zarr/zarr.json", status=404)
+        with pytest.raises(FileNotFoundError):
+            open_storage(f"{closed.plain}/web").read("private")
 
 
 def test_a_signature_is_neither_passed_on_nor_answered(web, store):
