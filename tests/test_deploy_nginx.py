@@ -54,6 +54,8 @@ class Web:
 
 
 def find_nginx() -> str:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate")
     found = shutil.which("nginx", path=SEARCH)
     if found is None:
         pytest.skip("no nginx")
