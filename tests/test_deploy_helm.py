@@ -129,6 +129,13 @@ def test_servers_find_the_gateway_by_the_names_that_it_has(values, server):
     assert auth["jupyterhub"]["apiTokenFromSecretKey"] == "hub.services.dask-gateway.apiToken"
 
 
+def test_the_network_lets_servers_and_the_proxy_reach_the_gateway(values, server):
+    rules = [server["networkPolicy"], values["jupyterhub"]["proxy"]["chp"]["networkPolicy"]]
+    labels = {"app.kubernetes.io/name": "dask-gateway", "app.kubernetes.io/component": "traefik"}
+    for rule in rules:
+        assert rule == {"egress": [{"to": [{"podSelector": {"matchLabels": labels}}]}]}
+
+
 def test_only_who_may_use_the_gateway_gets_in(values):
     assert gateway_config(values).JupyterHubAuthenticator.jupyterhub_service_name == "dask-gateway"
     roles = values["jupyterhub"]["hub"]["loadRoles"]
