@@ -311,6 +311,18 @@ def test_kubernetes_accepts_what_it_renders(chart):
         validate(document, "1.33", strict=True)
 
 
+def test_the_values_that_the_page_shows_make_a_release(chart, values):
+    page = (CHART.parents[2] / "docs" / "deploy" / "kubernetes.md").read_text()
+    shown = yaml.safe_load(re.search(r"^```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)[1])
+    found = render(chart, shown)
+    assert found["ServiceAccount"]["metadata"]["annotations"] == shown["serviceAccount"]["annotations"]
+    known = {path for path, _ in items(values)}
+    own = {".serviceAccount.annotations", ".jupyterhub.ingress", ".jupyterhub.hub.config"}  # free, or of the charts
+    paths = {path for path, _ in items(shown) if not path.startswith(tuple(own))}
+    assert paths
+    assert paths <= known
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
