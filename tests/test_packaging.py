@@ -27,6 +27,18 @@ CONDA_NAMES = {
 }
 #: Needed by conda to install this package itself.
 CONDA_ONLY = {"python", "pip"}
+#: Extras that every user of a hub has.
+CONDA_EXTRAS = ("cluster", "stac")
+#: What notebook servers and workers need of an image, and the package does not.
+CONDA_IMAGE = {
+    "bokeh",
+    "dask-labextension",
+    "ipywidgets",
+    "jupyter-server-proxy",
+    "jupyterhub-singleuser",
+    "jupyterlab",
+    "tini",
+}
 
 REGISTRY_HOST = re.compile(r"\b(pypi|pythonhosted|npmjs|debian|anaconda|prefix)\.(org|com|dev)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.})*])/(work|root|tmp)/")
@@ -75,19 +87,23 @@ def text_files() -> list[Path]:
 
 def test_conda_environment_lists_the_requirements_and_bounds_of_pyproject(pyproject):
     expected = {}
-    for requirement in map(Requirement, pyproject["project"]["dependencies"]):
+    extras = pyproject["project"]["optional-dependencies"]
+    wanted = [*pyproject["project"]["dependencies"], *(item for name in CONDA_EXTRAS for item in extras[name])]
+    for requirement in map(Requirement, wanted):
         for name in CONDA_NAMES.get(requirement.name, {requirement.name}):
             expected[name] = requirement.specifier
     environment = yaml.safe_load((ROOT / "pangeo-environment.yml").read_text())
     listed = {item.name: item.specifier for item in map(Requirement, environment["dependencies"])}
-    assert {name: bound for name, bound in listed.items() if name not in CONDA_ONLY} == expected
+    assert listed.keys() >= CONDA_IMAGE
+    assert {name: bound for name, bound in listed.items() if name not in CONDA_ONLY | CONDA_IMAGE} == expected
     assert str(listed["python"]) == pyproject["project"]["requires-python"]
 
 
 def test_every_requirement_has_a_lower_bound_and_no_upper_one(pyproject):
     extras = pyproject["project"]["optional-dependencies"].values()
     for text in [*pyproject["project"]["dependencies"], *(item for extra in extras for item in extra)]:
-        assert {clause.operator for clause in Requirement(text).specifier} == {">="}, text
+        own = Requirement(text).name == pyproject["project"]["name"]  # an extra that includes others
+        assert own or {clause.operator for clause in Requirement(text).specifier} == {">="}, text
 
 
 def test_python_floor_is_the_same_everywhere(pyproject):
@@ -181,7 +197,12 @@ def test_every_verb_in_the_readme_is_a_command():
 
 def test_every_page_of_the_documentation_is_in_a_table_of_contents():
     contents = " ".join((ROOT / "docs" / page).read_text() for page in ("index.md", "decisions/index.md"))
-    pages = {path.stem for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts} - {"index"}
+    assert "deploy/index" in contents
+    assert re.search(r"^:glob:$.*^\*$", (ROOT / "docs/deploy/index.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    listed = {"generated", "deploy"}  # deploy/index takes every page beside it
+    paths = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
+    pages = {path.stem for path in paths if path.parts[0] not in listed} - {"index"}
+    assert len(pages) > 10
     assert {page for page in pages if page not in contents} == set()
 
 
