@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, Self
 
+from mimtpy_cloud.catalog.published import changing, read_published
 from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
 from mimtpy_cloud.plan.dates import parse_date
@@ -254,7 +255,8 @@ def commit(storage: Storage, sensor: str, track: str, change: Callable[[list[Ent
         If others kept winning.
     """
     key = index_key(sensor, track)
-    storage.update(key, lambda data: _dump(change(_load(data, f"{storage.url}/{key}"))))
+    with changing(storage, sensor, track):
+        storage.update(key, lambda data: _dump(change(_load(data, f"{storage.url}/{key}"))))
 
 
 def _as_of_time(as_of: str | datetime | None) -> str | None:
@@ -310,24 +312,51 @@ class Catalog:
         """
         return sorted({sensor for sensor, _ in self.track_folders()})
 
-    def track_folders(self, sensor: str | None = None, track: str | None = None) -> Iterator[tuple[str, str]]:
+    def track_folders(
+        self, sensor: str | None = None, track: str | None = None, *, listed: bool = False
+    ) -> Iterator[tuple[str, str]]:
         """
-        List the folders of tracks; some may have no index yet.
+        List the folders of tracks, as ``published.json`` or else the storage names them; some may have no index yet.
 
         Parameters
         ----------
         sensor, track : str, optional
             Only this one.
+        listed : bool
+            Ask the storage in any case: an interrupted publication may have left folders that nothing names.
 
         Yields
         ------
         sensor, track : str
+
+        Raises
+        ------
+        StorageError
+            If the storage can be read but not listed, and was not published.
         """
-        for s in [sensor] if sensor else self.storage.children(""):
+        if sensor is not None and track is not None:
+            yield sensor, track
+            return
+        published = None if listed else read_published(self.storage)
+        if published is not None:
+            yield from ((s, t) for s, t in published.folders if sensor in (None, s) and track in (None, t))
+            return
+        for s in [sensor] if sensor else self._sensor_folders():
             if track is not None:
                 yield s, track
             else:
                 yield from ((s, t) for t in self.storage.children(s) if _TRACK.fullmatch(t))
+
+    def _sensor_folders(self) -> list[str]:
+        try:
+            return self.storage.children("")
+        except StorageError as error:
+            if not self.root.startswith(("http://", "https://")):
+                raise
+            raise StorageError(
+                f"{self.root} has no published.json, and a web root cannot be listed; check the address, or make it "
+                "with mimtpy publish"
+            ) from error
 
     def current(self, sensor: str, track: str) -> list[Entry]:
         """
