@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, Self
 
-from mimtpy_cloud.catalog.published import changing, read_published
+from mimtpy_cloud.catalog.published import Published, changing, read_published
+from mimtpy_cloud.catalog.table import read_table
 from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
 from mimtpy_cloud.plan.dates import parse_date
@@ -337,7 +338,9 @@ class Catalog:
         if sensor is not None and track is not None:
             yield sensor, track
             return
-        published = None if listed else read_published(self.storage)
+        yield from self._folders(None if listed else read_published(self.storage), sensor, track)
+
+    def _folders(self, published: Published | None, sensor: str | None, track: str | None) -> Iterator[tuple[str, str]]:
         if published is not None:
             yield from ((s, t) for s, t in published.folders if sensor in (None, s) and track in (None, t))
             return
@@ -380,13 +383,26 @@ class Catalog:
 
     def tracks(self) -> list[str]:
         """
-        List the tracks that have a current entry; reads one index a track.
+        List the tracks that have a current entry; reads one index a track, or the table of a published root.
 
         Returns
         -------
         list of str
         """
-        return sorted({track for sensor, track in self.track_folders() if self.current(sensor, track)})
+        return sorted({entry.track for entry in self._entries(None, None)})
+
+    def _entries(self, sensor: str | None, track: str | None) -> Iterator[Entry]:
+        """Current entries in order: those of the table of a published root, else those of the indexes."""
+        if sensor is not None and track is not None:
+            yield from self.current(sensor, track)
+            return
+        published = read_published(self.storage)
+        rows = None if published is None or track or self._until else read_table(self.storage, published)
+        if rows is not None:
+            yield from (entry for entry in map(Entry.from_json, rows) if sensor in (None, entry.sensor))
+            return
+        for s, t in self._folders(published, sensor, track):
+            yield from self.current(s, t)
 
     def search(
         self,
@@ -401,7 +417,7 @@ class Catalog:
         end: Any = None,
     ) -> list[Entry]:
         """
-        Find current entries; reads one index a track and no store.
+        Find current entries; reads one index a track, or the table of a published root, and no store.
 
         Parameters
         ----------
@@ -437,8 +453,7 @@ class Catalog:
         wanted = {"resolution": resolution, "product": product, "project": project}
         return [
             entry
-            for s, t in self.track_folders(sensor, track)
-            for entry in self.current(s, t)
+            for entry in self._entries(sensor, track)
             if all(value is None or getattr(entry, name) == value for name, value in wanted.items())
             and (bbox is None or _overlap(entry.bounds, turned(bbox, entry.bounds)))
             and ((start is None and end is None) or any(first <= date <= last for date in entry.dates))
