@@ -19,7 +19,7 @@ from mimtpy_cloud.schema import VARIABLES
 if TYPE_CHECKING:
     import pystac
 
-__all__ = ["Thumbnail", "item_of", "write_stac"]
+__all__ = ["Thumbnail", "item_of", "require_stac", "write_stac"]
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def write_stac(
     Links are relative, so the folder may be moved as a whole. In a published root, `Catalog.search` then reads
     ``items.parquet`` instead of one index a track, until an index changes.
     """
-    _require_pystac()
+    require_stac()
     catalog = Catalog(root)
     published = read_published(catalog.storage)
     entries = [entry for folder in catalog.track_folders() for entry in catalog.current(*folder)]  # not of the table
@@ -115,7 +115,15 @@ def write_stac(
     return f"{storage.url}/catalog.json"
 
 
-def _require_pystac() -> None:
+def require_stac() -> None:
+    """
+    Check that what a STAC catalog needs is installed.
+
+    Raises
+    ------
+    MimtpyError
+        If not; the message says how to install it.
+    """
     try:
         import pystac  # noqa: F401
         import stac_geoparquet  # noqa: F401
