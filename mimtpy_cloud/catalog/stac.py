@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -96,12 +97,12 @@ def write_stac(
         raise TrackNotFoundError(f"no track in {catalog.root}; ingest or publish something first, or check --root")
     place = f"{catalog.root}/{_FOLDER}" if out is None else os.fspath(out)
     storage = open_storage(place)
-    inside = storage.url.startswith(f"{catalog.root}/")
-    prefix = storage.url[len(catalog.root) + 1 :] if inside else None
+    inside = f"{storage.url}/".startswith(f"{catalog.root}/")
+    prefix = storage.url[len(catalog.root) :].strip("/") if inside else None
     hrefs = _Hrefs(catalog.root if href_root is None else href_root.rstrip("/"), None if href_root else prefix)
     images = {_item_id(e): thumbnail(e) for e in entries} if thumbnail else {}
     stac = _catalog(catalog.root, entries, hrefs, {name for name, image in images.items() if image})
-    items = [item.to_dict(include_self_link=False) for item in stac.get_items(recursive=True)]
+    items = [_beside_table(item.to_dict(include_self_link=False)) for item in stac.get_items(recursive=True)]
     for entry in entries:
         image = images.get(_item_id(entry))
         if image:
@@ -110,7 +111,7 @@ def write_stac(
         storage.write(key, text)
     generation = published.generation if published and inside else ""
     write_table(storage, _TABLE, items, [entry.to_json() for entry in entries], generation)
-    if generation and not name_table(catalog.storage, f"{prefix}/{_TABLE}", generation):
+    if generation and not name_table(catalog.storage, f"{prefix}/{_TABLE}".lstrip("/"), generation):
         _log.warning("%s changed meanwhile: searches read its indexes; write the STAC catalog again", catalog.root)
     return f"{storage.url}/catalog.json"
 
@@ -148,7 +149,7 @@ class _Hrefs:
 
     def __init__(self, root: str, prefix: str | None) -> None:
         self._root = root
-        self._up = None if prefix is None else "../" * (prefix.count("/") + 3)
+        self._up = None if prefix is None else "../" * (len(prefix.split("/")) + 2 if prefix else 2)
 
     def __call__(self, key: str) -> str:
         return f"{self._root}/{quote(key)}" if self._up is None else f"{self._up}{quote(key)}"
@@ -184,6 +185,14 @@ def _objects(catalog: "pystac.Catalog") -> Iterator[tuple[str, bytes]]:
         for each in (*items, top):
             key = (each.get_self_href() or "").removeprefix(f"{_BASE}/")
             yield key, json.dumps(each.to_dict(include_self_link=False), indent=1, allow_nan=False).encode()
+
+
+def _beside_table(item: dict[str, Any]) -> dict[str, Any]:
+    """An item whose relative addresses count from the folder of the catalog, where the table lies."""
+    for part in (*item["links"], *item["assets"].values()):
+        if part["href"].startswith("."):
+            part["href"] = posixpath.normpath(f"{item['collection']}/{item['id']}/{part['href']}")
+    return item
 
 
 def _collection(entries: Sequence[Entry]) -> "pystac.Collection":

@@ -25,7 +25,7 @@ def write_table(
     generation: str,
 ) -> None:
     """
-    Write STAC items as stac-geoparquet, each with its entry.
+    Write STAC items as stac-geoparquet, those of a published root with their entries.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def write_table(
     entries : sequence of mapping
         What the index holds of each.
     generation : str
-        Of the published root, before the entries were read; empty for any other.
+        Of the published root, before the entries were read. Empty for any other: then the entries, whose attributes
+        may be private, are left out.
     """
     from stac_geoparquet.arrow import parse_stac_items_to_arrow, to_parquet
 
-    rows = [
-        {**item, "properties": {**item["properties"], _ENTRY: json.dumps(entry), _GENERATION: generation}}
-        for item, entry in zip(items, entries, strict=True)
-    ]
+    rows = [dict(item) for item in items]
+    for row, entry in zip(rows, entries if generation else (), strict=bool(generation)):
+        row["properties"] = {**row["properties"], _ENTRY: json.dumps(entry), _GENERATION: generation}
     with tempfile.TemporaryDirectory(prefix="mimtpy-stac-") as folder:
         path = Path(folder, "items.parquet")
         to_parquet(parse_stac_items_to_arrow(rows), path, compression="zstd")

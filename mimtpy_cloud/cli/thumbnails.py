@@ -41,7 +41,7 @@ def thumbnail_png(root: str, entry: Entry) -> bytes | None:
     if name is None:
         return None
     ds = ds[[name, "valid"]] if "valid" in ds else ds[[name]]
-    ds = thumbnail(ds.isel(time=-1) if "time" in ds.dims else ds, 2 * _SIDE).compute(scheduler="threads")
+    ds = thumbnail(ds.isel(time=-1) if "time" in ds.dims else ds, 2 * _SIDE).compute()
     shown = mask_invalid(ds)[name] if "valid" in ds else ds[name]
     return _png(shown)
 
