@@ -8,7 +8,6 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 import xarray as xr
@@ -371,9 +370,17 @@ def test_a_store_that_is_gone_is_not_published(root, to):
 
 def test_a_damaged_list_of_tracks_is_named(made, to):
     publish(made, to)
-    (to / KEY).write_text('{"format": 1, "tracks": 3, "other": 1}')
-    with pytest.raises(CatalogError, match=r"published.json is damaged"):
-        open_catalog(to).search()
+    for damaged in (
+        "",
+        "[]",
+        "{}",
+        '{"format": 1, "tracks": 3}',
+        '{"format": 1, "table": {}}',
+        '{"format": 1, "new": 1}',
+    ):
+        (to / KEY).write_text(damaged)
+        with pytest.raises(CatalogError, match=r"published.json is damaged"):
+            open_catalog(to).search()
     (to / KEY).write_text('{"format": 2}')
     with pytest.raises(CatalogError, match=r"is of a later version; update mimtpy_cloud"):
         open_catalog(to).search()
@@ -451,8 +458,19 @@ def test_a_web_root_is_not_published_on(made, bucket, to):
         publish(bucket[1], to)
 
 
-def test_the_bytes_on_the_way_are_bounded(made, bucket, monkeypatch):
+@pytest.mark.parametrize("evil", ["../private", "/etc", "a//b", "Sentinel/../../x"])
+def test_a_list_of_tracks_from_elsewhere_does_not_leave_its_root(made, to, evil):
+    publish(made, to)
+    published = read_published(open_storage(to))
+    open_storage(to).write(KEY, replace(published, tracks={evil: "2020-01-01T00:00:00+00:00"}).to_json())
+    with pytest.raises(StorageError, match="does not stay below"):
+        open_catalog(to).search()
+    open_storage(to).write(KEY, replace(published, table=f"{evil}/../items.parquet").to_json())
+    with pytest.raises(StorageError, match="does not stay below"):
+        open_catalog(to).search()
+
+
+def test_an_object_passes_in_parts_to_an_object_store(made, bucket, monkeypatch):
     monkeypatch.setattr(module, "_PART_BYTES", 4096)
     publish(made, bucket[0], workers=2)
-    assert partial(mc.open_track, bucket[1], "A064")().displacement.shape == (3, 300, 280)
     xr.testing.assert_equal(mc.open_track(bucket[1], "A064"), mc.open_track(made, "A064"))

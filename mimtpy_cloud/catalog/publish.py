@@ -1,6 +1,5 @@
 """Copy what is current in a root to a static one, which plain HTTP can serve."""
 
-import asyncio
 import json
 import os
 import re
@@ -264,14 +263,17 @@ def _is_whole(storage: Storage, key: str) -> bool:
 
 
 def _sizes(storage: Storage, key: str) -> dict[str, int]:
-    """Bytes of every object of a store."""
-    store = storage.zarr_store(key, read_only=True)
+    """Bytes of every object of a store, from one listing."""
+    import obstore
 
-    async def listed() -> dict[str, int]:
-        return {name: await store.getsize(name) async for name in store.list()}
-
-    with _reading_store(storage, key), ThreadPoolExecutor(1) as apart:  # this thread may have a loop of its own
-        sizes = apart.submit(asyncio.run, listed()).result()
+    if isinstance(storage, LocalStorage):
+        folder = storage.folder / key
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    else:
+        with _reading_store(storage, key):
+            listed = obstore.list(storage.zarr_store(key, read_only=True).store)
+            sizes = {item["path"]: item["size"] for batch in listed for item in batch}
     if _METADATA not in sizes:
         raise StorageError(f"{storage.url}/{key} is missing or not whole; ingest its source again")
     return sizes

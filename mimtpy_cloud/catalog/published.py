@@ -9,7 +9,7 @@ one names it only if the generation is still that under which the indexes were r
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import uuid4
@@ -104,7 +104,11 @@ class Published:
             content = json.loads(data)
             if content.pop("format") != _FORMAT:
                 raise CatalogError(f"{where} is of a later version; update mimtpy_cloud")
-            return cls(**content)
+            found = cls(**content)
+            for item in fields(cls):
+                if not isinstance(getattr(found, item.name), str if item.type is str else dict):
+                    raise TypeError(item.name)
+            return found
         except CatalogError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
