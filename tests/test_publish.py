@@ -307,6 +307,16 @@ def test_gc_leaves_a_publication_alone_that_may_go_on(made, to, tmp_path, monkey
     assert list(to.rglob("*.zarr")) == []
 
 
+def test_gc_in_the_middle_of_a_publication_takes_nothing_of_it(made, to):
+    with pytest.raises(AnError):
+        publish(made, to, progress=fail_after(45))
+    removed = []
+    publish(made, to, progress=lambda *args: removed.extend(gc(to, grace_hours=0)))
+    assert removed == []
+    assert verify(to) == []
+    assert names(to) == names(made)
+
+
 def test_gc_finds_what_no_name_leads_to(made, to):
     """A track whose first publication was killed is not in published.json."""
     publish(made, to, track="A071")

@@ -570,7 +570,7 @@ def open_catalog(root: str | PathLike[str], *, as_of: str | datetime | None = No
     Parameters
     ----------
     root : str or path
-        Folder or object-store prefix that `ingest` wrote to.
+        Folder or object-store prefix that `ingest` or `publish` wrote to, or the web address of a published one.
     as_of : str or datetime, optional
         Show the catalog as it was at that time (UTC; a bare date means its end).
 
