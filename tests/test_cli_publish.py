@@ -59,7 +59,7 @@ def test_publish_with_stac_is_complete(root, tmp_path):
         ["band_40", "index", "thumbnail"],
     ]
     values = matplotlib.image.imread(items[0].assets["thumbnail"].get_absolute_href())
-    assert values.shape[0] == 384
+    assert values.shape[0] == 256
     assert run("catalog", "search", "--track", "A064", "--root", tmp_path).stdout.count("Sentinel/A064") == 1
 
 
@@ -82,13 +82,13 @@ def test_a_missing_extra_is_told_before_the_work(root, tmp_path, monkeypatch, co
 def test_a_picture_is_true_to_scale_and_clear_where_nothing_is_known(root, tmp_path):
     entry = open_catalog(root).find("A064")
     image = picture(thumbnail_png(str(root), entry), tmp_path / "a.png")
-    assert image.shape == (384, round(384 * np.cos(np.radians(40.1))), 4)
+    assert image.shape == (256, round(256 * np.cos(np.radians(40.1))), 4)
     clear = image[..., 3] == 0
     ds = mc.open_track(root, "A064")
     unknown = np.isnan(ds.displacement[-1].values) | ~ds.valid.values
     assert clear.mean() == pytest.approx(unknown.mean(), abs=0.005)
     rows, cols = np.nonzero(clear)
-    assert rows.min() / 384 == pytest.approx(40 / 150, abs=0.01)
+    assert rows.min() / 256 == pytest.approx(40 / 150, abs=0.01)
     assert cols.max() / image.shape[1] == pytest.approx(50 / 150, abs=0.01)
     red, blue = image[..., 0], image[..., 2]
     sign = np.sign((red - blue)[~clear])

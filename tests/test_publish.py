@@ -363,6 +363,13 @@ def test_a_root_of_its_own_is_left_alone(made, root):
     assert tree(root) == before
 
 
+def test_a_root_with_other_tracks_of_its_own_is_left_alone_too(made, tmp_path):
+    mc.ingest(write_scene(tmp_path, relative_orbit=99), tmp_path / "theirs")
+    with pytest.raises(CatalogError, match=r"has a track Sentinel/A099 that was not published there"):
+        publish(made, tmp_path / "theirs")
+    assert open_catalog(tmp_path / "theirs").tracks() == ["A099"]
+
+
 def test_a_product_of_another_project_is_left_alone(made, to, tmp_path):
     publish(made, to)
     mc.ingest(write_scene(tmp_path, PROJECT_NAME="Stranger"), tmp_path / "theirs")

@@ -201,6 +201,18 @@ def test_a_picture_is_an_asset_where_there_is_one(made):
     assert "thumbnail" not in found["A071"].assets
 
 
+def test_a_picture_is_made_once_a_revision(root):
+    seen = []
+    write_stac(root, thumbnail=lambda entry: seen.append(entry.track) or b"other")
+    assert seen == ["A071"]
+    assert open_storage(items(root)["A064"].assets["thumbnail"].get_absolute_href()).folder.read_bytes() == PNG
+    add_entry(root, make_entry(track="A064", product="0113_0116", resolution="lowRes", revision="new"))
+    write_stac(root, thumbnail=lambda entry: seen.append(entry.track) or b"other")
+    assert seen == ["A071", "A064"]
+    write_stac(root)
+    assert "thumbnail" not in items(root)["A064"].assets
+
+
 def test_the_root_may_be_moved_as_a_whole(root, tmp_path):
     shutil.move(root, tmp_path / "moved")
     for item in items(tmp_path / "moved").values():

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from mimtpy_cloud.catalog.index import Catalog, Entry, commit, open_root, read_commits
-from mimtpy_cloud.catalog.published import Published, copying, read_published
+from mimtpy_cloud.catalog.published import copying, read_published
 from mimtpy_cloud.errors import CatalogError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import LocalStorage, Storage
 from mimtpy_cloud.plan.grid import Bounds
@@ -111,6 +111,7 @@ def publish(
     source, target = Catalog(root), open_root(to)
     _refuse_itself(source.storage, target)
     found = _select(source, bbox, track=track, sensor=sensor, resolution=resolution, product=product, project=project)
+    _refuse_foreign(target)
     entries = [replace(entry, attrs=_public(entry.attrs)) for entry in found]
     jobs = [
         _plan(source.storage, target, place, list(group))
@@ -161,7 +162,7 @@ class _Job:
 
 def _plan(source: Storage, target: Storage, place: tuple[str, str], entries: Sequence[Entry]) -> _Job:
     published, commits = read_published(target), read_commits(target, *place)
-    _refuse_foreign(target, published, commits, entries)
+    _refuse_stranger(target, commits, entries)
     listed = published is not None and place in published.folders
     outdated = not listed or _as_json(_merged(commits, entries)) != _as_json(commits)
     keys = [entry.store_key(band) for entry in entries for band in entry.bands]
@@ -185,15 +186,20 @@ def _refuse_itself(source: Storage, target: Storage) -> None:
         raise CatalogError(f"{target.url} is the root itself; publish to another place")
 
 
-def _refuse_foreign(
-    target: Storage, published: Published | None, commits: Sequence[Entry], entries: Sequence[Entry]
-) -> None:
-    """A root that `ingest` wrote would lose its history, and a product of another project its place."""
-    if commits and published is None:
-        raise CatalogError(
-            f"{target.url} has a track {commits[0].sensor}/{commits[0].track} that was not published there; choose an "
-            "empty place, as publishing would drop the history of that one"
-        )
+def _refuse_foreign(target: Storage) -> None:
+    """A root that `ingest` wrote would lose its history, and the tracks that are not published."""
+    if read_published(target) is not None:
+        return
+    target.children("")  # says so of a web root
+    for sensor, track in Catalog(target.url).track_folders(listed=True):
+        if read_commits(target, sensor, track):
+            raise CatalogError(
+                f"{target.url} has a track {sensor}/{track} that was not published there; choose an empty place, as "
+                "publishing would hide that track or drop its history"
+            )
+
+
+def _refuse_stranger(target: Storage, commits: Sequence[Entry], entries: Sequence[Entry]) -> None:
     projects = {(e.resolution, e.product): e.project for e in commits}
     for entry in entries:
         other = projects.get((entry.resolution, entry.product))

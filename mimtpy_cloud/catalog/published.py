@@ -105,14 +105,14 @@ class Published:
             if content.pop("format") != _FORMAT:
                 raise CatalogError(f"{where} is of a later version; update mimtpy_cloud")
             found = cls(**content)
-            for item in fields(cls):
-                if not isinstance(getattr(found, item.name), str if item.type is str else dict):
-                    raise TypeError(item.name)
-            return found
         except CatalogError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CatalogError(f"{where} is damaged ({error!r}); publish the root again, after removing it") from error
+            raise CatalogError(f"{where} is damaged ({error!r}); remove it, and publish again") from error
+        wrong = [f.name for f in fields(cls) if not isinstance(getattr(found, f.name), str if f.type is str else dict)]
+        if wrong:
+            raise CatalogError(f"{where} is damaged ({', '.join(wrong)}); remove it, and publish again")
+        return found
 
     def to_json(self) -> bytes:
         """

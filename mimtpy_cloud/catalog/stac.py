@@ -13,7 +13,7 @@ from mimtpy_cloud.catalog.index import Catalog, Entry, index_key
 from mimtpy_cloud.catalog.published import name_table, read_published
 from mimtpy_cloud.catalog.table import write_table
 from mimtpy_cloud.errors import MimtpyError, TrackNotFoundError
-from mimtpy_cloud.io.storage import open_storage
+from mimtpy_cloud.io.storage import Storage, open_storage
 from mimtpy_cloud.plan.grid import Bounds, turned
 from mimtpy_cloud.schema import VARIABLES
 
@@ -66,7 +66,7 @@ def write_stac(
         Address of the root for those who read the catalog, such as ``https://host/root``. By default assets are named
         relative to their item where the catalog lies below the root, and by the root's URL elsewhere.
     thumbnail : callable, optional
-        Makes the PNG of an entry.
+        Makes the PNG of an entry; not called again for a revision that has one.
 
     Returns
     -------
@@ -100,13 +100,9 @@ def write_stac(
     inside = f"{storage.url}/".startswith(f"{catalog.root}/")
     prefix = storage.url[len(catalog.root) :].strip("/") if inside else None
     hrefs = _Hrefs(catalog.root if href_root is None else href_root.rstrip("/"), None if href_root else prefix)
-    images = {_item_id(e): thumbnail(e) for e in entries} if thumbnail else {}
-    stac = _catalog(catalog.root, entries, hrefs, {name for name, image in images.items() if image})
+    shown = {_item_id(entry) for entry in entries if thumbnail and _illustrate(storage, entry, thumbnail)}
+    stac = _catalog(catalog.root, entries, hrefs, shown)
     items = [_beside_table(item.to_dict(include_self_link=False)) for item in stac.get_items(recursive=True)]
-    for entry in entries:
-        image = images.get(_item_id(entry))
-        if image:
-            storage.write(f"{_collection_id(entry)}/{_item_id(entry)}/thumbnail.png", image)
     for key, text in _objects(stac):
         storage.write(key, text)
     generation = published.generation if published and inside else ""
@@ -153,6 +149,21 @@ class _Hrefs:
 
     def __call__(self, key: str) -> str:
         return f"{self._root}/{quote(key)}" if self._up is None else f"{self._up}{quote(key)}"
+
+
+def _illustrate(storage: Storage, entry: Entry, thumbnail: Thumbnail) -> bool:
+    """Write the picture of an entry, unless that of the same revision is there; False if there is none."""
+    folder = f"{_collection_id(entry)}/{_item_id(entry)}"
+    try:
+        before = json.loads(storage.read(f"{folder}/{_item_id(entry)}.json"))
+        if before["properties"]["mimtpy:revision"] == entry.revision and "thumbnail" in before["assets"]:
+            return True
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass
+    image = thumbnail(entry)
+    if image:
+        storage.write(f"{folder}/thumbnail.png", image)
+    return bool(image)
 
 
 def _collection_id(entry: Entry) -> str:

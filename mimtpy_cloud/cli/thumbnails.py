@@ -17,7 +17,7 @@ from mimtpy_cloud.view.picture import thumbnail
 __all__ = ["thumbnail_png", "write_illustrated"]
 
 #: Pixels along the longer side.
-_SIDE = 384
+_SIDE = 256
 
 
 def thumbnail_png(root: str, entry: Entry) -> bytes | None:
