@@ -20,7 +20,7 @@ from mimtpy_cloud.catalog.maintenance import gc, verify
 from mimtpy_cloud.catalog.publish import publish
 from mimtpy_cloud.catalog.published import KEY, Published, read_published
 from mimtpy_cloud.errors import CatalogError, StorageError, TrackNotFoundError
-from mimtpy_cloud.io.storage import LocalStorage, open_storage
+from mimtpy_cloud.io.storage import LocalStorage, ObjectStorage, open_storage
 
 OTHER = {"relative_orbit": 71, "PROJECT_NAME": "TinySenAT071"}
 
@@ -315,6 +315,29 @@ def test_gc_in_the_middle_of_a_publication_takes_nothing_of_it(made, to):
     assert removed == []
     assert verify(to) == []
     assert names(to) == names(made)
+
+
+def test_a_store_whose_removal_was_interrupted_is_copied_again(made, bucket, monkeypatch):
+    to = bucket[0]
+    with pytest.raises(AnError):
+        publish(made, to, track="A064", progress=fail_after(45))
+    age(to, 25)
+    removed = []
+
+    def remove(self, prefix):
+        removed.append(prefix)
+        if len(removed) == 2:
+            raise AnError
+        original(self, prefix)
+
+    original = ObjectStorage.remove
+    monkeypatch.setattr(ObjectStorage, "remove", remove)
+    with pytest.raises(AnError):
+        gc(to, grace_hours=0)
+    monkeypatch.setattr(ObjectStorage, "remove", original)
+    assert removed[0] == f"{removed[1]}/zarr.json"
+    assert len(publish(made, to, track="A064").copied) == 2
+    xr.testing.assert_equal(mc.open_track(to, "A064"), mc.open_track(made, "A064"))
 
 
 def test_gc_finds_what_no_name_leads_to(made, to):

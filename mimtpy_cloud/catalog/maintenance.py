@@ -167,6 +167,7 @@ def gc(
             if key in pruned or (key not in named and _age_hours(key, now, changed) >= grace_hours):
                 removed.append(key)
                 if not dry_run:
+                    catalog.storage.remove(f"{key}/zarr.json")  # first: a store with it counts as whole
                     catalog.storage.remove(key)
     return removed
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
@@ -113,21 +114,17 @@ def publish(
     found = _select(source, bbox, track=track, sensor=sensor, resolution=resolution, product=product, project=project)
     _refuse_foreign(target)
     entries = [replace(entry, attrs=_public(entry.attrs)) for entry in found]
-    jobs = [
-        _plan(source.storage, target, place, list(group))
-        for place, group in groupby(entries, key=lambda e: (e.sensor, e.track))
-    ]
-    total = sum(job.nbytes for job in jobs)
-    if not dry_run:
+    groups = [list(group) for _, group in groupby(entries, key=lambda e: (e.sensor, e.track))]
+    with ThreadPoolExecutor(workers or _WORKERS, "publish") as pool:
+        jobs = [_plan(pool, source.storage, target, group) for group in groups]
+        total = sum(job.nbytes for job in jobs)
         meter = _Meter(progress, total)
-        with ThreadPoolExecutor(workers or _WORKERS, "publish") as pool:
-            for job in jobs:
-                if job.sizes or job.outdated:
-                    _publish_track(pool, source.storage, target, job, meter)
+        for job in jobs:
+            if not dry_run and (job.sizes or job.outdated):
+                _publish_track(pool, source.storage, target, job, meter)
     copied = tuple(key for job in jobs for key in job.sizes)
-    return Publication(
-        tuple(entries), copied, tuple(key for job in jobs for key in job.keys if key not in job.sizes), total
-    )
+    present = tuple(key for job in jobs for key in job.keys if key not in job.sizes)
+    return Publication(tuple(entries), copied, present, total)
 
 
 def _select(source: Catalog, bbox: Bounds | None, **wanted: str | None) -> list[Entry]:
@@ -141,18 +138,12 @@ def _select(source: Catalog, bbox: Bounds | None, **wanted: str | None) -> list[
 
 @dataclass(frozen=True)
 class _Job:
-    """A track, and what of it is not there yet."""
+    """Entries of a track, their stores, and what is not there yet."""
 
-    sensor: str
-    track: str
     entries: Sequence[Entry]
+    keys: Sequence[str]
     sizes: Mapping[str, Mapping[str, int]]
     outdated: bool
-
-    @property
-    def keys(self) -> list[str]:
-        """Stores."""
-        return [entry.store_key(band) for entry in self.entries for band in entry.bands]
 
     @property
     def nbytes(self) -> int:
@@ -160,13 +151,16 @@ class _Job:
         return sum(sum(objects.values()) for objects in self.sizes.values())
 
 
-def _plan(source: Storage, target: Storage, place: tuple[str, str], entries: Sequence[Entry]) -> _Job:
-    published, commits = read_published(target), read_commits(target, *place)
+def _plan(pool: ThreadPoolExecutor, source: Storage, target: Storage, entries: Sequence[Entry]) -> _Job:
+    sensor, track = entries[0].sensor, entries[0].track
+    published, commits = read_published(target), read_commits(target, sensor, track)
     _refuse_stranger(target, commits, entries)
-    listed = published is not None and place in published.folders
+    listed = published is not None and (sensor, track) in published.folders
     outdated = not listed or _as_json(_merged(commits, entries)) != _as_json(commits)
     keys = [entry.store_key(band) for entry in entries for band in entry.bands]
-    return _Job(*place, entries, {key: _sizes(source, key) for key in keys if not _is_whole(target, key)}, outdated)
+    missing = [key for key, whole in zip(keys, pool.map(partial(_is_whole, target), keys), strict=True) if not whole]
+    sizes = dict(zip(missing, pool.map(partial(_sizes, source), missing), strict=True))
+    return _Job(entries, keys, sizes, outdated)
 
 
 def _publish_track(pool: ThreadPoolExecutor, source: Storage, target: Storage, job: _Job, meter: "_Meter") -> None:
@@ -175,7 +169,8 @@ def _publish_track(pool: ThreadPoolExecutor, source: Storage, target: Storage, j
             if not _is_whole(target, key):  # again, as gc leaves it alone from now on
                 _copy_store(pool, source, target, key, job.sizes.get(key) or _sizes(source, key), meter)
         if job.outdated:
-            commit(target, job.sensor, job.track, lambda commits: _merged(commits, job.entries))
+            first = job.entries[0]
+            commit(target, first.sensor, first.track, lambda commits: _merged(commits, job.entries))
 
 
 def _refuse_itself(source: Storage, target: Storage) -> None:
