@@ -156,10 +156,11 @@ def gc(
     removed: list[str] = []
     for sensor, track in catalog.track_folders(listed=True):
         stores = list(_stores(catalog.storage, sensor, track))  # before the index, which may grow meanwhile
+        published = read_published(catalog.storage) or Published()  # before it, too: a claim goes after the commit
         commits = read_commits(catalog.storage, sensor, track)
         kept = commits if limit is None else _pruned(commits, limit)
-        published = read_published(catalog.storage) or Published()
-        named, pruned = _keys(kept) | published.claimed, _keys(commits) - _keys(kept)
+        named = _keys(kept) | published.claimed
+        pruned = _keys(commits) - named
         changed = published.tracks.get(f"{sensor}/{track}")
         if len(kept) < len(commits) and not dry_run:
             _drop(catalog.storage, sensor, track, {e.committed for e in commits} - {e.committed for e in kept})
