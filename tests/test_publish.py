@@ -47,6 +47,13 @@ def to(tmp_path):
     return tmp_path / "public"
 
 
+@pytest.fixture
+def bucket(s3, request):
+    """A new prefix of the public bucket, and its address on the web."""
+    prefix = f"{s3.public_bucket}/{abs(hash(request.node.nodeid))}"
+    return f"s3://{prefix}", f"{s3.endpoint}/{prefix}"
+
+
 def joined(root) -> xr.Dataset:
     tracks = [mc.estimate_velocity(mc.open_track(root, track)) for track in ("A064", "A071")]
     adjustment = mc.estimate_adjustment(tracks, anchor="A064")
@@ -240,7 +247,8 @@ def test_a_failed_publication_shows_nothing_and_goes_on(made, to, calls):
     assert read_published(open_storage(to)).copying == {}
 
 
-def test_a_killed_publication_shows_nothing_and_goes_on(made, to):
+def publish_and_die(root, to):
+    """Publish in another process, which is killed after some objects."""
     code = f"""
         import os, signal
         from mimtpy_cloud.catalog.publish import publish
@@ -249,13 +257,25 @@ def test_a_killed_publication_shows_nothing_and_goes_on(made, to):
             calls.append(args)
             if len(calls) == 40:
                 os.kill(os.getpid(), signal.SIGKILL)
-        publish({str(made)!r}, {str(to)!r}, progress=progress)
+        publish({str(root)!r}, {str(to)!r}, progress=progress)
     """
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == -9
+
+
+def test_a_killed_publication_shows_nothing_and_goes_on(made, to):
+    publish_and_die(made, to)
     assert open_catalog(to).search() == []
-    published = publish(made, to)
-    assert len(published.present) >= 1
+    assert len(publish(made, to).present) >= 1
     xr.testing.assert_identical(joined(to).drop_attrs(), joined(made).drop_attrs())
+
+
+def test_a_killed_publication_to_an_object_store_goes_on_too(made, bucket):
+    to, web = bucket
+    publish_and_die(made, to)
+    assert open_catalog(web).search() == []
+    assert len(publish(made, to).present) >= 1
+    assert verify(to) == []
+    xr.testing.assert_identical(joined(web).drop_attrs(), joined(made).drop_attrs())
 
 
 def test_readers_see_the_old_revision_until_the_new_one_is_whole(root, to, tmp_path):
@@ -436,13 +456,6 @@ def test_what_a_root_says_of_itself_survives_json():
 
 
 # --- S3 and the web -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bucket(s3, request):
-    """A new prefix of the public bucket, and its address on the web."""
-    prefix = f"{s3.public_bucket}/{abs(hash(request.node.nodeid))}"
-    return f"s3://{prefix}", f"{s3.endpoint}/{prefix}"
 
 
 def test_a_root_on_the_web_is_read_without_listing_and_identity(made, bucket, monkeypatch):
