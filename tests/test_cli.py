@@ -84,7 +84,7 @@ def test_help_groups_the_verbs():
         elif heading and line.startswith("  ") and not line.startswith("   "):
             groups.setdefault(heading, []).append(line.split()[0])
     assert groups == {
-        "Data:": ["ingest", "catalog", "cache"],
+        "Data:": ["ingest", "catalog", "publish", "cache"],
         "Analyse:": [
             *("velocity", "displacement", "mosaic", "decompose", "decompose-series"),
             *("reference", "deramp", "subtract"),

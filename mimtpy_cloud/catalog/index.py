@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from os import PathLike
 from typing import Any, Self
 
+from mimtpy_cloud.catalog.published import Published, changing, read_published
+from mimtpy_cloud.catalog.table import read_table
 from mimtpy_cloud.errors import CatalogError, DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.cache import cached_storage, forget_snapshot
 from mimtpy_cloud.io.storage import LocalStorage, Storage
@@ -255,7 +257,8 @@ def commit(storage: Storage, sensor: str, track: str, change: Callable[[list[Ent
         If others kept winning.
     """
     key = index_key(sensor, track)
-    storage.update(key, lambda data: _dump(change(_load(data, f"{storage.url}/{key}"))))
+    with changing(storage, sensor, track):
+        storage.update(key, lambda data: _dump(change(_load(data, f"{storage.url}/{key}"))))
     forget_snapshot(storage)
 
 
@@ -316,24 +319,53 @@ class Catalog:
         """
         return sorted({sensor for sensor, _ in self.track_folders()})
 
-    def track_folders(self, sensor: str | None = None, track: str | None = None) -> Iterator[tuple[str, str]]:
+    def track_folders(
+        self, sensor: str | None = None, track: str | None = None, *, listed: bool = False
+    ) -> Iterator[tuple[str, str]]:
         """
-        List the folders of tracks; some may have no index yet.
+        List the folders of tracks, as ``published.json`` or else the storage names them; some may have no index yet.
 
         Parameters
         ----------
         sensor, track : str, optional
             Only this one.
+        listed : bool
+            Ask the storage in any case: an interrupted publication may have left folders that nothing names.
 
         Yields
         ------
         sensor, track : str
+
+        Raises
+        ------
+        StorageError
+            If the storage can be read but not listed, and was not published.
         """
-        for s in [sensor] if sensor else self.storage.children(""):
+        if sensor is not None and track is not None:
+            yield sensor, track
+            return
+        yield from self._folders(None if listed else read_published(self.storage), sensor, track)
+
+    def _folders(self, published: Published | None, sensor: str | None, track: str | None) -> Iterator[tuple[str, str]]:
+        if published is not None:
+            yield from ((s, t) for s, t in published.folders if sensor in (None, s) and track in (None, t))
+            return
+        for s in [sensor] if sensor else self._sensor_folders():
             if track is not None:
                 yield s, track
             else:
                 yield from ((s, t) for t in self.storage.children(s) if _TRACK.fullmatch(t))
+
+    def _sensor_folders(self) -> list[str]:
+        try:
+            return self.storage.children("")
+        except StorageError as error:
+            if not self.root.startswith(("http://", "https://")):
+                raise
+            raise StorageError(
+                f"{self.root} has no published.json, and a web root cannot be listed; check the address, or make it "
+                "with mimtpy publish"
+            ) from error
 
     def current(self, sensor: str, track: str) -> list[Entry]:
         """
@@ -357,13 +389,26 @@ class Catalog:
 
     def tracks(self) -> list[str]:
         """
-        List the tracks that have a current entry; reads one index a track.
+        List the tracks that have a current entry; reads one index a track, or the table of a published root.
 
         Returns
         -------
         list of str
         """
-        return sorted({track for sensor, track in self.track_folders() if self.current(sensor, track)})
+        return sorted({entry.track for entry in self._entries(None, None)})
+
+    def _entries(self, sensor: str | None, track: str | None) -> Iterator[Entry]:
+        """Current entries in order: those of the table of a published root, else those of the indexes."""
+        if sensor is not None and track is not None:
+            yield from self.current(sensor, track)
+            return
+        published = read_published(self.storage)
+        rows = None if published is None or track or self._until else read_table(self.storage, published)
+        if rows is not None:
+            yield from (entry for entry in map(Entry.from_json, rows) if sensor in (None, entry.sensor))
+            return
+        for s, t in self._folders(published, sensor, track):
+            yield from self.current(s, t)
 
     def search(
         self,
@@ -378,7 +423,7 @@ class Catalog:
         end: Any = None,
     ) -> list[Entry]:
         """
-        Find current entries; reads one index a track and no store.
+        Find current entries; reads one index a track, or the table of a published root, and no store.
 
         Parameters
         ----------
@@ -414,8 +459,7 @@ class Catalog:
         wanted = {"resolution": resolution, "product": product, "project": project}
         return [
             entry
-            for s, t in self.track_folders(sensor, track)
-            for entry in self.current(s, t)
+            for entry in self._entries(sensor, track)
             if all(value is None or getattr(entry, name) == value for name, value in wanted.items())
             and (bbox is None or _overlap(entry.bounds, turned(bbox, entry.bounds)))
             and ((start is None and end is None) or any(first <= date <= last for date in entry.dates))
@@ -536,7 +580,7 @@ def open_catalog(
     Parameters
     ----------
     root : str or path
-        Folder or object-store prefix that `ingest` wrote to.
+        Folder or object-store prefix that `ingest` or `publish` wrote to, or the web address of a published one.
     as_of : str or datetime, optional
         Show the catalog as it was at that time (UTC; a bare date means its end).
     cache : bool, optional

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from os import PathLike
 
 from mimtpy_cloud.catalog.index import Catalog, Entry, commit, read_commits
+from mimtpy_cloud.catalog.published import Published, read_published
 from mimtpy_cloud.errors import CatalogError, TrackNotFoundError
 from mimtpy_cloud.io.storage import Storage
 from mimtpy_cloud.io.store import ArraySpec, check_object
@@ -135,7 +136,9 @@ def gc(
     dry_run : bool
         Only list.
     grace_hours : float
-        Stores younger than this are left alone: an ingest may be about to commit them.
+        Stores younger than this are left alone: an ingest may be about to commit them. In a published root this
+        counts from the last change of the index, as readers may use what was current until then, and stores
+        that a publication under way is writing are left alone, too.
 
     Returns
     -------
@@ -151,17 +154,21 @@ def gc(
     now = datetime.now(UTC)
     limit = None if older_than_days is None else now - timedelta(days=older_than_days)
     removed: list[str] = []
-    for sensor, track in catalog.track_folders():
+    for sensor, track in catalog.track_folders(listed=True):
         stores = list(_stores(catalog.storage, sensor, track))  # before the index, which may grow meanwhile
+        published = read_published(catalog.storage) or Published()  # before it, too: a claim goes after the commit
         commits = read_commits(catalog.storage, sensor, track)
         kept = commits if limit is None else _pruned(commits, limit)
-        named, pruned = _keys(kept), _keys(commits) - _keys(kept)
+        named = _keys(kept) | published.claimed
+        pruned = _keys(commits) - named
+        changed = published.tracks.get(f"{sensor}/{track}")
         if len(kept) < len(commits) and not dry_run:
             _drop(catalog.storage, sensor, track, {e.committed for e in commits} - {e.committed for e in kept})
         for key in stores:
-            if key in pruned or (key not in named and _age_hours(key, now) >= grace_hours):
+            if key in pruned or (key not in named and _age_hours(key, now, changed) >= grace_hours):
                 removed.append(key)
                 if not dry_run:
+                    catalog.storage.remove(f"{key}/zarr.json")  # first: a store with it counts as whole
                     catalog.storage.remove(key)
     return removed
 
@@ -195,9 +202,11 @@ def _stores(storage: Storage, sensor: str, track: str) -> Iterator[str]:
                     yield f"{sensor}/{track}/{band}/{resolution}/{store}"
 
 
-def _age_hours(key: str, now: datetime) -> float:
+def _age_hours(key: str, now: datetime, changed: str | None) -> float:
+    """Time since a store was made, or since the index of its track changed in a published root."""
     match = _REVISION_TIME.search(key)
     if match is None:
         raise CatalogError(f"{key} is not named like a revision")
     made = datetime.strptime(match.group(1), "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
-    return (now - made).total_seconds() / 3600
+    unnamed = made if changed is None else max(made, datetime.fromisoformat(changed))
+    return (now - unnamed).total_seconds() / 3600

@@ -18,6 +18,7 @@ from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
+from mimtpy_cloud.cli.commands.publish import publish
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.commands.timeline import decompose_series
@@ -28,7 +29,7 @@ from mimtpy_cloud.location import service_problem
 __all__ = ["cli", "main"]
 
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
-    "Data": (ingest, catalog, cache),
+    "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo),

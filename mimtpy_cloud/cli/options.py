@@ -12,6 +12,7 @@ __all__ = [
     "NUMBERS",
     "as_of",
     "bbox",
+    "bbox_overlap",
     "dates",
     "decomposition",
     "mask",
@@ -93,14 +94,27 @@ def bbox(command: Callable[..., Any]) -> Callable[..., Any]:
     -------
     callable
     """
-    return click.option(
-        "--bbox",
-        nargs=4,
-        type=NUMBERS,
-        callback=_checked_box,
-        metavar="W S E N",
-        help="Only pixels with centres in this box, degrees.",
-    )(command)
+    return _box("Only pixels with centres in this box, degrees.")(command)
+
+
+def bbox_overlap(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--bbox`` of a command that takes products whole.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return _box("Only products that overlap this box, degrees.")(command)
+
+
+def _box(help_: str) -> _Decorator:
+    return click.option("--bbox", nargs=4, type=NUMBERS, callback=_checked_box, metavar="W S E N", help=help_)
 
 
 def patch(command: Callable[..., Any]) -> Callable[..., Any]:

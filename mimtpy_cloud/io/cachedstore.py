@@ -29,6 +29,7 @@ class CachedStore(WrapperStore):
         return type(self)(store, self._storage, self._prefix)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Read an object or a part of it; None if there is none."""
         try:
             data = await asyncio.to_thread(self._read, f"{self._prefix}/{key}".lstrip("/"), byte_range)
         except FileNotFoundError:
@@ -44,9 +45,11 @@ class CachedStore(WrapperStore):
         return whole[part.offset :] if isinstance(part, OffsetByteRequest) else whole
 
     async def get_partial_values(self, prototype: BufferPrototype, key_ranges: Iterable[Any]) -> list[Any]:
+        """Read parts one after the other."""
         return [await self.get(key, prototype, part) for key, part in key_ranges]
 
     async def get_ranges(self, key: str, byte_ranges: Any, **options: Any) -> AsyncIterator[Any]:
+        """Read parts of an object, near ones together."""
         async for group in Store.get_ranges(self, key, byte_ranges, **options):
             yield group
 

@@ -133,3 +133,30 @@ def gc(root: str, older_than: float | None, *, dry_run: bool) -> None:
     for store in removed:
         click.echo(store)
     click.echo(f"{len(removed)} stores {'would be ' if dry_run else ''}removed", err=True)
+
+
+@catalog.command()
+@options.root
+@click.option("--out", metavar="URL", help="Folder of the STAC catalog; default stac below the root.")
+@click.option(
+    "--href-root", metavar="URL", help="Address of the root for readers, such as https://host/root; default relative."
+)
+@click.option("--thumbnails/--no-thumbnails", default=True, show_default=True, help="Draw a picture of each product.")
+def stac(root: str, out: str | None, href_root: str | None, *, thumbnails: bool) -> None:
+    """
+    Write a static STAC catalog of what is current, and a stac-geoparquet of its items.
+
+    Needs the extra "stac". In a published root, searches then read one object instead of one index a track.
+
+    Example:
+
+    \b
+      mimtpy catalog stac --root data
+      mimtpy catalog stac --root s3://private/root --out s3://public/stac --href-root https://data.example.org/root
+    """
+    from mimtpy_cloud.catalog.stac import require_stac
+
+    require_stac()
+    from mimtpy_cloud.cli.thumbnails import write_illustrated
+
+    click.echo(write_illustrated(root, out=out, href_root=href_root, pictures=thumbnails))
