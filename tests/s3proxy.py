@@ -26,16 +26,16 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
-    """What passed."""
+    """What passed; `status` 0 had no answer."""
 
     method: str
     path: str
     range: str
-    status: int
-    start: float
-    end: float
+    status: int = 0
+    start: float = 0.0
+    end: float = 0.0
 
 
 @dataclass
@@ -181,26 +181,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_PUT = do_POST = do_HEAD = do_DELETE = do_GET  # noqa: N815
 
     def _pass(self) -> None:
-        proxy, start = self.server.proxy, time.monotonic()
+        proxy = self.server.proxy
         faults = {fault.kind: fault for fault in proxy.struck(self.command, self.path)}
-        status = 0
+        entry = Request(self.command, self.path, self.headers.get("Range", ""), start=time.monotonic())
+        with proxy.lock:  # before the client has its answer
+            proxy.log.append(entry)
+        length = int(self.headers.get("Content-Length", 0))
         try:
             if "delay" in faults:
                 time.sleep(faults["delay"].seconds)
             if "refuse_body" in faults:
-                self.rfile.read(min(faults["refuse_body"].after, int(self.headers.get("Content-Length", 0))))
+                self.rfile.read(min(faults["refuse_body"].after, length))
                 self._reset()
                 return
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.rfile.read(length)
             if "error" in faults:
-                status = faults["error"].status
+                entry.status = faults["error"].status
                 self._answer_error(faults["error"])
                 return
-            status = self._forward(body, faults)
+            self._forward(body, faults, entry)
         finally:
-            entry = Request(self.command, self.path, self.headers.get("Range", ""), status, start, time.monotonic())
-            with proxy.lock:
-                proxy.log.append(entry)
+            entry.end = time.monotonic()
 
     def _answer_error(self, fault: Fault) -> None:
         body = b"" if self.command == "HEAD" else _ERROR.format(code=fault.code).encode()
@@ -210,7 +211,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _forward(self, body: bytes, faults: dict[str, Fault]) -> int:
+    def _forward(self, body: bytes, faults: dict[str, Fault], entry: Request) -> None:
         target = self.server.proxy.target
         connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=60)
         try:
@@ -220,6 +221,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     connection.putheader(name, value)
             connection.endheaders(body or None)
             answer = connection.getresponse()
+            entry.status = answer.status
             content = b"" if self.command == "HEAD" else answer.read()
             self.send_response_only(answer.status, answer.reason)
             for name, value in answer.headers.items():
@@ -230,7 +232,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(length))
             self.end_headers()
             self._send(content, faults)
-            return answer.status
         finally:
             connection.close()
 
