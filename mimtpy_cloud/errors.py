@@ -5,6 +5,7 @@ A message says what was expected, what was got, and what to do about it.
 
 __all__ = [
     "CatalogError",
+    "ClusterError",
     "ConcurrentCommitError",
     "DateError",
     "DisconnectedTracksError",
@@ -73,6 +74,10 @@ class ConcurrentCommitError(CatalogError, RuntimeError):
 
 class StorageError(MimtpyError, OSError):
     """A storage location cannot be read or written."""
+
+
+class ClusterError(MimtpyError, RuntimeError):
+    """A cluster cannot be used: not there, not willing, or of other versions."""
 
 
 class TemplateError(MimtpyError, ValueError):

@@ -31,8 +31,10 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _IDENTITIES = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"})
 #: Credentials of a config file are read again after this time, as they may be temporary.
 _CREDENTIALS_LAST = timedelta(minutes=15)
-#: Tries of a request by default, and the longest pause between two; half a minute in all.
-_ATTEMPTS, _LONGEST_PAUSE = 10, timedelta(seconds=8)
+#: Tries of a request by default; about half a minute in all.
+_ATTEMPTS = 10
+#: Pauses between two are random from the first to `base` times the one before, so that `base` 2 would not make them grow.
+_PAUSES = {"init_backoff": timedelta(seconds=0.2), "base": 4, "max_backoff": timedelta(seconds=8)}
 _S3 = ("s3", "s3a")
 #: Parts of an address that let everybody in who reads it.
 _SECRET_QUERY = re.compile(
@@ -121,7 +123,7 @@ def _object_store(url: str, _settings: frozenset[tuple[str, str]]) -> Any:
 
 
 def _obstore_options(url: str) -> dict[str, Any]:
-    retries: dict[str, Any] = {"max_retries": _ATTEMPTS - 1, "backoff": {"max_backoff": _LONGEST_PAUSE}}
+    retries: dict[str, Any] = {"max_retries": _ATTEMPTS - 1, "backoff": _PAUSES}
     options: dict[str, Any] = {"retry_config": retries}
     where = url
     if urlsplit(url).scheme in _S3:

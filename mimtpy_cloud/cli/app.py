@@ -14,6 +14,7 @@ from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, v
 from mimtpy_cloud.cli.commands.cache import cache
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
+from mimtpy_cloud.cli.commands.doctor import doctor
 from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
@@ -22,6 +23,7 @@ from mimtpy_cloud.cli.commands.publish import publish
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.commands.timeline import decompose_series
+from mimtpy_cloud.cli.computing import compute_on_cluster, read_workers
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
 from mimtpy_cloud.location import service_problem
@@ -32,7 +34,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Look": (plot, overlap, gnss),
-    "Run": (run, demo),
+    "Run": (run, demo, doctor),
 }
 
 
@@ -93,8 +95,22 @@ class _Mimtpy(click.Group):
 
 @click.group(cls=_Mimtpy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mimtpy")
+@click.option(
+    "--cluster",
+    envvar="MIMTPY_CLUSTER",
+    metavar="WHERE",
+    help="Compute there: auto, local, tcp://host:port, gateway, https://gateway, slurm, pbs, ... (docs: Clusters). "
+    "By default in threads.",
+)
+@click.option(
+    "--workers",
+    envvar="MIMTPY_WORKERS",
+    metavar="N|MIN:MAX",
+    callback=read_workers,
+    help="Workers of the cluster; as many as needed between two numbers.",
+)
 @click.option("-v", "--verbose", count=True, help="Show what is done, and where an error came from; -vv shows more.")
-def cli(verbose: int) -> None:
+def cli(verbose: int, cluster: str | None, workers: tuple[int, int] | int | None) -> None:  # noqa: ARG001
     """
     Combine InSAR tracks: velocities, mosaics, east and up from MintPy time series.
 
@@ -112,6 +128,8 @@ def cli(verbose: int) -> None:
 
 for _commands in _HEADINGS.values():
     for _command in _commands:
+        if _command is not doctor:  # which says what is wrong with a cluster as with everything else
+            compute_on_cluster(_command)
         cli.add_command(_command)
 
 

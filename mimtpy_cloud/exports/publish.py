@@ -6,20 +6,20 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mimtpy_cloud.errors import StorageError
 from mimtpy_cloud.location import is_local, locate, reaching
 
-__all__ = ["publish_bytes", "staged"]
+__all__ = ["publish_bytes", "remote_place", "staged"]
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[Path]:
+def staged(url: str | os.PathLike[str], *, last: str | None = None, apart: str | None = None) -> Iterator[Path]:
     """
     Yield a local path to write a product to, and publish it when the block ends without an error.
 
@@ -30,6 +30,9 @@ def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[
     last : str, optional
         For a product that is a folder: its file that makes readers see it. It is uploaded last, and
         an existing folder is replaced only where it holds this file.
+    apart : str, optional
+        From `remote_place`: a folder beside `url` where others put files of the product; they are copied, and the
+        folder is removed in any case.
 
     Yields
     ------
@@ -72,11 +75,36 @@ def staged(url: str | os.PathLike[str], *, last: str | None = None) -> Iterator[
                 _replace(staging, Path(path), folder)
             else:
                 with reaching(url):
-                    _upload(fs, staging, path, last)
+                    _upload(fs, staging, path, last, locate(apart)[1] if apart else None)
+        except StorageError:
+            raise
         except OSError as error:
             raise StorageError(f"cannot write {url}: {error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if apart is not None:
+            with suppress(OSError):
+                _remove(fs, locate(apart)[1])
+
+
+def remote_place(url: str | os.PathLike[str]) -> str | None:
+    """
+    Name a new folder beside a product on an object store, where the workers of a cluster can put parts of it.
+
+    Parameters
+    ----------
+    url : str or path
+        Final place of the product.
+
+    Returns
+    -------
+    str or None
+        None if the final place is local.
+    """
+    if is_local(locate(url)[0]):
+        return None
+    parent, _, name = os.fspath(url).rstrip("/").rpartition("/")
+    return f"{parent}/.{name}.{uuid.uuid4().hex[:8]}.part"
 
 
 def publish_bytes(data: bytes, url: str | os.PathLike[str]) -> None:
@@ -126,7 +154,12 @@ def _replace(staging: Path, target: Path, folder: Path) -> None:
     staging.replace(target)
 
 
-def _upload(fs: Any, staging: Path, target: str, last: str | None) -> None:
+def _remove(fs: Any, folder: str) -> None:
+    if fs.exists(folder):
+        fs.rm(folder, recursive=True)
+
+
+def _upload(fs: Any, staging: Path, target: str, last: str | None, apart: str | None = None) -> None:
     if staging.is_file():
         fs.pipe_file(target, staging.read_bytes()) if staging.stat().st_size < 1 << 26 else fs.put_file(staging, target)
         return
@@ -139,5 +172,8 @@ def _upload(fs: Any, staging: Path, target: str, last: str | None) -> None:
     names = [name for name in names if name != last]
     _log.debug("uploading %d files to %s", len(names), target)
     fs.put([str(staging / name) for name in names], [f"{target}/{name}" for name in names])
+    parts = fs.find(apart) if apart and fs.exists(apart) else []
+    if parts:
+        fs.copy(parts, [f"{target}{part.removeprefix(str(apart))}" for part in parts])
     if last is not None:
         fs.put_file(str(staging / last), f"{target}/{last}")

@@ -14,12 +14,13 @@ import numpy as np
 import xarray as xr
 from dask.base import compute, is_dask_collection
 
+from mimtpy_cloud.client import active_client
 from mimtpy_cloud.codec import zarr_codec
-from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.progress import Progress, TaskProgress
 from mimtpy_cloud.exports.provenance import jsonable, stamped
-from mimtpy_cloud.exports.publish import staged
+from mimtpy_cloud.exports.publish import remote_place, staged
 from mimtpy_cloud.exports.zarrchunks import write_chunks
 from mimtpy_cloud.schema import SPATIAL_REF
 
@@ -44,7 +45,7 @@ def write_zarr(
     required : iterable of str
         Variables that must have data.
     progress : callable, optional
-        ``progress(done, total, unit)``, called in this thread after each task of a local scheduler.
+        ``progress(done, total, unit)``, called in this thread after each chunk.
 
     Raises
     ------
@@ -58,8 +59,8 @@ def write_zarr(
     -----
     Compressed with Blosc (lz4, bit shuffle), lossless. NaN is the fill value of floats, so blocks
     without data take no space. Encodings of the source are dropped. Text is Zarr's ``string`` type.
-    Nothing is visible at `url` before all is written; an object store gets its copy from a local
-    temporary folder, which needs the disk space.
+    Nothing is visible at `url` before all is written. An object store gets its copy from a local temporary folder,
+    which needs the disk space; the workers of a cluster write to a hidden place beside it, which is copied there.
 
     Examples
     --------
@@ -72,24 +73,61 @@ def write_zarr(
     """
     if not ds.variables:
         raise SchemaError("a Zarr product needs at least one variable, got an empty dataset")
-    ready = _encoded(ds)
-    with staged(url, last="zarr.json") as path:
+    ready, client = _encoded(ds), active_client()
+    apart = None if client is None else remote_place(url)
+    with staged(url, last="zarr.json", apart=apart) as path:
         with warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", message="Consolidated metadata is currently not part", category=UserWarning
             )
             _template(ready).to_zarr(path, mode="w-", zarr_format=3, consolidated=True, compute=False)
-        writing = [
-            write_chunks(v.data, f"{path}/{name}", v.encoding["chunks"], np.nan if v.dtype.kind == "f" else 0)
+        writing = {
+            name: write_chunks(
+                v.data, f"{apart or path}/{name}", v.encoding["chunks"], np.nan if v.dtype.kind == "f" else 0
+            )
             for name, v in ready.variables.items()
             if _is_lazy(v)
-        ]
-        with TaskProgress(progress, chunks=sum(array.size for array in writing)):
-            for group in _groups(writing):
-                compute(*group, scheduler=_scheduler())  # type: ignore[no-untyped-call]
-        empty = [name for name in required if not (path / name / "c").exists()]  # chunks of NaN are not written
+        }
+        written = _compute(writing, client, progress)
+        empty = [name for name in required if not (written.get(name) or (path / name / "c").exists())]
         if empty:
             raise SchemaError(f"{', '.join(empty)} would have no pixel with data; nothing was written to {url}")
+
+
+def _compute(writing: dict[Any, da.Array], client: Any, progress: Progress | None) -> dict[Any, bool]:
+    """Write, and tell which arrays got a chunk; those of nothing but NaN do not."""
+    names = {array.name: name for name, array in writing.items()}
+    total, written = sum(array.size for array in writing.values()), dict.fromkeys(writing, False)
+    with TaskProgress(progress, chunks=total):
+        for group in _groups(writing.values()):
+            if client is None:
+                flags = compute(*group, scheduler=_scheduler())  # type: ignore[no-untyped-call]
+            else:
+                flags = _compute_on(client, group, progress, total)
+            written |= {names[array.name]: bool(np.any(flag)) for array, flag in zip(group, flags, strict=True)}
+    return written
+
+
+def _compute_on(client: Any, group: list[da.Array], progress: Progress | None, total: int) -> list[Any]:
+    """Let a cluster write; the workers send no more than whether they did."""
+    from distributed import as_completed, futures_of
+
+    persisted = client.persist(group)
+    futures = futures_of(persisted)  # type: ignore[no-untyped-call]
+    try:
+        for done, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
+            future.result()
+            if progress is not None:
+                progress(done, total, "chunks")
+    except FileNotFoundError as error:
+        client.cancel(futures)
+        raise StorageError(
+            f"the workers of the cluster do not see the folder {error}; write to a URL, or a folder that they share"
+        ) from error
+    except BaseException:
+        client.cancel(futures)
+        raise
+    return list(client.gather(client.compute(persisted)))
 
 
 def _scheduler() -> Any:

@@ -18,6 +18,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from mimtpy_cloud.codec import encode
 from mimtpy_cloud.exports.progress import WRITING
+from mimtpy_cloud.location import locate, reaching
 
 __all__ = ["write_chunks"]
 
@@ -36,7 +37,7 @@ def write_chunks(array: da.Array, folder: str, chunk: Sequence[int], fill: float
     array : da.Array
         Values, of at least one dimension.
     folder : str
-        Folder of the Zarr array, on a disk that all workers share.
+        Folder of the Zarr array, on a disk that all workers share, or its URL.
     chunk : sequence of int
         Shape of a chunk.
     fill : scalar
@@ -94,7 +95,11 @@ def _write(
 ) -> np.ndarray:
     chunk = _chunk(shape, dtype, fill, places, blocks)
     written = _has_data(chunk, fill)
-    if written:
+    if written and "://" in path:
+        fs, place = locate(path)
+        with reaching(path):
+            fs.pipe_file(place, encode(chunk))
+    elif written:
         file = Path(path)
         if not file.parents[chunk.ndim].is_dir():  # an interrupted write was cleared away
             raise FileNotFoundError(file.parents[chunk.ndim])
