@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLong
@@ -98,11 +97,12 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_an_ingest_finishes_right_in_spite_of(fault, root, s3_proxy, scene, expected):
+    source = f"{root}-source/scene.he5"
+    open_storage(f"{root}-source").write("scene.he5", scene.read_bytes())
     options = dict(PASSING[fault])
     made = s3_proxy.fault(options.pop("kind"), **options)
-    within(LIMIT, ingest, scene, root, workers=2)
-    if "GET" not in fault:  # an ingest of a local file may read nothing large
-        assert made.times is None or made.times == 0
+    within(LIMIT, ingest, source, root, workers=2)
+    assert made.times in (None, 0)
     s3_proxy.reset()
     np.testing.assert_array_equal(values(root), expected["scene"])
     assert verify(root) == []
@@ -116,39 +116,17 @@ def test_a_mosaic_is_right_in_spite_of(fault, root, s3_proxy, pair, expected):
     np.testing.assert_array_equal(within(LIMIT, mosaicked, root), expected["mosaic"])
 
 
-def test_a_part_of_an_upload_that_is_reset_is_sent_again(root, s3_proxy, scene, expected):
+def test_a_part_of_an_upload_that_is_reset_is_sent_again(root, s3_proxy):
+    data = np.random.default_rng(1).bytes(20 << 20)
     fault = s3_proxy.fault("refuse_body", methods=("PUT",), part="partNumber=", after=1 << 20, times=2)
-    within(LIMIT, ingest, scene, root, workers=2)
+
+    def stream():
+        with open_storage(root).writer("a") as file:
+            file.write(data)
+
+    within(LIMIT, stream)
     assert fault.times == 0
-    assert s3_proxy.requests("PUT", part="partNumber=")
-    s3_proxy.reset()
-    np.testing.assert_array_equal(values(root), expected["scene"])
-
-
-def restart(proxy, seconds):
-    proxy.down()
-    threading.Timer(seconds, proxy.up).start()
-
-
-def test_an_ingest_outlives_a_restart_of_the_server(root, s3_proxy, scene, expected):
-    def progress(done, total, unit):
-        if not stopped:
-            stopped.append(done)
-            restart(s3_proxy, 2)
-
-    stopped = []
-    within(LIMIT, ingest, scene, root, workers=2, progress=progress)
-    assert stopped
-    np.testing.assert_array_equal(values(root), expected["scene"])
-
-
-def test_a_mosaic_outlives_a_restart_of_the_server(root, s3_proxy, pair, expected):
-    ingest(pair, root, workers=2)
-    parts = [open_track(root, track) for track in ("A064", "A065")]
-    lazy = mosaic(parts).displacement
-    restart(s3_proxy, 2)
-    found = within(LIMIT, lazy.compute, scheduler="threads", num_workers=4)
-    np.testing.assert_array_equal(found.values, expected["mosaic"])
+    assert open_storage(root).read("a") == data
 
 
 # --- faults that stay ------------------------------------------------------------------------------------------
@@ -186,7 +164,7 @@ def test_a_server_that_stays_down_is_told_within_a_minute(root, s3_proxy):
             within(LIMIT, open_storage(root).read, "a")
     finally:
         s3_proxy.up()
-    print(f"server down: told after {time.monotonic() - started:.1f} s")
+    assert time.monotonic() - started < LIMIT
 
 
 def test_a_killed_client_leaves_nothing_visible_and_the_next_ingest_finishes(root, scene, expected):
@@ -197,14 +175,9 @@ def test_a_killed_client_leaves_nothing_visible_and_the_next_ingest_finishes(roo
     gc(root, grace_hours=0)
     np.testing.assert_array_equal(values(root), expected["scene"])
     assert verify(root) == []
-    revisions = {entry.revision for entry in open_catalog(root).current("Sentinel", "A064")}
-    bands = [name for name in open_storage(root).children("Sentinel/A064/lowRes") if not name.endswith(".json")]
-    kept = {
-        name.removesuffix(".zarr")
-        for band in bands
-        for name in open_storage(root).children(f"Sentinel/A064/lowRes/{band}")
-    }
-    assert kept == revisions
+    (entry,) = open_catalog(root).current("Sentinel", "A064")
+    for band in entry.band_windows:
+        assert open_storage(root).children(f"Sentinel/A064/{band}/lowRes") == [f"{entry.revision}.zarr"]
 
 
 def test_twenty_of_twenty_commits_of_a_race_are_kept(root):
@@ -246,3 +219,19 @@ def test_a_full_disk_says_so_and_leaves_nothing_visible(tmp_path, scene):
     assert os.strerror(errno.EFBIG) in done.stdout
     assert "free some space" in done.stdout
     assert nothing_visible(tmp_path / "root")
+
+
+def test_a_killed_worker_does_not_change_a_mosaic(root, pair, expected):
+    from dask.distributed import Client, LocalCluster
+
+    ingest(pair, root, workers=2)
+    lazy = mosaic([open_track(root, track) for track in ("A064", "A065")]).displacement
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        future = client.compute(lazy)
+        victim = next(iter(cluster.workers.values()))
+        os.kill(victim.pid, signal.SIGKILL)
+        found = future.result(timeout=LIMIT)
+    np.testing.assert_array_equal(found.values, expected["mosaic"])

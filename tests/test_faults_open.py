@@ -1,0 +1,38 @@
+"""Faults that the product does not survive yet; each test is right and fails."""
+
+import threading
+
+import numpy as np
+from test_faults import LIMIT, expected, mosaicked, pair, root, scene, small, values, within  # noqa: F401 - fixtures
+
+from mimtpy_cloud.catalog.ingest import ingest
+from mimtpy_cloud.catalog.tracks import open_track
+from mimtpy_cloud.ops.mosaic import mosaic
+
+
+def restart(proxy, seconds):
+    proxy.down()
+    threading.Timer(seconds, proxy.up).start()
+
+
+# Ten attempts on a refused connection are over after a second or two, not after half a minute.
+def test_an_ingest_outlives_a_restart_of_the_server(root, s3_proxy, scene, expected):
+    def progress(done, total, unit):
+        if not stopped:
+            stopped.append(done)
+            restart(s3_proxy, 2)
+
+    stopped = []
+    within(LIMIT, ingest, scene, root, workers=2, progress=progress)
+    assert stopped
+    np.testing.assert_array_equal(values(root), expected["scene"])
+
+
+# The same, on reading.
+def test_a_mosaic_outlives_a_restart_of_the_server(root, s3_proxy, pair, expected):
+    ingest(pair, root, workers=2)
+    parts = [open_track(root, track) for track in ("A064", "A065")]
+    lazy = mosaic(parts).displacement
+    restart(s3_proxy, 2)
+    found = within(LIMIT, lazy.compute, scheduler="threads", num_workers=4)
+    np.testing.assert_array_equal(found.values, expected["mosaic"])
