@@ -1,5 +1,6 @@
 """Who may do what, what cannot leave the root, what never runs, and where no secret goes."""
 
+import contextlib
 import logging
 import pickle
 import re
@@ -83,10 +84,8 @@ def test_no_parameter_of_a_catalog_leaves_the_root(name, scene, tmp_path, monkey
 def test_no_attribute_of_a_source_leaves_the_root(name, attribute, tmp_path):
     path = write_scene(tmp_path / "in", **{attribute: name})
     before = {p for p in tmp_path.rglob("*") if "root" not in p.parts}
-    try:
+    with contextlib.suppress(MimtpyError):
         ingest(path, tmp_path / "deep" / "root", workers=2)
-    except MimtpyError:
-        pass
     after = {p for p in tmp_path.rglob("*") if "root" not in p.parts}
     assert after - before <= {tmp_path / "deep"}
 
@@ -132,3 +131,24 @@ def test_a_foreign_store_of_pickles_is_not_unpickled(tmp_path):
     with pytest.raises(MimtpyError):
         ingest(tmp_path / "x.zarr", tmp_path / "root")
     assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    "source", ["{driver: os.system, args: {command: 'touch HIT'}}", "!!python/object/apply:os.system ['touch HIT']"]
+)
+def test_a_foreign_catalog_runs_no_code(source, tmp_path):
+    path = tmp_path / "foreign.yml"
+    path.write_text(f"sources:\n  a: {source.replace('HIT', str(tmp_path / 'hit'))}\n")
+    with pytest.raises(Exception, match="container|constructor"):
+        _ = intake.open_catalog(str(path)).a
+    assert not (tmp_path / "hit").exists()
+
+
+def test_a_foreign_catalog_opened_without_getenv_expands_no_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    path = tmp_path / "foreign.yml"
+    args = '{root: "{{ env(AWS_SECRET_ACCESS_KEY) }}", track: A064}'
+    path.write_text(f"sources:\n  a: {{driver: mimtpy_track, args: {args}}}\n")
+    with pytest.raises(MimtpyError) as caught:
+        intake.open_catalog(str(path), getenv=False).a.to_dask()
+    assert SECRET not in str(caught.value)
