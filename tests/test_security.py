@@ -139,7 +139,7 @@ def test_a_foreign_store_of_pickles_is_not_unpickled(tmp_path):
 def test_a_foreign_catalog_runs_no_code(source, tmp_path):
     path = tmp_path / "foreign.yml"
     path.write_text(f"sources:\n  a: {source.replace('HIT', str(tmp_path / 'hit'))}\n")
-    with pytest.raises(Exception, match="container|constructor"):
+    with pytest.raises(Exception, match=r"container|constructor"):
         _ = intake.open_catalog(str(path)).a
     assert not (tmp_path / "hit").exists()
 
