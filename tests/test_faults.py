@@ -135,19 +135,16 @@ def test_a_part_of_an_upload_that_is_reset_is_sent_again(root, s3_proxy):
 
 
 @pytest.mark.parametrize("after", [0, 100, 1000])
-@pytest.mark.parametrize("skip", [0, 1], ids=["index", "data"])
-def test_a_flipped_bit_of_a_shard_never_becomes_a_number(root, s3_proxy, small, skip, after):
+def test_a_flipped_bit_of_an_index_never_becomes_a_number(root, s3_proxy, small, after):
     ingest(small, root, workers=2)
     corner = open_track(root, "A064").displacement[0, :5, :5]
     s3_proxy.reset()
-    fault = s3_proxy.fault("corrupt", methods=("GET",), part="/displacement/c/", skip=skip, after=after)
+    fault = s3_proxy.fault("corrupt", methods=("GET",), part="/displacement/c/", after=after)
     with pytest.raises(StorageError, match="is damaged"):
         within(LIMIT, corner.compute, scheduler="synchronous")
     assert fault.times == 0
-    first, *others = s3_proxy.requests("GET", part="/displacement/c/")
+    (first,) = s3_proxy.requests("GET", part="/displacement/c/")
     assert first.range.startswith("bytes=-")  # the index of the shard
-    assert len(others) == skip
-    assert not any(request.range.startswith("bytes=-") for request in others)
 
 
 @pytest.mark.parametrize("skip", [3, 8])
