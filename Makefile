@@ -47,10 +47,10 @@ docs: $(DEV)  ## build the documentation into site/
 	@echo "open site/index.html"
 
 hub-check: $(HUB)/.installed $(NODE)/.installed  ## run the notebook on a real JupyterHub with Dask Gateway, on loopback
-	$(HUB)/bin/python deploy/hub/check.py $(ARGS)
+	PYTHONPATH=tests:deploy $(HUB)/bin/python deploy/hub/check.py $(ARGS)
 
 slurm-check: $(RUN)  ## run velocities on a real Slurm, on loopback (as root, on Debian; nothing is installed)
-	$(BIN)/python deploy/slurm/check.py $(ARGS)
+	PYTHONPATH=tests:deploy $(BIN)/python deploy/slurm/check.py $(ARGS)
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) $(HUB) build dist site demo docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -61,7 +61,9 @@ def stop(process: psutil.Popen) -> None:
     process.wait()
 
 
-def wait_until(what: str, done: Callable[[], object], *, process: psutil.Popen | None = None, seconds: float = 60) -> None:
+def wait_until(
+    what: str, done: Callable[[], object], *, process: psutil.Popen | None = None, seconds: float = 60
+) -> None:
     """
     Ask again until the answer is true.
 
@@ -73,7 +75,7 @@ def wait_until(what: str, done: Callable[[], object], *, process: psutil.Popen |
         Question; an OSError or a command that fails means no.
     process : psutil.Popen, optional
         No use in waiting once it has ended.
-    seconds : float
+    seconds : int
         Patience.
 
     Raises
@@ -88,7 +90,7 @@ def wait_until(what: str, done: Callable[[], object], *, process: psutil.Popen |
                 return
         time.sleep(0.2)
     ended = "" if process is None or process.poll() is None else f"; the process ended with {process.returncode}"
-    raise RuntimeError(f"waited {seconds:.0f} s for {what}{ended}")
+    raise RuntimeError(f"waited {seconds} s for {what}{ended}")
 
 
 def demo_root(folder: Path, root: str | os.PathLike[str], *, resolution: str = "veryLowRes") -> list[str]:

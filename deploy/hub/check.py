@@ -4,6 +4,7 @@ A real JupyterHub, its proxy, the gateway as its service, and an S3 server on lo
 The server of a user is started, and every cell of the notebook is run by a kernel of that server.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -16,18 +17,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import websocket
-
-REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "deploy")]
 from processes import demo_root, running, say, wait_until
 from s3server import S3Server, free_ports, run_server
 
 HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
 NOTEBOOK = REPOSITORY / "notebooks" / "hub_tour.ipynb"
 USER = "tour"
 #: Seconds that one cell may take.
 PATIENCE = 180
+
+
+#: What is measured, by a word of its command line.
+PROGRAMS = {
+    "jupyterhub-singleuser": "server of the user",
+    "ipykernel": "kernel",
+    "jupyterhub_config": "hub",
+    "configurable-http-proxy": "its proxy",
+    "dask_gateway_config": "gateway",
+    "dask_scheduler": "scheduler",
+    "dask_worker": "workers",
+}
+
+
+def memory() -> str:
+    """Resident memory of what runs, in MB."""
+    used: dict[str, float] = {}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            line = " ".join(process.cmdline())
+            if name := next((name for word, name in PROGRAMS.items() if word in line), None):
+                used[name] = used.get(name, 0) + process.memory_info().rss / 1e6
+    return ", ".join(f"{name} {size:.0f}" for name, size in used.items())
 
 
 class Hub:
@@ -134,6 +157,8 @@ def check(hub: Hub) -> None:
         kernel = Kernel(hub, USER)
         cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
         for number, cell in enumerate(cells, 1):
+            if number == len(cells):  # which closes the cluster
+                say(f"memory in MB: {memory()}")
             text, figures = kernel.run("".join(cell["source"]))
             say(f"cell {number} of {len(cells)} ran: {figures} figures")
             print("".join(f"          {line}\n" for line in text.splitlines()), end="", flush=True)
@@ -149,12 +174,12 @@ def serve(folder: Path, env: Mapping[str, str]) -> None:
     """Start the hub with its proxy, and the gateway; check; and stop both."""
     programs = Path(sys.executable).parent
     hub = Hub(env["HUB_URL"], env["HUB_ADMIN_TOKEN"])
-    with running([programs / "jupyterhub", "-f", HERE / "jupyterhub_config.py"], folder / "hub.log", env) as process:
-        wait_until("the hub", lambda: hub.status("/hub/api/") == 200, process=process)
+    with running([programs / "jupyterhub", "-f", HERE / "jupyterhub_config.py"], folder / "hub.log", env) as jupyterhub:
+        wait_until("the hub", lambda: hub.status("/hub/api/") == 200, process=jupyterhub)
         command = [programs / "dask-gateway-server", "-f", HERE / "dask_gateway_config.py"]
-        with running(command, folder / "gateway.log", env) as process:
+        with running(command, folder / "gateway.log", env) as gateway:
             health = "/services/dask-gateway/api/health"
-            wait_until("the gateway", lambda: hub.status(health) == 200, process=process)
+            wait_until("the gateway", lambda: hub.status(health) == 200, process=gateway)
             check(hub)
 
 

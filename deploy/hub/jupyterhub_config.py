@@ -1,7 +1,7 @@
 """
 JupyterHub on one machine, with Dask Gateway as its service. What differs from site to site comes from the environment:
 
-HUB_URL, HUB_API_URL, HUB_PROXY_API_URL : where the proxy listens for users, the hub for servers, and the proxy for the hub.
+HUB_URL, HUB_API_URL, HUB_PROXY_API_URL : where the proxy listens for users, the hub for all, the proxy for the hub.
 HUB_STATE : folder of the database and the cookie secret.
 HUB_AUTHENTICATOR, HUB_USERS, HUB_ADMINS : how users log in ("pam", "github", ...), and who may (names with commas).
 HUB_PASSWORD : of all users, only for the authenticator "dummy", which is for trials on loopback.
