@@ -133,9 +133,12 @@ def check(folder: Path, env: dict[str, str]) -> None:
     say("their jobs are gone")
 
     shutil.copy(HERE / "mimtpy.sbatch", folder)
-    run(["sbatch", "--wait", "--mem=1G", "mimtpy.sbatch", *mosaic, "batch"], folder, {**env, "MIMTPY_WORKERS": "1:2"})
-    (log,) = folder.glob("mimtpy-*.log")
-    run(["cat", log.name], folder, env)
+    batch = ["sbatch", "--wait", "--mem=1G", "mimtpy.sbatch", *mosaic, "batch"]
+    try:
+        run(batch, folder, {**env, "MIMTPY_WORKERS": "1:2"})
+    finally:
+        for log in folder.glob("mimtpy-*.log"):
+            run(["cat", log.name], folder, env)
     say("mosaic by a batch job, whose workers are jobs of their own")
     run(["squeue", "-h"], folder, env)
     compare(folder / "here", folder / "batch")
