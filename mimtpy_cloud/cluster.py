@@ -214,7 +214,7 @@ def _use_threads(connection: Connection, threads: int | None) -> None:
 def _attach(connection: Connection, address: str) -> None:
     from distributed import Client
 
-    connection.client = connection._stack.enter_context(Client(address, timeout=10))
+    connection.client = connection._stack.enter_context(Client(address, timeout=10))  # type: ignore[no-untyped-call]
 
 
 def _start_local(
@@ -223,7 +223,7 @@ def _start_local(
     from distributed import Client, LocalCluster
 
     spill = connection._stack.enter_context(tempfile.TemporaryDirectory(prefix="mimtpy-", ignore_cleanup_errors=True))
-    cluster = LocalCluster(
+    cluster = LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers,
         threads_per_worker=sizes["threads"],
         memory_limit=sizes["memory"] or "auto",
@@ -232,13 +232,15 @@ def _start_local(
         dashboard_address="127.0.0.1:0",
     )
     connection._stack.enter_context(cluster)
-    connection.client = connection._stack.enter_context(Client(cluster))
+    connection.client = connection._stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]
 
 
 def _start_gateway(
     connection: Connection, address: str | None, options: dict[str, Any], variables: Mapping[str, str]
 ) -> None:
-    gateway = connection._stack.enter_context(_extra("dask_gateway").Gateway(address))
+    gateway = _extra("dask_gateway").Gateway(address)
+    connection._stack.callback(_forget_loop, gateway)
+    connection._stack.enter_context(gateway)
     offered = gateway.cluster_options(use_local_defaults=True)
     unknown = sorted(set(options) - set(offered))
     if unknown:
@@ -249,8 +251,14 @@ def _start_gateway(
         given = options.get("environment", offered["environment"]) or {}
         options = {**options, "environment": {**variables, **given}}
     cluster = gateway.new_cluster(**options, shutdown_on_close=True)
+    connection._stack.callback(_forget_loop, cluster.gateway)
     connection._stack.enter_context(cluster)
     connection.client = connection._stack.enter_context(cluster.get_client())
+
+
+def _forget_loop(gateway: Any) -> None:
+    """A closed client of dask-gateway closes itself again when it is collected, and fails as its loop is gone."""
+    vars(gateway).pop("_loop_runner", None)
 
 
 def _start_queue(
@@ -270,7 +278,7 @@ def _start_queue(
     own = options.pop("job_script_prologue", dask.config.get(f"jobqueue.{connection.kind}.job-script-prologue", []))
     prologue = [*(f"export {name}={_quoted(value)}" for name, value in variables.items()), *(own or [])]
     cluster = connection._stack.enter_context(make(**options, job_script_prologue=prologue))
-    connection.client = connection._stack.enter_context(Client(cluster))
+    connection.client = connection._stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]
 
 
 def _quoted(value: str) -> str:

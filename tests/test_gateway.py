@@ -26,9 +26,9 @@ def _cache_size():
 
 
 def test_a_wrong_password_is_refused(gateway):
-    with dask.config.set({"gateway.auth.kwargs": {"username": "alice", "password": "wrong"}}):
-        with pytest.raises(ClusterError, match="401"):
-            mc.connect("gateway", workers=1)
+    wrong = {"gateway.auth.kwargs": {"username": "alice", "password": "wrong"}}
+    with dask.config.set(wrong), pytest.raises(ClusterError, match="401"):
+        mc.connect("gateway", workers=1)
 
 
 def test_an_unknown_option_lists_those_of_the_gateway(gateway):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from dask_gateway_server.options import Float, Integer, Mapping, Options
 
@@ -12,7 +13,7 @@ def _setting(name, default):
     return os.environ.get(f"MIMTPY_GATEWAY_{name}", default)
 
 
-def _cluster(options, user):
+def _cluster(options, _user):
     return {
         "worker_cores": options.worker_cores,
         "worker_memory": f"{options.worker_memory:f}G",
@@ -24,7 +25,7 @@ c.DaskGateway.address = _setting("PRIVATE_ADDRESS", "127.0.0.1:8001")
 c.Proxy.address = _setting("ADDRESS", "127.0.0.1:8000")
 c.Proxy.tcp_address = _setting("TCP_ADDRESS", "127.0.0.1:8786")
 c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
-c.UnsafeLocalBackend.clusters_directory = os.path.join(_setting("STATE", os.path.abspath("gateway-state")), "clusters")
+c.UnsafeLocalBackend.clusters_directory = str(Path(_setting("STATE", "gateway-state")).resolve() / "clusters")
 c.DaskGateway.authenticator_class = "dask_gateway_server.auth.SimpleAuthenticator"
 c.SimpleAuthenticator.password = os.environ["MIMTPY_GATEWAY_PASSWORD"]  # never open to everybody
 c.Backend.cluster_options = Options(

@@ -16,6 +16,7 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
+from mimtpy_cloud.cli.commands.doctor import doctor
 from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
@@ -33,7 +34,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Look": (plot, overlap, gnss),
-    "Run": (run, demo),
+    "Run": (run, demo, doctor),
 }
 _CLUSTER_HELP = "Where to compute: threads, local, gateway, slurm, an address, or auto; $MIMTPY_CLUSTER."
 
