@@ -2,6 +2,7 @@ from ._version import __version__ as __version__
 from .catalog.index import open_catalog as open_catalog
 from .catalog.ingest import ingest as ingest
 from .catalog.tracks import open_track as open_track
+from .cluster import connect as connect
 from .exports.dispatch import export as export
 from .io.gnss import read_stations as read_stations
 from .io.hdfeos5 import open_hdfeos5 as open_hdfeos5

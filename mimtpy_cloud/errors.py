@@ -5,6 +5,7 @@ A message says what was expected, what was got, and what to do about it.
 
 __all__ = [
     "CatalogError",
+    "ClusterError",
     "ConcurrentCommitError",
     "DateError",
     "DisconnectedTracksError",
@@ -77,3 +78,7 @@ class StorageError(MimtpyError, OSError):
 
 class TemplateError(MimtpyError, ValueError):
     """A template has an unknown key or a value of the wrong kind."""
+
+
+class ClusterError(MimtpyError, RuntimeError):
+    """A cluster is unknown, does not answer, refuses, or runs other software."""

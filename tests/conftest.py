@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gatewayserver import GatewayServer, run_gateway
 from hypothesis import HealthCheck, settings
 from s3server import S3Server, find_weed, run_server
 
@@ -57,3 +58,27 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
     return s3_server
+
+
+@pytest.fixture(scope="session")
+def gateway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
+    """A real Dask Gateway on loopback; tests that need it skip where dask-gateway-server is not installed."""
+    pytest.importorskip("dask_gateway_server")
+    with run_gateway(tmp_path_factory.mktemp("gateway")) as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(gateway_server: GatewayServer) -> Iterator[GatewayServer]:
+    """The gateway, as the configuration of dask names it."""
+    import dask
+
+    pytest.importorskip("dask_gateway")
+    settings = {
+        "gateway.address": gateway_server.address,
+        "gateway.proxy-address": gateway_server.proxy_address,
+        "gateway.auth.type": "basic",
+        "gateway.auth.kwargs": {"username": "alice", "password": gateway_server.password},
+    }
+    with dask.config.set(settings):
+        yield gateway_server

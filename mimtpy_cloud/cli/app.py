@@ -1,10 +1,13 @@
 """The command ``mimtpy``."""
 
+import contextlib
 import gc
 import logging
 import os
+import re
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any, override
 
 import click
@@ -13,6 +16,7 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
+from mimtpy_cloud.cli.commands.doctor import doctor
 from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
@@ -30,8 +34,9 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Look": (plot, overlap, gnss),
-    "Run": (run, demo),
+    "Run": (run, demo, doctor),
 }
+_CLUSTER_HELP = "Where to compute: threads, local, gateway, slurm, an address, or auto; $MIMTPY_CLUSTER."
 
 
 class _Mimtpy(click.Group):
@@ -92,7 +97,10 @@ class _Mimtpy(click.Group):
 @click.group(cls=_Mimtpy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mimtpy")
 @click.option("-v", "--verbose", count=True, help="Show what is done, and where an error came from; -vv shows more.")
-def cli(verbose: int) -> None:
+@click.option("--cluster", metavar="WHAT", envvar="MIMTPY_CLUSTER", help=_CLUSTER_HELP)
+@click.option("--workers", metavar="N|MIN:MAX", help="Workers of the cluster, or the least and most of them.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: int, cluster: str | None, workers: str | None) -> None:
     """
     Combine InSAR tracks: velocities, mosaics, east and up from MintPy time series.
 
@@ -106,6 +114,33 @@ def cli(verbose: int) -> None:
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.getLogger("mimtpy_cloud").setLevel(level)
+    sizes = _sizes(workers)
+    if cluster is None and workers is not None:
+        raise click.UsageError("--workers needs --cluster, such as --cluster local")
+    if cluster is not None and not {"-h", "--help"} & set(sys.argv[1:]):
+        ctx.with_resource(_connected(cluster, sizes))
+
+
+def _sizes(workers: str | None) -> dict[str, Any]:
+    """Arguments of `connect` for N or MIN:MAX."""
+    if workers is None:
+        return {}
+    found = re.fullmatch(r"(\d+)(?::(\d+))?", workers)
+    if not found:
+        raise click.BadParameter(f"expected N or MIN:MAX, got {workers!r}", param_hint="--workers")
+    least, most = found.groups()
+    return {"workers": int(least)} if most is None else {"adaptive": (int(least), int(most))}
+
+
+@contextlib.contextmanager
+def _connected(cluster: str, sizes: dict[str, Any]) -> Iterator[None]:
+    """The cluster while a verb runs; its dashboard on stderr."""
+    from mimtpy_cloud.cluster import connect
+
+    with connect(cluster, **sizes) as connection:
+        if connection.dashboard:
+            click.echo(f"dashboard: {connection.dashboard}", err=True)
+        yield
 
 
 for _commands in _HEADINGS.values():
