@@ -18,6 +18,7 @@ TOKEN = "0123456789abcdef" * 4
 def environment(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.startswith(("AWS_", "MIMTPY_", "HUB_", "GATEWAY_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("MIMTPY_GATEWAY_PASSWORD", TOKEN)  # set, so that what the gateway sets is undone
     monkeypatch.setenv("HUB_GATEWAY_TOKEN", TOKEN)
     monkeypatch.setenv("HUB_STATE", str(tmp_path / "state"))
     return monkeypatch
@@ -60,11 +61,23 @@ def test_servers_get_root_and_store_of_the_hub_and_none_of_its_secrets(environme
     environment.setenv("MIMTPY_ROOT", "s3://insar/root")
     environment.setenv("AWS_REGION", "us-east-1")
     environment.setenv("HUB_ADMIN_TOKEN", TOKEN[::-1])
+    environment.setenv("MIMTPY_GATEWAY_PASSWORD", TOKEN)
     given = hub_config().Spawner.environment
     assert given["MIMTPY_ROOT"] == "s3://insar/root"
     assert given["AWS_REGION"] == "us-east-1"
     assert given["DASK_GATEWAY__AUTH__TYPE"] == "jupyterhub"
     assert not {TOKEN, TOKEN[::-1]} & set(given.values())
+
+
+def test_gateway_of_the_hub_is_that_of_deploy_gateway_but_asks_the_hub_who_may(environment):
+    environment.setenv("MIMTPY_GATEWAY_MAX_WORKERS", "7")
+    environment.setenv("AWS_REGION", "us-east-1")
+    config = PyFileConfigLoader(str(DEPLOY / "hub" / "dask_gateway_config.py")).load_config()
+    assert config.ClusterConfig.cluster_max_workers == 7
+    assert config.DaskGateway.authenticator_class.endswith("JupyterHubAuthenticator")
+    assert config.JupyterHubAuthenticator.jupyterhub_api_token == TOKEN
+    assert "AWS_REGION" in config.UnsafeLocalBackend.inherited_environment
+    assert config.Proxy.address == hub_config().JupyterHub.services[0]["url"].removeprefix("http://")
 
 
 def test_users_and_their_servers_may_use_the_gateway_and_administer_nothing(environment):

@@ -28,6 +28,8 @@ NOTEBOOK = REPOSITORY / "notebooks" / "hub_tour.ipynb"
 USER = "tour"
 #: Seconds that one cell may take.
 PATIENCE = 180
+#: Settings of who runs this that do not count here.
+OTHERS = ("AWS_", "DASK_", "HUB_", "JUPYTER", "MIMTPY_")
 
 
 #: What is measured, by a word of its command line.
@@ -39,6 +41,7 @@ PROGRAMS = {
     "dask_gateway_config": "gateway",
     "dask_scheduler": "scheduler",
     "dask_worker": "workers",
+    "weed": "object store",
 }
 
 
@@ -47,9 +50,10 @@ def memory() -> str:
     used: dict[str, float] = {}
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            line = " ".join(process.cmdline())
-            if name := next((name for word, name in PROGRAMS.items() if word in line), None):
-                used[name] = used.get(name, 0) + process.memory_info().rss / 1e6
+            lines = (" ".join(p.cmdline()) for p in (process, *process.parents()))
+            names = (name for line in lines for word, name in PROGRAMS.items() if word in line)
+            name = next(names, "the rest")
+            used[name] = used.get(name, 0) + process.memory_info().rss / 1e6
     return ", ".join(f"{name} {size:.0f}" for name, size in used.items())
 
 
@@ -114,14 +118,19 @@ def environment(folder: Path, server: S3Server) -> dict[str, str]:
     hub, api, proxy, gateway_api, gateway, scheduler = (f"127.0.0.1:{port}" for port in free_ports(6))
     node = REPOSITORY / "build" / "node" / "node_modules" / ".bin"
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DASK_", "JUPYTER"))},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "DASK_", "JUPYTER", "MIMTPY_"))
+        },
         "PATH": os.pathsep.join((str(node), str(Path(sys.executable).parent), os.environ["PATH"])),
         "HUB_URL": f"http://{hub}",
         "HUB_API_URL": f"http://{api}",
         "HUB_PROXY_API_URL": f"http://{proxy}",
-        "GATEWAY_API": gateway_api,
-        "GATEWAY_URL": f"http://{gateway}",
-        "GATEWAY_SCHEDULER_URL": f"gateway://{scheduler}",
+        "MIMTPY_GATEWAY_PRIVATE_ADDRESS": gateway_api,
+        "MIMTPY_GATEWAY_ADDRESS": gateway,
+        "MIMTPY_GATEWAY_TCP_ADDRESS": scheduler,
+        "MIMTPY_GATEWAY_STATE": str(folder / "gateway"),
         "HUB_STATE": str(folder / "state"),
         "HUB_AUTHENTICATOR": "dummy",
         "HUB_PASSWORD": secrets.token_hex(),
@@ -171,15 +180,18 @@ def check(hub: Hub) -> None:
 
 
 def serve(folder: Path, env: Mapping[str, str]) -> None:
-    """Start the hub with its proxy, and the gateway; check; and stop both."""
+    """Start the gateway, which the hub would wait for, then the hub with its proxy; check; and stop both."""
     programs = Path(sys.executable).parent
     hub = Hub(env["HUB_URL"], env["HUB_ADMIN_TOKEN"])
-    with running([programs / "jupyterhub", "-f", HERE / "jupyterhub_config.py"], folder / "hub.log", env) as jupyterhub:
-        wait_until("the hub", lambda: hub.status("/hub/api/") == 200, process=jupyterhub)
-        command = [programs / "dask-gateway-server", "-f", HERE / "dask_gateway_config.py"]
-        with running(command, folder / "gateway.log", env) as gateway:
-            health = "/services/dask-gateway/api/health"
-            wait_until("the gateway", lambda: hub.status(health) == 200, process=gateway)
+    gateway = Hub(f"http://{env['MIMTPY_GATEWAY_ADDRESS']}", "")
+    commands = [programs / "dask-gateway-server", programs / "jupyterhub"]
+    files = [HERE / "dask_gateway_config.py", HERE / "jupyterhub_config.py"]
+    with running([commands[0], "-f", files[0]], folder / "gateway.log", env) as process:
+        health = "/services/dask-gateway/api/health"
+        wait_until("the gateway", lambda: gateway.status(health) == 200, process=process)
+        say("Dask Gateway answers")
+        with running([commands[1], "-f", files[1]], folder / "hub.log", env) as parent:
+            wait_until("the hub", lambda: hub.status("/hub/api/") == 200, process=parent)
             check(hub)
 
 

@@ -8,9 +8,9 @@ HUB_PASSWORD : of all users, only for the authenticator "dummy", which is for tr
 HUB_SPAWNER, HUB_NOTEBOOKS : how servers start, and the folder they show.
 HUB_GATEWAY_TOKEN : secret that the gateway shows to the hub, 32 bytes or more: ``openssl rand -hex 32``.
 HUB_ADMIN_TOKEN : secret of a program that may start servers of users, such as check.py; no such program without it.
-GATEWAY_URL, GATEWAY_SCHEDULER_URL : where the gateway listens for the proxy, and its schedulers for clients.
+MIMTPY_GATEWAY_ADDRESS, MIMTPY_GATEWAY_TCP_ADDRESS : host:port of the gateway, and of its schedulers.
 
-Roots and the reader's credentials, and the cache, are handed to the servers as the hub has them: MIMTPY_*, AWS_*.
+The other MIMTPY_*, and AWS_* (credentials of a reader), are handed to the servers as the hub has them.
 """
 
 import os
@@ -20,6 +20,7 @@ from pathlib import Path
 c = get_config()  # noqa: F821  (JupyterHub runs this file)
 env = os.environ
 state = Path(env.get("HUB_STATE", "hub-state")).resolve()
+HANDED_ON, KEPT = ("MIMTPY_", "AWS_"), "MIMTPY_GATEWAY_"
 programs = Path(sys.executable).parent
 url = env.get("HUB_URL", "http://127.0.0.1:8000")
 
@@ -45,13 +46,14 @@ c.Spawner.environment = {
     "PATH": os.pathsep.join((str(programs), env["PATH"])),
     # `mimtpy_cloud.connect()` finds the gateway by these.
     "DASK_GATEWAY__ADDRESS": f"{url}/services/dask-gateway/",
-    "DASK_GATEWAY__PROXY_ADDRESS": env.get("GATEWAY_SCHEDULER_URL", "gateway://127.0.0.1:8786"),
+    "DASK_GATEWAY__PROXY_ADDRESS": f"gateway://{env.get('MIMTPY_GATEWAY_TCP_ADDRESS', '127.0.0.1:8786')}",
     "DASK_GATEWAY__PUBLIC_ADDRESS": "/services/dask-gateway/",
     "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
-    **{name: value for name, value in env.items() if name.startswith(("MIMTPY_", "AWS_"))},
+    **{name: value for name, value in env.items() if name.startswith(HANDED_ON) and not name.startswith(KEPT)},
 }
 
-gateway = {"name": "dask-gateway", "url": env.get("GATEWAY_URL", "http://127.0.0.1:8085"), "display": False}
+address = env.get("MIMTPY_GATEWAY_ADDRESS", "127.0.0.1:8085")
+gateway = {"name": "dask-gateway", "url": f"http://{address}", "display": False}
 c.JupyterHub.services = [{**gateway, "api_token": env["HUB_GATEWAY_TOKEN"]}]
 use_gateway = "access:services!service=dask-gateway"
 c.JupyterHub.load_roles = [
