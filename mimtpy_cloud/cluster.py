@@ -195,7 +195,7 @@ def _configured() -> tuple[str, str | None]:
 
 def worker_environment() -> dict[str, str]:
     """
-    Variables that workers need, without any secret.
+    Collect the variables that workers need, without any secret.
 
     Returns
     -------
