@@ -522,7 +522,7 @@ def test_a_product_that_has_terms_of_its_own_loses_them():
     own = ds.assign(coefficient=(("track", "term"), np.zeros((2, 1)))).assign_coords(term=["constant"])
     flat = remove_ramp(own)
     assert "coefficient" not in flat
-    assert flat["ramp_coefficient"].sizes == {"term": 3}
-    again = remove_ramp(flat, kind="quadratic")
-    assert again["ramp_coefficient"].sizes == {"term": 6}
+    assert flat["ramp_coefficient"].shape == (3,)
+    again = remove_ramp(flat, "quadratic")
+    assert again["ramp_coefficient"].shape == (6,)
     np.testing.assert_allclose(again.velocity, 0, atol=1e-9)
