@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gatewayserver import GatewayServer, run_gateway
 from hypothesis import HealthCheck, settings
 from s3proxy import S3Proxy, run_proxy
 from s3server import S3Server, find_weed, run_server
@@ -66,3 +67,10 @@ def s3_proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]
     with run_proxy(s3.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
+    """A real Dask Gateway on loopback; clients use it by ``dask.config.set(gateway.settings())``."""
+    with run_gateway(tmp_path_factory.mktemp("gateway")) as server:
+        yield server
