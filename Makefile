@@ -6,18 +6,20 @@ VENV := .venv
 BIN  := $(VENV)/bin
 RUN  := $(VENV)/.installed-run
 DEV  := $(VENV)/.installed-dev
+HUB  := .venv-hub
+NODE := build/node
 PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check
 OUT  ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench docs hub-check slurm-check clean
 .DELETE_ON_ERROR:
 
 # pip compiles what it installs; this lets Python keep the compiled form of our own modules too.
 unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUN)  ## run the whole chain on synthetic tracks and leave figures in demo/ (OUT=DIR)
 	$(BIN)/mimtpy demo --out $(OUT) $(ARGS)
@@ -44,8 +46,14 @@ docs: $(DEV)  ## build the documentation into site/
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site $(ARGS)
 	@echo "open site/index.html"
 
+hub-check: $(HUB)/.installed $(NODE)/.installed  ## run the notebook on a real JupyterHub with Dask Gateway, on loopback
+	PYTHONPATH=tests:deploy $(HUB)/bin/python deploy/hub/check.py $(ARGS)
+
+slurm-check: $(RUN)  ## run velocities on a real Slurm, on loopback (as root, on Debian; nothing is installed)
+	PYTHONPATH=tests:deploy $(BIN)/python deploy/slurm/check.py $(ARGS)
+
 clean:  ## remove the environment and everything that was built
-	rm -rf $(VENV) build dist site demo docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(HUB) build dist site demo docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find mimtpy_cloud tests -name __pycache__ -type d -exec rm -rf {} +
 
 # A virtual environment whose interpreter is gone or too old is made anew.
@@ -64,4 +72,16 @@ $(RUN): $(VENV)/pyvenv.cfg pyproject.toml mimtpy_cloud/_version.py
 $(DEV): $(RUN)
 	@echo "installing the development tools"
 	@$(PIP) --editable '.[test,dev,docs]'
+	@touch $@
+
+# A hub has its own environment: users do not share the one of the tests. Its proxy comes from npm.
+$(HUB)/.installed: pyproject.toml deploy/hub/requirements.txt
+	@echo "installing JupyterHub, Dask Gateway and mimtpy_cloud in $(HUB)"
+	@python=$$(PYTHON="$(PYTHON)" sh tools/find-python.sh) && "$$python" -m venv --clear $(HUB)
+	@$(HUB)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[cluster]' -r deploy/hub/requirements.txt
+	@touch $@
+
+$(NODE)/.installed:
+	@command -v npm >/dev/null || { echo "make hub-check needs node and npm, for the proxy of JupyterHub"; exit 1; }
+	@npm install --silent --no-fund --no-audit --prefix $(NODE) configurable-http-proxy@5
 	@touch $@

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -190,9 +191,9 @@ def connect(
         elif name == "local":
             connection = _local(stack, size, given, dict(environment or {}))
         elif name in _QUEUES:
-            connection = _queue(stack, name, size, given, _environment(environment))
+            connection = _queue(stack, name, size, given, environment or {})
         elif name == "gateway" or name.startswith(("http://", "https://")):
-            connection = _gateway(stack, name, size, given, _environment(environment))
+            connection = _gateway(stack, name, size, given, environment or {})
         else:
             connection = _address(stack, name, size)
         if connection.client is not None:
@@ -279,15 +280,20 @@ def _address(stack: contextlib.ExitStack, address: str, size: _Size) -> Connecti
 
 
 def _gateway(
-    stack: contextlib.ExitStack, name: str, size: _Size, options: dict[str, Any], environment: dict[str, str]
+    stack: contextlib.ExitStack, name: str, size: _Size, options: dict[str, Any], given: Mapping[str, str]
 ) -> Connection:
     with _extra("dask-gateway"):
         from dask_gateway import Gateway
+    environment = _environment(given)
     with _explained("the gateway", "DASK_GATEWAY__ADDRESS, DASK_GATEWAY__AUTH__TYPE and the credentials for it"):
-        gateway = stack.enter_context(Gateway(None if name == "gateway" else name))
+        gateway = Gateway(None if name == "gateway" else name)
+        stack.callback(_forget_loop, gateway)
+        stack.enter_context(gateway)
         wanted = gateway.cluster_options()
         if "environment" in wanted:
-            options = {"environment": environment, **options}
+            options["environment"] = {**environment, **(options.get("environment") or wanted["environment"] or {})}
+        elif given:
+            raise ClusterError(f"the gateway has no option environment, so {', '.join(given)} cannot be set")
         for option, value in (("worker_cores", size.threads), ("worker_memory", _gigabytes(size.memory))):
             if value is not None:
                 options[option] = value
@@ -295,11 +301,39 @@ def _gateway(
             raise ClusterError(f"the gateway has no option {', '.join(unknown)}; it has {', '.join(wanted) or 'none'}")
         for option, value in options.items():
             setattr(wanted, option, value)
-        cluster = stack.enter_context(gateway.new_cluster(wanted, shutdown_on_close=True))
+        cluster = gateway.connect(_started(gateway, wanted, size), shutdown_on_close=True)
+        stack.callback(_forget_loop, cluster.gateway)
+        stack.enter_context(cluster)
         size.scale(cluster)
         client = stack.enter_context(_quiet(cluster.get_client))
         _wait(client, size, _PATIENCE, "the gateway starts no worker: look at its limits and its log")
     return Connection("gateway", client)
+
+
+def _started(gateway: Any, options: Any, size: _Size) -> str:
+    """
+    Start a cluster, and return its name when it runs.
+
+    An object of dask-gateway for a cluster that cannot start would try to close itself when it is collected, in
+    whatever thread that happens, and stall it.
+    """
+    name = str(gateway.submit(options))
+    with contextlib.ExitStack() as undo:
+        undo.callback(gateway.stop_cluster, name)
+        until = time.monotonic() + (size.timeout or _PATIENCE)
+        while (status := gateway.get_cluster(name).status.name) != "RUNNING":
+            if status in ("STOPPING", "STOPPED", "FAILED"):
+                raise ClusterError("the gateway could not start the cluster: its log says why")
+            if time.monotonic() > until:
+                raise ClusterError("the gateway did not start the cluster in time: look at its limits and its log")
+            time.sleep(0.2)
+        undo.pop_all()
+    return name
+
+
+def _forget_loop(gateway: Any) -> None:
+    """A closed client of dask-gateway closes itself again when it is collected, and fails as its loop is gone."""
+    vars(gateway).pop("_loop_runner", None)
 
 
 def _gigabytes(memory: str | None) -> float | None:
@@ -309,18 +343,25 @@ def _gigabytes(memory: str | None) -> float | None:
 
 
 def _queue(
-    stack: contextlib.ExitStack, name: str, size: _Size, options: dict[str, Any], environment: dict[str, str]
+    stack: contextlib.ExitStack, name: str, size: _Size, options: dict[str, Any], given: Mapping[str, str]
 ) -> Connection:
     import dask
     from distributed import Client
+
+    if secrets := sorted(variable for variable in given if _SECRET.search(variable)):
+        raise ClusterError(
+            f"{', '.join(secrets)} would be written into the script of the job; keep them in a file that the jobs "
+            "read, such as ~/.aws/credentials"
+        )
+    environment = _environment(given)
 
     with _extra("dask-jobqueue"):
         import dask_jobqueue
     lines = [f"export {variable}={shlex.quote(value)}" for variable, value in environment.items()]
     before = options.pop("job_script_prologue", dask.config.get(f"jobqueue.{name}.job-script-prologue", None) or [])
-    given = {"cores": size.threads, "memory": size.memory}
-    arguments = {option: value for option, value in given.items() if value is not None} | options
-    missing = [o for o in given if o not in arguments and not dask.config.get(f"jobqueue.{name}.{o}", None)]
+    needed = {"cores": size.threads, "memory": size.memory}
+    arguments = {option: value for option, value in needed.items() if value is not None} | options
+    missing = [o for o in needed if o not in arguments and not dask.config.get(f"jobqueue.{name}.{o}", None)]
     if missing:
         raise ClusterError(
             f"a job of {name} needs {' and '.join(missing)}: describe them in the section jobqueue.{name} of dask's "

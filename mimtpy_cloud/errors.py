@@ -76,9 +76,9 @@ class StorageError(MimtpyError, OSError):
     """A storage location cannot be read or written."""
 
 
-class ClusterError(MimtpyError, RuntimeError):
-    """A cluster cannot be used: not there, not willing, or of other versions."""
-
-
 class TemplateError(MimtpyError, ValueError):
     """A template has an unknown key or a value of the wrong kind."""
+
+
+class ClusterError(MimtpyError, RuntimeError):
+    """A cluster is unknown, does not answer, refuses, or runs other software."""

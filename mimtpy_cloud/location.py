@@ -33,7 +33,7 @@ _IDENTITIES = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE"})
 _CREDENTIALS_LAST = timedelta(minutes=15)
 #: Tries of a request by default; about half a minute in all.
 _ATTEMPTS = 10
-#: Pauses between two are random from the first to `base` times the one before, so that `base` 2 would not make them grow.
+#: A pause is random, from the first to `base` times the one before: with 2 they would hardly grow.
 _PAUSES = {"init_backoff": timedelta(seconds=0.2), "base": 4, "max_backoff": timedelta(seconds=8)}
 _S3 = ("s3", "s3a")
 #: Parts of an address that let everybody in who reads it.

@@ -70,7 +70,16 @@ def s3_proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
-    """A real Dask Gateway on loopback; clients use it by ``dask.config.set(gateway.settings())``."""
+def gateway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
+    """A real Dask Gateway on loopback."""
     with run_gateway(tmp_path_factory.mktemp("gateway")) as server:
         yield server
+
+
+@pytest.fixture
+def gateway(gateway_server: GatewayServer) -> Iterator[GatewayServer]:
+    """The gateway, as dask's configuration of the user alice names it."""
+    import dask
+
+    with dask.config.set(gateway_server.config("alice")):
+        yield gateway_server

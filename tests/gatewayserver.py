@@ -1,115 +1,73 @@
-"""A real Dask Gateway on loopback for tests, with the configuration of ``deploy/gateway``."""
+"""A real Dask Gateway on loopback for tests, from the configuration that deploy/ ships."""
 
 import contextlib
 import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
 from s3server import free_ports
 
 CONFIG = Path(__file__).resolve().parents[1] / "deploy" / "gateway" / "dask_gateway_config.py"
-START_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class GatewayServer:
-    """Where the gateway listens, and the password of every user."""
+    """Where the gateway listens, and its password."""
 
     address: str
     proxy_address: str
-    folder: Path
-    password: str = "gateway-password"
-    limits: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "MIMTPY_GATEWAY_MAX_WORKERS": "3",
-            "MIMTPY_GATEWAY_MAX_CORES": "2",
-            "MIMTPY_GATEWAY_MAX_MEMORY": "4",
-            "MIMTPY_GATEWAY_IDLE": "120",
-        }
-    )
+    password: str = "gateway-test-password"
 
-    def environment(self, user: str = "ada") -> dict[str, str]:
-        """Environment variables of a client; with dask, set them before it is imported."""
-        return {
-            "DASK_GATEWAY__ADDRESS": self.address,
-            "DASK_GATEWAY__PROXY_ADDRESS": self.proxy_address,
-            "DASK_GATEWAY__AUTH__TYPE": "basic",
-            "DASK_GATEWAY__AUTH__KWARGS__USERNAME": user,
-            "DASK_GATEWAY__AUTH__KWARGS__PASSWORD": self.password,
-        }
-
-    def settings(self, user: str = "ada", password: str | None = None) -> dict[str, Any]:
-        """Settings of a client as dask's configuration has them: ``dask.config.set(gateway.settings())``."""
+    def config(self, user: str) -> dict[str, object]:
+        """Settings of dask for a user."""
         return {
             "gateway.address": self.address,
             "gateway.proxy-address": self.proxy_address,
             "gateway.auth.type": "basic",
-            "gateway.auth.kwargs": {"username": user, "password": password or self.password},
+            "gateway.auth.kwargs": {"username": user, "password": self.password},
         }
 
 
 @contextlib.contextmanager
-def run_gateway(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[GatewayServer]:
-    """
-    Start a gateway that keeps everything in a folder, wait until it answers, and stop it and its clusters at the end.
-
-    Workers get AWS_* and MIMTPY_* of the given environment, and none of this process.
-    """
+def run_gateway(folder: Path) -> Iterator[GatewayServer]:
+    """Start the gateway, wait until it answers, and stop it at the end."""
     private, public, tcp = free_ports(3)
-    server = GatewayServer(f"http://127.0.0.1:{public}", f"gateway://127.0.0.1:{tcp}", folder)
-    own = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "MIMTPY_", "DASK_", "JUPYTERHUB_"))}
-    own |= {
-        "MIMTPY_GATEWAY_ADDRESS": f"127.0.0.1:{private}",
-        "MIMTPY_GATEWAY_PUBLIC": f"127.0.0.1:{public}",
-        "MIMTPY_GATEWAY_TCP": f"127.0.0.1:{tcp}",
-        "MIMTPY_GATEWAY_STATE": str(folder / "state"),
+    server = GatewayServer(f"http://127.0.0.1:{public}", f"gateway://127.0.0.1:{tcp}")
+    env = os.environ | {
+        "MIMTPY_GATEWAY_PRIVATE_ADDRESS": f"127.0.0.1:{private}",
+        "MIMTPY_GATEWAY_ADDRESS": f"127.0.0.1:{public}",
+        "MIMTPY_GATEWAY_TCP_ADDRESS": f"127.0.0.1:{tcp}",
         "MIMTPY_GATEWAY_PASSWORD": server.password,
+        "MIMTPY_GATEWAY_STATE": str(folder),
     }
-    command = [sys.executable, "-m", "dask_gateway_server", "-f", str(CONFIG)]
+    program = Path(sys.executable).with_name("dask-gateway-server")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=own | dict(server.limits) | dict(environment or {}), stdout=log, stderr=log
-        )
+        process = subprocess.Popen([program, "-f", CONFIG], cwd=folder, env=env, stdout=log, stderr=log)
         try:
             wait(server, process, folder / "log")
             yield server
         finally:
-            stop(process.pid)
-            process.wait()
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def wait(server: GatewayServer, process: subprocess.Popen, log: Path) -> None:
-    """Return when the gateway answers through its proxy that it is well."""
-    for _ in range(START_SECONDS * 20):
+    """Return when the gateway says that it is well."""
+    for _ in range(300):
         if process.poll() is not None:
             break
         try:
             with urllib.request.urlopen(f"{server.address}/api/health", timeout=5):
                 return
-        except OSError:  # nobody listens yet, or the proxy has no route yet
-            pass
-        time.sleep(0.05)
+        except OSError:
+            time.sleep(0.1)
     raise RuntimeError(f"the gateway did not start; its log ends:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def stop(pid: int) -> None:
-    """Stop a process and all that it started: politely, so that clusters are stopped too, then by force."""
-    try:
-        parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
-        parent.terminate()
-    except psutil.NoSuchProcess:
-        return
-    psutil.wait_procs(family, timeout=20)
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(family, timeout=5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lazy import no_compute
 from strategies import chunkings
 
-from mimtpy_cloud.codec import zarr_codec
+from mimtpy_cloud.codec import zarr_codecs
 from mimtpy_cloud.exports.zarrchunks import write_chunks
 
 SHAPE = (2, 7, 9)
@@ -24,7 +24,7 @@ def empty_array(folder: Path, chunk, dtype, fill) -> zarr.Array:
         shape=SHAPE,
         chunks=chunk,
         dtype=dtype,
-        compressors=zarr_codec(np.dtype(dtype).itemsize),
+        compressors=zarr_codecs(np.dtype(dtype).itemsize),
         fill_value=fill,
     )
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLong
@@ -20,6 +21,7 @@ from mimtpy_cloud.catalog.maintenance import gc, verify
 from mimtpy_cloud.catalog.tracks import open_track
 from mimtpy_cloud.errors import StorageError
 from mimtpy_cloud.io.storage import open_storage
+from mimtpy_cloud.io.store import forget_indexes
 from mimtpy_cloud.location import object_store
 from mimtpy_cloud.ops.mosaic import mosaic
 
@@ -134,19 +136,6 @@ def test_a_part_of_an_upload_that_is_reset_is_sent_again(root, s3_proxy):
 # --- faults that stay ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", [0, 100, 1000])
-def test_a_flipped_bit_of_an_index_never_becomes_a_number(root, s3_proxy, small, after):
-    ingest(small, root, workers=2)
-    corner = open_track(root, "A064").displacement[0, :5, :5]
-    s3_proxy.reset()
-    fault = s3_proxy.fault("corrupt", methods=("GET",), part="/displacement/c/", after=after)
-    with pytest.raises(StorageError, match="is damaged"):
-        within(LIMIT, corner.compute, scheduler="synchronous")
-    assert fault.times == 0
-    (first,) = s3_proxy.requests("GET", part="/displacement/c/")
-    assert first.range.startswith("bytes=-")  # the index of the shard
-
-
 @pytest.mark.parametrize("skip", [3, 8])
 @pytest.mark.parametrize(("code", "told"), [("ExpiredToken", "have expired"), ("AccessDenied", "no permission")])
 def test_a_credential_that_ends_half_way_leaves_nothing_visible(root, s3_proxy, scene, expected, skip, code, told):
@@ -238,3 +227,63 @@ def test_a_killed_worker_does_not_change_a_mosaic(root, pair, expected):
         os.kill(victim.pid, signal.SIGKILL)
         found = future.result(timeout=LIMIT)
     np.testing.assert_array_equal(found.values, expected["mosaic"])
+
+
+def restart(proxy, seconds):
+    proxy.down()
+    threading.Timer(seconds, proxy.up).start()
+
+
+def test_an_ingest_outlives_a_restart_of_the_server(root, s3_proxy, scene, expected):
+    def progress(done, total, unit):
+        if not stopped:
+            stopped.append(done)
+            restart(s3_proxy, 2)
+
+    stopped = []
+    within(LIMIT, ingest, scene, root, workers=2, progress=progress)
+    assert stopped
+    np.testing.assert_array_equal(values(root), expected["scene"])
+
+
+def test_a_mosaic_outlives_a_restart_of_the_server(root, s3_proxy, pair, expected):
+    ingest(pair, root, workers=2)
+    parts = [open_track(root, track) for track in ("A064", "A065")]
+    lazy = mosaic(parts).displacement
+    restart(s3_proxy, 2)
+    found = within(LIMIT, lazy.compute, scheduler="threads", num_workers=4)
+    np.testing.assert_array_equal(found.values, expected["mosaic"])
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("after", [0, 100, 1000, 5000])
+def test_a_flipped_bit_of_data_is_noticed_and_read_again(root, s3_proxy, small, monkeypatch, tmp_path, after, cached):
+    ingest(small, root, workers=2)
+    if cached:
+        monkeypatch.setenv("MIMTPY_CACHE_DIR", str(tmp_path / "cache"))
+    corner = open_track(root, "A064").displacement[:, :5, :5]
+    right = open_track(root, "A064", cache=False).displacement[:, :5, :5].compute(scheduler="synchronous")
+    forget_indexes()
+    s3_proxy.reset()
+    fault = s3_proxy.fault("corrupt", methods=("GET",), part="/displacement/c/", skip=1, after=after)
+    for _ in range(2):  # and nothing wrong is kept
+        np.testing.assert_array_equal(within(LIMIT, corner.compute, scheduler="synchronous"), right)
+    assert fault.times == 0
+    s3_proxy.fault("corrupt", methods=("GET",), part="/displacement/c/", after=after, times=None)
+    if not cached:
+        with pytest.raises(StorageError, match="is damaged"):
+            within(LIMIT, corner.compute, scheduler="synchronous")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_flipped_bit_of_an_index_is_noticed_and_read_again(root, s3_proxy, small, monkeypatch, tmp_path, cached):
+    ingest(small, root, workers=2)
+    if cached:
+        monkeypatch.setenv("MIMTPY_CACHE_DIR", str(tmp_path / "cache"))
+    forget_indexes()
+    s3_proxy.reset()
+    fault = s3_proxy.fault("corrupt", methods=("GET",), part="/displacement/c/", after=20)
+    found = within(LIMIT, values, root)
+    assert fault.times == 0
+    monkeypatch.delenv("MIMTPY_CACHE_DIR", raising=False)
+    np.testing.assert_array_equal(found, values(root))

@@ -58,7 +58,19 @@ TEXT_SUFFIXES = {
     ".yml",
     ".yaml",
 }
-GENERATED = {".git", ".hypothesis", ".venv", "build", "demo", "dist", "generated", "shared", "site", "__pycache__"}
+GENERATED = {
+    ".git",
+    ".hypothesis",
+    ".venv",
+    ".venv-hub",
+    "build",
+    "demo",
+    "dist",
+    "generated",
+    "shared",
+    "site",
+    "__pycache__",
+}
 GENERATED_SUFFIXES = ("_cache", ".egg-info")
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from dask.base import compute, is_dask_collection
 
 from mimtpy_cloud.client import active_client
-from mimtpy_cloud.codec import zarr_codec
+from mimtpy_cloud.codec import zarr_codecs
 from mimtpy_cloud.errors import GridMismatchError, SchemaError, StorageError
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.progress import Progress, TaskProgress
@@ -215,7 +215,7 @@ def _text(variable: xr.Variable) -> xr.Variable:
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
     if variable.dtype.kind not in "biufMm" or (variable.ndim == 0 and not _is_lazy(variable)):
         return {}
-    encoding: dict[str, Any] = {"chunks": _chunk(variable), "compressors": (zarr_codec(variable.dtype.itemsize),)}
+    encoding: dict[str, Any] = {"chunks": _chunk(variable), "compressors": zarr_codecs(variable.dtype.itemsize)}
     if variable.dtype.kind == "f":
         encoding |= {"fill_value": float("nan"), "_FillValue": float("nan")}
     return encoding

@@ -136,6 +136,17 @@ class BlockFolder:
             return
         self._count(sum(part.nbytes for part in parts))
 
+    def drop(self, name: str) -> None:
+        """
+        Remove a block.
+
+        Parameters
+        ----------
+        name : str
+            Any text.
+        """
+        _unlink(self._path(name))
+
     @contextlib.contextmanager
     def alone(self, names: Iterable[str]) -> Iterator[None]:
         """

@@ -210,6 +210,13 @@ class CachedStorage:
                         self.blocks.put(name(block), found[block])
         return found
 
+    def discard(self, key: str, ranges: Sequence[tuple[int, int]] = (), *, tail: int = 0) -> None:
+        """Remove what is kept of parts of a key."""
+        for block in {block for one in ranges for block in _touched(*one)}:
+            self.blocks.drop(f"{self.url}\n{key}\n{block}")
+        if tail:
+            self.blocks.drop(f"{self.url}\n{key}\ntail {tail}")
+
     def write(self, key: str, data: bytes) -> None:
         """Create or replace a key as a whole."""
         self.origin.write(key, data)

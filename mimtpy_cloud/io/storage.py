@@ -41,6 +41,9 @@ class Storage(Protocol):
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
         """Buffers of the (offset, length) parts of a key, in order, each valid until the next; short at the end."""
 
+    def discard(self, key: str, ranges: Sequence[tuple[int, int]] = (), *, tail: int = 0) -> None:
+        """Forget what is kept here of parts of a key, as they turned out damaged."""
+
     def write(self, key: str, data: bytes) -> None:
         """Create or replace a key as a whole."""
 
@@ -142,6 +145,9 @@ class LocalStorage:
             for offset, length in ranges:
                 count = os.preadv(file.fileno(), [buffer[:length]], offset)
                 yield buffer[:count]
+
+    def discard(self, key: str, ranges: Sequence[tuple[int, int]] = (), *, tail: int = 0) -> None:
+        """Do nothing: nothing is kept."""
 
     def write(self, key: str, data: bytes) -> None:
         """Write a key as a whole."""
@@ -252,6 +258,9 @@ class ObjectStorage:
         starts, lengths = [offset for offset, _ in ranges], [length for _, length in ranges]
         with _translated(self.url, key):
             yield from obstore.get_ranges(self._store, key, starts=starts, lengths=lengths)
+
+    def discard(self, key: str, ranges: Sequence[tuple[int, int]] = (), *, tail: int = 0) -> None:
+        """Do nothing: nothing is kept."""
 
     def write(self, key: str, data: bytes) -> None:
         """Write a key as a whole."""

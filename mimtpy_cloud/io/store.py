@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mimtpy_cloud.codec import decode, zarr_codec
+from mimtpy_cloud.codec import decode, zarr_codecs
 from mimtpy_cloud.errors import StorageError
 from mimtpy_cloud.io.cache import cached_storage
 from mimtpy_cloud.io.georeference import spatial_ref_attrs
@@ -33,6 +33,8 @@ __all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_stor
 
 _MISSING = 2**64 - 1
 _INDEX_ENTRY, _CHECKSUM = 16, 4
+#: What is damaged is read again once: it may have become so on its way.
+_READS = 2
 #: Small objects that are written at a time; most of the time of one is waiting.
 _WRITING = 8
 
@@ -128,10 +130,12 @@ def _read_index(storage: Storage, key: str, shape: tuple[int, ...]) -> np.ndarra
     import crc32c
 
     size = math.prod(shape) * _INDEX_ENTRY
-    tail = storage.read_tail(key, size + _CHECKSUM)
-    if len(tail) < size + _CHECKSUM or crc32c.crc32c(tail[:size]).to_bytes(_CHECKSUM, "little") != tail[size:]:
-        raise ValueError("the shard index is damaged")
-    return np.frombuffer(tail[:size], dtype="<u8").reshape(*shape, 2)
+    for _ in range(_READS):
+        tail = storage.read_tail(key, size + _CHECKSUM)
+        if len(tail) == size + _CHECKSUM and crc32c.crc32c(tail[:size]).to_bytes(_CHECKSUM, "little") == tail[size:]:
+            return np.frombuffer(tail[:size], dtype="<u8").reshape(*shape, 2)
+        storage.discard(key, tail=size + _CHECKSUM)
+    raise ValueError("the shard index is damaged")
 
 
 @lru_cache(maxsize=4096)
@@ -295,7 +299,24 @@ class BandArray:
         return sorted(chunk for chunk in chunks if chunk[0] != _MISSING)
 
     def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
-        present = self._present(key, wanted)
+        for reads_left in range(_READS - 1, -1, -1):
+            present = self._present(key, wanted)
+            try:
+                self._decode(storage, key, out, wanted, present)
+                return
+            except ValueError:
+                if not reads_left:
+                    raise
+                storage.discard(key, [(offset, length) for offset, length, _ in present])
+
+    def _decode(
+        self,
+        storage: Storage,
+        key: str,
+        out: np.ndarray,
+        wanted: tuple[slice, ...],
+        present: list[tuple[int, int, tuple[int, ...]]],
+    ) -> None:
         if len(present) < sum(1 for _ in _positions(wanted, self.spec.chunk)):
             out[...] = self.spec.fill
         buffer = np.empty(self.spec.chunk, self.spec.dtype)
@@ -367,7 +388,7 @@ def create_store(
             fill_value=spec.fill,
             dimension_names=variable.dims,
             attributes={**variable.attrs, "grid_mapping": SPATIAL_REF, **_encoded_fill(spec)},
-            compressors=zarr_codec(spec.dtype.itemsize),
+            compressors=zarr_codecs(spec.dtype.itemsize),
         )
     _coordinate(group, "y", window.y, {"units": "degrees_north", "standard_name": "latitude"})
     _coordinate(group, "x", window.x, {"units": "degrees_east", "standard_name": "longitude"})
