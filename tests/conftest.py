@@ -70,9 +70,9 @@ def s3_proxy(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]
 
 
 @pytest.fixture(scope="session")
-def gateway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]:
-    """A real Dask Gateway on loopback."""
-    with run_gateway(tmp_path_factory.mktemp("gateway")) as server:
+def gateway_server(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[GatewayServer]:
+    """A real Dask Gateway on loopback, whose workers may write to the S3 server."""
+    with run_gateway(tmp_path_factory.mktemp("gateway"), s3_server.environment()) as server:
         yield server
 
 

@@ -42,8 +42,7 @@ def test_mosaic_and_decomposition_on_two_workers_that_read_s3_through_the_cache(
 ):
     expected = [ds.compute(scheduler="threads") for ds in products(root)]
     monkeypatch.setenv("MIMTPY_CACHE_DIR", str(tmp_path / "cache"))
-    environment = s3.environment()  # this gateway's workers have no identity of their own
-    with mc.connect("gateway", workers=2, environment=environment) as connection:
+    with mc.connect("gateway", workers=2) as connection:
         assert (connection.kind, connection.workers >= 1) == ("gateway", True)
         assert connection.dashboard.startswith(gateway.address)
         connection.client.wait_for_workers(2, timeout=60)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import dask_jobqueue
@@ -76,7 +77,10 @@ def test_gateway_of_the_hub_is_that_of_deploy_gateway_but_asks_the_hub_who_may(e
     assert config.ClusterConfig.cluster_max_workers == 7
     assert config.DaskGateway.authenticator_class.endswith("JupyterHubAuthenticator")
     assert config.JupyterHubAuthenticator.jupyterhub_api_token == TOKEN
-    assert "AWS_REGION" in config.UnsafeLocalBackend.inherited_environment
+    chosen = SimpleNamespace(worker_cores=1, worker_memory=2.0, environment={"N": 3})
+    given = config.Backend.cluster_options.handler(chosen, None)["environment"]
+    assert given.items() >= {"AWS_REGION": "us-east-1", "N": "3"}.items()
+    assert TOKEN not in given.values()
     assert config.Proxy.address == hub_config().JupyterHub.services[0]["url"].removeprefix("http://")
 
 

@@ -2,7 +2,7 @@
 Dask Gateway as the service of the hub: that of deploy/gateway, but for those whom the hub vouches for.
 
 HUB_API_URL and HUB_GATEWAY_TOKEN are those of jupyterhub_config.py; MIMTPY_GATEWAY_* those of the other file, less the
-password. Workers get AWS_* as this process has them: the credentials of a reader.
+password. Workers get AWS_* and MIMTPY_* as this process has them: the credentials of a reader.
 """
 
 import os
@@ -21,7 +21,3 @@ c.DaskGateway.authenticator_class = "dask_gateway_server.auth.JupyterHubAuthenti
 c.JupyterHubAuthenticator.jupyterhub_api_url = env.get("HUB_API_URL", "http://127.0.0.1:8081") + "/hub/api"
 c.JupyterHubAuthenticator.jupyterhub_api_token = env["HUB_GATEWAY_TOKEN"]
 c.Proxy.prefix = "/services/dask-gateway"
-c.UnsafeLocalBackend.inherited_environment = [
-    *("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL"),
-    *(name for name in env if name.startswith("AWS_")),
-]
