@@ -9,14 +9,17 @@ from pathlib import Path
 
 import intake
 import pytest
+import xarray as xr
 import zarr
 from scenes import write_scene
 
 import mimtpy_cloud
+from mimtpy_cloud.catalog.driver import read_catalog
 from mimtpy_cloud.catalog.index import open_catalog
 from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.catalog.tracks import open_track
-from mimtpy_cloud.errors import MimtpyError, StorageError
+from mimtpy_cloud.cli.template import parse_legacy
+from mimtpy_cloud.errors import CatalogError, MimtpyError, StorageError
 from mimtpy_cloud.io.storage import open_storage
 
 PACKAGE = Path(mimtpy_cloud.__file__).parent
@@ -142,6 +145,55 @@ def test_a_foreign_catalog_runs_no_code(source, tmp_path):
     with pytest.raises(Exception, match=r"container|constructor"):
         _ = intake.open_catalog(str(path)).a
     assert not (tmp_path / "hit").exists()
+
+
+ROOT = "sources: {{a: {{driver: mimtpy_track, args: {{root: {}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sources: {a: {driver: os.system, args: {command: 'touch HIT'}}}", "must have the driver mimtpy_track"),
+        ("sources: {a: {driver: mimtpy_track, cache: [{regex: x}], args: {}}}", "must have the driver mimtpy_track"),
+        ("sources: !!python/object/apply:os.system ['touch HIT']", "no catalog file that can be read"),
+        ("plugins: {source: [{module: os}]}\nsources: {}", "nothing but metadata"),
+        ("[1, 2]", "must have sources"),
+        (
+            "sources: {a: {driver: mimtpy_track, args: {root: '{{ env(AWS_SECRET_ACCESS_KEY) }}'}}}",
+            "asks for",
+        ),
+        (
+            "sources: {a: {driver: mimtpy_track, args: {root: \"{{ ''.__class__.__mro__ }}\"}}}",
+            "has a template other than",
+        ),
+        ("sources: {a: {driver: mimtpy_track, args: {root: '{% set x = 1 %}'}}}", "has a template other than"),
+        ("sources: {a: {driver: mimtpy_track, args: {root: '{{ shell(touch HIT) }}'}}}", "has a template other than"),
+    ],
+)
+def test_a_catalog_of_somebody_else_does_nothing_but_name_tracks(text, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    path = tmp_path / "foreign.yml"
+    path.write_text(text.replace("HIT", str(tmp_path / "hit")))
+    with pytest.raises(CatalogError, match=message) as caught:
+        read_catalog(path)
+    assert SECRET not in str(caught.value)
+    assert not (tmp_path / "hit").exists()
+
+
+def test_our_own_catalogs_are_read_so_too(scene, tmp_path, monkeypatch):
+    ingest(scene, tmp_path / "root")
+    monkeypatch.setenv("MIMTPY_ROOT", str(tmp_path / "root"))
+    for name in ("mimtpy", "s3", "demo"):
+        assert list(read_catalog(PACKAGE.parent / "catalogs" / f"{name}.yml")) == ["timeseries"]
+    source = read_catalog(PACKAGE.parent / "catalogs" / "mimtpy.yml").timeseries(track="A064")
+    xr.testing.assert_identical(source.to_dask(), open_track(tmp_path / "root", "A064"))
+
+
+def test_a_template_expands_no_secret(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("SCRATCHDIR", "/scratch")
+    items, problems = parse_legacy("mimtpy.a = $SCRATCHDIR/${AWS_SECRET_ACCESS_KEY}/$NONE")
+    assert ([item.raw for item in items], problems) == (["/scratch/${AWS_SECRET_ACCESS_KEY}/$NONE"], [])
 
 
 def test_a_foreign_catalog_opened_without_getenv_expands_no_environment(tmp_path, monkeypatch):

@@ -1,6 +1,11 @@
-"""Intake driver: ``intake.open_catalog("catalogs/mimtpy.yml").timeseries(track=...).to_dask()``."""
+"""Intake driver: ``intake.open_catalog("catalogs/mimtpy.yml").timeseries(track=...).to_dask()``.
+
+Intake expands every environment variable and imports every driver that a catalog file names. `read_catalog` opens files
+of others without either.
+"""
 
 import os
+import re
 from typing import Any
 
 import xarray as xr
@@ -8,9 +13,16 @@ from intake.source.base import DataSource, Schema
 
 from mimtpy_cloud.catalog.tracks import open_track
 from mimtpy_cloud.errors import CatalogError
+from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.plan.grid import Window
 
-__all__ = ["TrackSource"]
+__all__ = ["TrackSource", "read_catalog"]
+
+#: What a catalog of somebody else may ask the environment for.
+_VARIABLES = ("MIMTPY_ROOT", "MIMTPY_S3_ROOT")
+_ALLOWED = {"metadata", "sources"}
+_ALLOWED_OF_SOURCE = {"description", "driver", "args", "metadata"}
+_TEMPLATE = re.compile(r"\{\{\s*(?:env\((\w+)\)|(CATALOG_DIR))\s*\}\}")
 
 
 class TrackSource(DataSource):
@@ -120,3 +132,90 @@ def _band(band: int | str | None) -> int | None:
         return int(band)
     except ValueError as error:
         raise CatalogError(f"band must be a whole degree of latitude such as 36, or all, got {band!r}") from error
+
+
+def read_catalog(url: str | os.PathLike[str]) -> Any:
+    """
+    Open an Intake catalog file that somebody else wrote.
+
+    Parameters
+    ----------
+    url : str or path
+        YAML file or URL.
+
+    Returns
+    -------
+    intake.Catalog
+        As `intake.open_catalog` would return it.
+
+    Raises
+    ------
+    CatalogError
+        If it is no such file, has a driver other than ``mimtpy_track``, plugins, or parameters of its own, or asks for
+        an environment variable other than ``MIMTPY_ROOT`` and ``MIMTPY_S3_ROOT``. Then nothing of it is used.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "theirs.yml")
+    ...     _ = file.write_text("sources: {a: {driver: mimtpy_track, args: {root: /data, track: A064}}}")
+    ...     list(read_catalog(file))
+    ['a']
+    """
+    import yaml
+    from intake.catalog import Catalog
+    from intake.catalog.local import LocalCatalogEntry
+
+    text = os.fspath(url)
+    fs, path = locate(text)
+    try:
+        with reaching(text):
+            content = yaml.safe_load(fs.cat_file(path))
+    except (FileNotFoundError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{text} is no catalog file that can be read: {error}") from error
+    sources = content.get("sources") if isinstance(content, dict) else None
+    if not isinstance(sources, dict) or not set(content) <= _ALLOWED:
+        raise CatalogError(f"{text} must have sources, and beside them nothing but metadata; it is not used")
+    for name, source in sources.items():
+        if (
+            not isinstance(source, dict)
+            or source.get("driver") != "mimtpy_track"
+            or not set(source) <= _ALLOWED_OF_SOURCE
+        ):
+            raise CatalogError(
+                f"{text}: source {name} must have the driver mimtpy_track, and beside it nothing but description, args "
+                "and metadata; it is not used"
+            )
+    folder = text.replace("\\", "/").rpartition("/")[0] or "."
+    entries = {}
+    for name, source in _filled(sources, text, folder).items():
+        given = {"args": source.get("args") or {}, "metadata": source.get("metadata") or {}}
+        entries[name] = LocalCatalogEntry(
+            name, source.get("description", ""), "mimtpy_track", **given, getenv=False, getshell=False
+        )
+    return Catalog.from_dict(entries, name=text)
+
+
+def _filled(value: Any, where: str, folder: str) -> Any:
+    """Put in what a file may ask for; anything else between braces would be run by Intake's templates."""
+    if isinstance(value, dict):
+        return {_filled(key, where, folder): _filled(item, where, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, where, folder) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def fill(found: re.Match[str]) -> str:
+        if found.group(2):
+            return folder
+        if found.group(1) not in _VARIABLES:
+            raise CatalogError(f"{where} asks for the environment variable {found.group(1)}; it is not used")
+        return os.environ.get(found.group(1), "")
+
+    filled = _TEMPLATE.sub(fill, value)
+    if "{{" in filled or "{%" in filled:
+        raise CatalogError(
+            f"{where} has a template other than env(MIMTPY_ROOT) and CATALOG_DIR: {value!r}; it is not used"
+        )
+    return filled

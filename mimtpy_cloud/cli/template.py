@@ -32,6 +32,9 @@ UNAVAILABLE = {
 #: First parts of a key that are at least this much like ours are ours, mistyped; "mintpy" and "miaplpy" are not asked.
 _NEARLY_OURS = 0.75
 
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+_SECRET = re.compile("KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)
+
 _BY_NAME = {squeeze(key.full): key for key in KEYS}
 
 
@@ -131,8 +134,22 @@ def parse_legacy(text: str) -> tuple[list[Item], list[str]]:
         if not equals and not _find_key(key):
             problems.append(f"line {number}: expected 'key = value', got {stripped!r}")
         elif value:
-            items.append(Item(key, os.path.expandvars(value), number))
+            items.append(Item(key, _expanded(value), number))
     return items, problems
+
+
+def _expanded(value: str) -> str:
+    """
+    Put environment variables in, as a shell would; one whose name looks like a secret stays as it is written.
+
+    A value may end up in names of files, in provenance and in logs.
+    """
+    return _VARIABLE.sub(_environment, value)
+
+
+def _environment(found: re.Match[str]) -> str:
+    name = found.group(1) or found.group(2)
+    return found.group() if _SECRET.search(name) else os.environ.get(name, found.group())
 
 
 def _parse_yaml(text: str) -> tuple[list[Item], list[str]]:
@@ -160,9 +177,9 @@ def _flatten(mapping: Any, prefix: str, problems: list[str]) -> Iterator[Item]:
             if key.lower() != PREFIX[:-1] and not any(k.value == "enabled" for k, _ in node.value):
                 yield Item(key, "yes", line)  # a step that is spelled out is on
         elif node.id == "scalar":
-            yield Item(key, os.path.expandvars(node.value), line)
+            yield Item(key, _expanded(node.value), line)
         elif all(part.id == "scalar" for part in node.value):
-            yield Item(key, [os.path.expandvars(part.value) for part in node.value], line)
+            yield Item(key, [_expanded(part.value) for part in node.value], line)
         else:
             problems.append(f"line {line}: {key} expects one value or a plain list")
 
