@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import decompose_series, enu, graph, ingest, mosaic, ramp, series, velocity
+from benchmarks import cloud, decompose_series, enu, graph, ingest, mosaic, ramp, series, velocity
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "enu": enu.main,
     "decompose_series": decompose_series.main,
     "graph": graph.main,
+    "cloud": cloud.main,
 }
 
 

@@ -671,6 +671,132 @@ def open_many_bands(root: str, track: str) -> Worker:
     return {"seconds": seconds, "keys": len(rate.velocity.__dask_graph__()), "shape": ds.displacement.shape}
 
 
+# ---- two worker processes, from the local disk, an object store, or through the cache
+
+
+@contextlib.contextmanager
+def _two_workers(environment: dict[str, str]) -> Iterator[None]:
+    """Two processes of one thread, which know the store and the cache."""
+    from mimtpy_cloud.cluster import connect
+
+    os.environ.update(environment)
+    with connect("local", workers=2, threads=1) as connection:
+        connection.client.run(_load)
+        yield
+
+
+def _load() -> None:
+    """Load all that a worker needs, by work on a few pixels that exist nowhere."""
+    import dask
+    import numpy as np
+    import s3fs  # noqa: F401
+
+    from mimtpy_cloud.ops.mosaic import mosaic
+    from mimtpy_cloud.ops.rate import estimate_velocity
+    from mimtpy_cloud.ops.simulate import simulate_scene
+    from mimtpy_cloud.plan.grid import Window
+
+    with dask.config.set(scheduler="synchronous"):
+        dates = np.arange("2020-01-01", "2020-01-09", dtype="datetime64[D]")
+        scene = simulate_scene(Window(1250, 60000, 80000, 200, 200), dates=dates)
+        rate = estimate_velocity(scene)
+        mosaic([rate, rate.assign_attrs(track="B001")]).compute()
+
+
+def _tracks(root: str) -> list[Any]:
+    from mimtpy_cloud.catalog.index import open_catalog
+    from mimtpy_cloud.catalog.tracks import open_entry
+
+    catalog = open_catalog(root)
+    return [open_entry(catalog.root, entry) for entry in catalog.search()]
+
+
+def _tracks_by_s3fs(root: str) -> list[Any]:
+    """The same from the band stores, as xarray and s3fs open them: chunks as large as shards."""
+    import xarray as xr
+
+    from mimtpy_cloud.catalog.index import open_catalog
+
+    catalog, found = open_catalog(root), []
+    options = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
+    how: dict[str, Any] = {"zarr_format": 3, "chunks": {}, "decode_coords": "all"}
+    for entry in catalog.search():
+        bands = [
+            xr.open_zarr(f"{root}/{entry.store_key(band)}", storage_options=options, **how)
+            for band in sorted(entry.bands, reverse=True)
+        ]
+        whole = bands[0] if len(bands) == 1 else xr.concat(bands, "y", data_vars="minimal", join="override")
+        rows, cols = entry.extent.slices_in(_window(whole, entry.pixels_per_degree))
+        found.append(whole.isel(y=rows, x=cols).assign_attrs(_tracks_attrs(entry)))
+    return found
+
+
+def _window(ds: Any, n: int) -> Any:
+    from mimtpy_cloud.plan.grid import Window
+
+    return Window.of(ds.x.values, ds.y.values, n)
+
+
+def _tracks_attrs(entry: Any) -> dict[str, Any]:
+    return {**entry.attrs, "resolution": entry.resolution, "pixels_per_degree": entry.pixels_per_degree}
+
+
+def _total(arrays: list[Any]) -> dict[str, Any]:
+    """Sum of all pixels, computed by the workers in 64 bits, which do not depend on the order of blocks."""
+    import dask
+
+    ones = [tuple((1,) * len(sizes) for sizes in array.chunks) for array in arrays]
+    blocks = [array.data.map_blocks(_block_sum, dtype="int64", chunks=c) for array, c in zip(arrays, ones, strict=True)]
+    sums = dask.compute(*blocks)
+    return {"sum": int(sum(part.sum() for part in sums)), "bytes": sum(array.nbytes for array in arrays)}
+
+
+def _block_sum(block: Any) -> Any:
+    """Sum of the bits of a block."""
+    import numpy as np
+
+    numbers = np.nan_to_num(block, nan=0.0) * 1e6
+    return np.full((1,) * block.ndim, np.rint(numbers).astype("int64").sum())
+
+
+def cloud_read(root: str, environment: dict[str, str]) -> Worker:
+    """Read the displacement of all tracks."""
+    with _two_workers(environment):
+        yield
+        return _total([track.displacement for track in _tracks(root)])
+
+
+def cloud_read_s3fs(root: str, environment: dict[str, str]) -> Worker:
+    """Read the same with xarray, zarr-python and s3fs."""
+    with _two_workers(environment):
+        yield
+        return _total([track.displacement for track in _tracks_by_s3fs(root)])
+
+
+def _mosaic(tracks: list[Any]) -> Any:
+    from mimtpy_cloud.ops.mosaic import mosaic
+    from mimtpy_cloud.ops.rate import estimate_velocity
+
+    joined = mosaic([estimate_velocity(track) for track in tracks]).velocity
+    return _total([joined.chunk()])["sum"]
+
+
+def cloud_mosaic(root: str, environment: dict[str, str]) -> Worker:
+    """Velocities of all tracks, and their mosaic."""
+    with _two_workers(environment):
+        yield
+        tracks = _tracks(root)
+        return {"sum": _mosaic(tracks), "bytes": sum(track.displacement.nbytes for track in tracks)}
+
+
+def cloud_mosaic_s3fs(root: str, environment: dict[str, str]) -> Worker:
+    """The same operations on what xarray, zarr-python and s3fs read."""
+    with _two_workers(environment):
+        yield
+        tracks = _tracks_by_s3fs(root)
+        return {"sum": _mosaic(tracks), "bytes": sum(track.displacement.nbytes for track in tracks)}
+
+
 # ---- limits of the machine
 
 

@@ -514,3 +514,15 @@ def test_components_lose_a_ramp_too():
     result = remove_ramp(two, "quadratic", variable="east")
     assert np.abs(result["east"]).max() < 0.012
     xr.testing.assert_identical(result["up"], two["up"])
+
+
+def test_a_product_that_has_terms_of_its_own_loses_them():
+    """A mosaic carries the coefficients of its adjustment; a ramp was removed before."""
+    ds = lattice_dataset(small_window(30, 40), velocity=0.01)
+    own = ds.assign(coefficient=(("track", "term"), np.zeros((2, 1)))).assign_coords(term=["constant"])
+    flat = remove_ramp(own)
+    assert "coefficient" not in flat
+    assert flat["ramp_coefficient"].shape == (3,)
+    again = remove_ramp(flat, "quadratic")
+    assert again["ramp_coefficient"].shape == (6,)
+    np.testing.assert_allclose(again.velocity, 0, atol=1e-9)

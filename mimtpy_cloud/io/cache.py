@@ -22,7 +22,7 @@ from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
 
 __all__ = ["BLOCK_BYTES", "REQUEST_BYTES", "CachedStorage", "cache_folder", "cached_storage", "forget_snapshot"]
 
-#: Bytes of a block, of what is fetched in one request at most, and of a gap that is fetched rather than left out.
+#: Bytes of a block, of what is wanted by one request at most, and of a gap that is fetched in any case.
 BLOCK_BYTES, REQUEST_BYTES, GAP_BYTES = 1 << 20, 16 << 20, 2 << 20
 _DEFAULT_SIZE = "20GB"
 #: Keys below a band store, by the name that `ingest` gives it: they never change.
@@ -275,7 +275,7 @@ def _batches(ranges: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]
     blocks: set[int] = set()
     for one in ranges:
         more = blocks.union(_touched(*one))
-        if batch and (max(more) + 1 - min(more)) * BLOCK_BYTES > REQUEST_BYTES:
+        if batch and len(more) * BLOCK_BYTES > REQUEST_BYTES:
             yield batch
             batch, more = [], set(_touched(*one))
         batch.append(one)
@@ -285,10 +285,15 @@ def _batches(ranges: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]
 
 
 def _spans(blocks: Sequence[int]) -> list[tuple[int, int]]:
-    """First block and end of runs; a small gap is fetched with them."""
+    """
+    First block and end of runs; a gap is fetched with them unless it is far larger than what is wanted.
+
+    So the series of a few pixels takes one request of a shard, also where they lie in two rows of its chunks.
+    """
+    gap = max(GAP_BYTES // BLOCK_BYTES, 2 * len(blocks))
     spans: list[tuple[int, int]] = []
     for block in blocks:
-        if spans and (block - spans[-1][1]) * BLOCK_BYTES <= GAP_BYTES:
+        if spans and block - spans[-1][1] <= gap:
             spans[-1] = spans[-1][0], block + 1
         else:
             spans.append((block, block + 1))

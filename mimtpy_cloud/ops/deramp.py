@@ -486,7 +486,8 @@ def remove_ramp[Data: (xr.Dataset, xr.DataArray)](
     attrs = {"ramp_removed": dict(ramp.attrs) | {"keep_reference": keep_reference}}
     if isinstance(data, xr.DataArray):
         return _with_record(data.copy(data=flat), attrs, keep_reference=keep_reference)
-    kept = data.drop_vars([_REMOVED, "term"], errors="ignore").assign({name: data[name].copy(data=flat)})
+    terms = [n for n, v in data.variables.items() if {"term", "term_"} & set(v.dims)]  # of a mosaic, or a ramp before
+    kept = data.drop_vars([*terms, _REMOVED], errors="ignore").assign({name: data[name].copy(data=flat)})
     kept[_REMOVED] = coefficient.assign_attrs(long_name=f"ramp removed from the {name}").reset_coords(drop=True)
     return _with_record(kept, attrs, keep_reference=keep_reference)
 
