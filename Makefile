@@ -49,7 +49,7 @@ docs: $(DEV)  ## build the documentation into site/
 hub-check: $(HUB)/.installed $(NODE)/.installed  ## run the notebook on a real JupyterHub with Dask Gateway, on loopback
 	PYTHONPATH=tests:deploy $(HUB)/bin/python deploy/hub/check.py $(ARGS)
 
-slurm-check: $(RUN)  ## run velocities on a real Slurm, on loopback (as root, on Debian; nothing is installed)
+slurm-check: $(RUN)  ## run a mosaic on a real Slurm, on loopback (as root, on Debian; nothing is installed)
 	PYTHONPATH=tests:deploy $(BIN)/python deploy/slurm/check.py $(ARGS)
 
 clean:  ## remove the environment and everything that was built

@@ -41,6 +41,8 @@ def test_workers_have_the_settings_of_the_gateway_but_not_its_password_and_nothi
         with mc.connect("gateway", workers=1, environment={"MIMTPY_ROOT": "s3://own/root"}) as connection:
             (environment,) = connection.client.run(lambda: dict(os.environ)).values()
             assert set(connection.client.run(lambda: sys.executable).values()) == {sys.executable}
+            (spill,) = connection.client.run(lambda dask_worker: dask_worker.local_directory).values()
+        assert Path(spill).is_relative_to(tmp_path / "clusters")
         assert environment.items() >= (given | {"MIMTPY_ROOT": "s3://own/root"}).items()
         assert gateway.password not in environment.values()
         forgotten = Gateway().submit()  # a cluster that nobody stops
@@ -48,6 +50,7 @@ def test_workers_have_the_settings_of_the_gateway_but_not_its_password_and_nothi
         family = started_from(tmp_path)
         assert len(family) >= 2
     assert psutil.wait_procs(family, timeout=1)[1] == []
+    assert list((tmp_path / "clusters").iterdir()) == []
 
 
 def started_from(folder: Path) -> list[psutil.Process]:

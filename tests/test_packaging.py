@@ -94,7 +94,7 @@ def text_files() -> list[Path]:
         if folder == ROOT / "benchmarks":
             folders[:] = [name for name in folders if name != "data"]
         found += [folder / name for name in files if Path(name).suffix in TEXT_SUFFIXES]
-    return [path for path in found if path.is_file() and path.name != ".coverage"]
+    return [path for path in found if path.is_file() and path.name not in (".coverage", ".git")]  # .git of a worktree
 
 
 def test_conda_environment_lists_the_requirements_and_bounds_of_pyproject(pyproject):

@@ -14,6 +14,8 @@ def _setting(name, default):
 
 
 SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
+# What does not fit in memory goes to the folder of the cluster, which goes with it.
+SPILL = {"DASK_TEMPORARY_DIRECTORY": "."}
 # Workers have the settings of whoever starts the gateway, keys for the store among them; users may change the others.
 SETTINGS = {
     name: value
@@ -33,7 +35,7 @@ def _cluster(options, _user):
     return {
         "worker_cores": options.worker_cores,
         "worker_memory": f"{options.worker_memory:f}G",
-        "environment": SETTINGS | {name: str(value) for name, value in options.environment.items()},
+        "environment": SPILL | SETTINGS | {name: str(value) for name, value in options.environment.items()},
     }
 
 

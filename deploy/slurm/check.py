@@ -60,7 +60,8 @@ def unpack(folder: Path) -> Path:
     command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *PACKAGES]
     fetched = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if fetched.returncode:
-        raise UnavailableError(f"the Slurm packages cannot be downloaded: {fetched.stderr.strip()[-500:]}")
+        said = (fetched.stderr.strip() or f"apt-get ended with {fetched.returncode}").splitlines()[-1]
+        raise UnavailableError(f"the Slurm packages cannot be downloaded (apt-get update may help): {said}")
     for package in folder.glob("*.deb"):
         subprocess.run(["dpkg", "-x", package, folder], check=True)
     return folder

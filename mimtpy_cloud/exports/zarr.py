@@ -97,28 +97,30 @@ def write_zarr(
 def _compute(writing: dict[Any, da.Array], client: Any, progress: Progress | None) -> dict[Any, bool]:
     """Write, and tell which arrays got a chunk; those of nothing but NaN do not."""
     names = {array.name: name for name, array in writing.items()}
-    total, written = sum(array.size for array in writing.values()), dict.fromkeys(writing, False)
+    total, done = sum(array.size for array in writing.values()), 0
+    written = dict.fromkeys(writing, False)
     with TaskProgress(progress, chunks=total):
         for group in _groups(writing.values()):
             if client is None:
                 flags = compute(*group, scheduler=_scheduler())  # type: ignore[no-untyped-call]
             else:
-                flags = _compute_on(client, group, progress, total)
+                flags = _compute_on(client, group, progress, (done, total))
+            done += sum(array.size for array in group)
             written |= {names[array.name]: bool(np.any(flag)) for array, flag in zip(group, flags, strict=True)}
     return written
 
 
-def _compute_on(client: Any, group: list[da.Array], progress: Progress | None, total: int) -> list[Any]:
-    """Let a cluster write; the workers send no more than whether they did."""
+def _compute_on(client: Any, group: list[da.Array], progress: Progress | None, counted: tuple[int, int]) -> list[Any]:
+    """Let a cluster write; the workers send no more than whether they did. `counted`: chunks before these, and all."""
     from distributed import as_completed, futures_of
 
     persisted = client.persist(group)
     futures = futures_of(persisted)  # type: ignore[no-untyped-call]
     try:
-        for done, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
+        for number, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
             future.result()
             if progress is not None:
-                progress(done, total, "chunks")
+                progress(counted[0] + number, counted[1], "chunks")
     except FileNotFoundError as error:
         client.cancel(futures)
         raise StorageError(
