@@ -35,7 +35,7 @@ _CREDENTIALS_LAST = timedelta(minutes=15)
 _ATTEMPTS = 10
 #: A pause is random, from the first to `base` times the one before: with 2 they would hardly grow.
 _PAUSES = {"init_backoff": timedelta(seconds=0.2), "base": 4, "max_backoff": timedelta(seconds=8)}
-_S3 = ("s3", "s3a")
+_S3, _AZURE = ("s3", "s3a"), ("az", "abfs", "abfss")
 #: Parts of an address that let everybody in who reads it.
 _SECRET_QUERY = re.compile(
     r"(^|&)(x-amz-|x-goog-|sig=|[^&]*(signature|token|key|password|secret)[^=]*=)", re.IGNORECASE
@@ -134,6 +134,8 @@ def _obstore_options(url: str) -> dict[str, Any]:
         options |= {name: value for name, value in given.items() if value}
         if s3.from_profile:
             options["credential_provider"] = _profile_credentials
+    elif urlsplit(url).scheme in _AZURE and (account := os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")):
+        options["account_name"] = account  # else obstore cannot say what it is
     if where.startswith("http://"):
         options["client_options"] = {"allow_http": True}
     return options
@@ -191,7 +193,7 @@ def locate(url: str | os.PathLike[str]) -> tuple[Any, str]:
         if scheme in _S3:
             fs = _s3_file_system(_environment(), os.getpid())
             return fs, fs._strip_protocol(text)
-        if scheme in ("gs", "gcs", "az", "abfs", "abfss"):
+        if scheme in ("gs", "gcs", *_AZURE):
             return _cloud_file_system(text, scheme)
         fs, path = url_to_fs(text)
     except (ValueError, ImportError) as error:
@@ -281,6 +283,8 @@ _EXPLAINED: tuple[tuple[tuple[str, ...], str], ...] = (
         "(AWS_SKIP_SIGNATURE=true reads a public bucket)",
     ),
 )
+#: An answer to HEAD has no code of its own: an expired token, or another region, is a bare 400.
+_BAD_REQUEST = "{where} refuses the request (400): check AWS_REGION, and that the credentials have not expired"
 _DENIED_TYPES = ("PermissionDeniedError", "UnauthenticatedError", "NoCredentialsError", "PermissionError")
 
 
@@ -309,6 +313,8 @@ def explain(error: BaseException, where: str) -> StorageError:
     for signs, words in _EXPLAINED:
         if any(sign in text for sign in signs):
             return StorageError(words.format(where=where))
+    if "Bad Request" in text:
+        return StorageError(_BAD_REQUEST.format(where=where))
     if type(error).__name__ in _DENIED_TYPES:
         return StorageError(_EXPLAINED[-1][1].format(where=where))
     if where.startswith(("http://", "https://")):

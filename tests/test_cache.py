@@ -240,7 +240,8 @@ def test_the_cache_stays_within_its_size(root, s3_proxy, scene, monkeypatch, tmp
     for turn in range(3):
         fresh(s3_proxy)
         np.testing.assert_array_equal(load(root).displacement, displacement(scene))
-        assert sum(path.stat().st_size for path in blocks_of(tmp_path / "cache")) < 2.3 * (1 << 20), turn
+        used = sum(path.stat().st_size for path in blocks_of(tmp_path / "cache"))
+        assert 0 < used <= 3 * (1 << 20), turn  # what a second thread adds while the first looks
 
 
 @pytest.mark.parametrize("size", ["much", "-5GB", "10", "0"])

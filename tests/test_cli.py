@@ -90,7 +90,7 @@ def test_help_groups_the_verbs():
             *("reference", "deramp", "subtract"),
         ],
         "Look:": ["plot", "overlap", "gnss"],
-        "Run:": ["run", "demo"],
+        "Run:": ["run", "demo", "doctor"],
     }
 
 

@@ -15,6 +15,7 @@ from mimtpy_cloud.errors import ConcurrentCommitError, StorageError
 from mimtpy_cloud.io import storage as module
 from mimtpy_cloud.io.storage import open_storage
 from mimtpy_cloud.io.store import check_object
+from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.plan.grid import Window
 
 
@@ -209,3 +210,69 @@ def test_a_band_store_reads_from_an_object_store_as_from_a_folder(root, tmp_path
     assert check_object(storage, key, found["displacement"].spec).startswith("the shard index is damaged")
     storage.write(key, b"")
     assert check_object(storage, key, found["displacement"].spec) != ""
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (403, "AccessDenied", "no permission for s3://.*check the credentials and the bucket's policy"),
+        (403, "InvalidAccessKeyId", "no permission for s3://.*check AWS_ACCESS_KEY_ID"),
+        (400, "ExpiredToken", "the credentials for s3://.* have expired: renew them"),
+        (403, "RequestTimeTooSkewed", "the clock of this machine .* set the clock"),
+        (404, "NoSuchBucket", "no such bucket for s3://.*check its name and the endpoint"),
+        (503, "SlowDown", "throttling or overloaded.*fewer workers"),
+        (500, "InternalError", r"cannot reach s3://.* at http://127.*\(500 Internal Server Error.*check the endpoint"),
+    ],
+)
+def test_each_error_of_a_service_says_what_to_check(s3_proxy, root, monkeypatch, status, code, said):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    s3_proxy.fault("error", times=None, status=status, code=code)
+    storage = open_storage(root)
+    for action in (lambda: storage.read("a"), lambda: storage.write("a", b"1"), lambda: storage.children("")):
+        with pytest.raises(StorageError, match=said) as caught:
+            action()
+        assert "\n" not in str(caught.value)
+        assert caught.value.__cause__ is None
+    fs, path = locate(root)
+    # a file is looked for by HEAD first, whose answer has a status and no code
+    less = r"no permission|refuses the request \(400\)|no such bucket|throttling|cannot reach"
+    with pytest.raises(StorageError, match=less), reaching(root):
+        fs.cat_file(f"{path}/a")
+
+
+def test_both_kinds_of_client_take_the_same_settings(s3, root, tmp_path, monkeypatch):
+    key, secret = s3.writer
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text(f"[field]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+    (tmp_path / "config").write_text(
+        f"[profile field]\nregion = us-east-1\nservices = ours\n[services ours]\ns3 =\n  endpoint_url = {s3.endpoint}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "field")
+    open_storage(root).write("a", b"1")
+    fs, path = locate(root)
+    assert fs.cat_file(f"{path}/a") == b"1"
+    assert secret.encode() not in pickle.dumps(fs)
+    assert secret not in repr(fs)
+    public = root.replace(s3.bucket, s3.public_bucket)
+    open_storage(public).write("a", b"2")
+    monkeypatch.delenv("AWS_PROFILE")
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+    fs, path = locate(public)
+    assert (fs.cat_file(f"{path}/a"), open_storage(public).read("a")) == (b"2", b"2")
+    fs, path = locate(root)
+    with pytest.raises(StorageError, match="no permission"), reaching(root):
+        fs.cat_file(f"{path}/a")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:hush@host/a.he5", "https://host/a.he5?X-Amz-Signature=hush", "https://host/a?sig=hush&x=1"]
+)
+def test_an_address_that_lets_everybody_in_is_refused_and_not_repeated(url):
+    with pytest.raises(StorageError, match="must not carry a password or a signature") as caught:
+        locate(url)
+    assert "hush" not in str(caught.value)
+    assert locate("https://host/a.he5?version=3")[1]

@@ -470,8 +470,9 @@ def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
         done = _write_stores(storage, job, entry, meter, workers)
         remember_resolution(storage, entry.resolution, entry.pixels_per_degree)
     except BaseException:
-        for band in entry.bands:
-            storage.remove(entry.store_key(band))
+        with suppress(StorageError):  # what cannot be removed now is not visible, and goes with gc
+            for band in entry.bands:
+                storage.remove(entry.store_key(band))
         raise
     for band in set(entry.bands) - set(done.bands):
         storage.remove(entry.store_key(band))

@@ -155,8 +155,9 @@ def _replace(staging: Path, target: Path, folder: Path) -> None:
 
 
 def _remove(fs: Any, folder: str) -> None:
-    if fs.exists(folder):
-        fs.rm(folder, recursive=True)
+    """Remove the objects below a name; an object store has no folders."""
+    if files := fs.find(folder):
+        fs.rm(files)
 
 
 def _upload(fs: Any, staging: Path, target: str, last: str | None, apart: str | None = None) -> None:
@@ -167,7 +168,7 @@ def _upload(fs: Any, staging: Path, target: str, last: str | None, apart: str | 
     if fs.exists(target):
         if last is not None:
             fs.rm(f"{target}/{last}")
-        fs.rm(target, recursive=True)
+        _remove(fs, target)
     names = sorted(str(p.relative_to(staging).as_posix()) for p in staging.rglob("*") if p.is_file())
     names = [name for name in names if name != last]
     _log.debug("uploading %d files to %s", len(names), target)

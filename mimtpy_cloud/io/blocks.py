@@ -209,7 +209,10 @@ class BlockFolder:
                         break
                     _unlink(path)
                     total -= size
-        except OSError:  # another process does, or the folder cannot be written
+        except BlockingIOError:  # another does, which may not have seen the newest
+            with self._lock:
+                self._added = self.limit
+        except OSError:  # the folder cannot be written
             return
 
     def _statuses(self) -> Iterator[tuple[Path, os.stat_result]]:

@@ -23,6 +23,8 @@ __all__ = ["LocalStorage", "ObjectStorage", "Storage", "open_storage"]
 
 #: Attempts to replace an object that others keep changing.
 _MAX_CONFLICTS = 60
+#: Lost answers after which a replacement is tried again, whether it went through or not.
+_MAX_LOST = 3
 _PART_BYTES = 8 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -51,7 +53,11 @@ class Storage(Protocol):
         """Stream into a key that appears only when the block ends without an error."""
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace a key by a function of its content, atomically against all other writers."""
+        """
+        Replace a key by a function of its content, atomically against all other writers.
+
+        The function may be called again, also with what it made itself: where the answer of the server was lost.
+        """
 
     def children(self, prefix: str) -> list[str]:
         """Names directly below a prefix, without their trailing slash."""
@@ -247,9 +253,15 @@ class ObjectStorage:
     def read_tail(self, key: str, length: int) -> bytes:
         """Read the last bytes of a key."""
         import obstore
+        from obstore.exceptions import NotSupportedError
 
         with _translated(self.url, key):
-            return obstore.get(self._store, key, options={"range": {"suffix": length}}).bytes().to_bytes()
+            try:
+                return obstore.get(self._store, key, options={"range": {"suffix": length}}).bytes().to_bytes()
+            except NotSupportedError:  # Azure has no ranges from the end
+                size = int(obstore.head(self._store, key)["size"])
+                start = max(0, size - length)
+                return obstore.get_range(self._store, key, start=start, end=size).to_bytes() if size else b""
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[Any]:
         """Read parts of a key; near ones are fetched together."""
@@ -283,17 +295,28 @@ class ObjectStorage:
                 upload.close()  # completes it
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace a key by conditional PUT, again from the start when another writer was faster."""
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
+        """
+        Replace a key by conditional PUT, again from the start when another writer was faster.
 
+        obstore does not send it again after a broken connection, as it may have gone through; `change` is then called
+        with what is there.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
+
+        lost = 0
         for attempt in range(_MAX_CONFLICTS):
             before, mode = self._versioned(key)
             after = change(before)
             try:
                 with _translated(self.url, key):
-                    obstore.put(self._store, key, after, mode=mode)
-                    return
+                    try:
+                        obstore.put(self._store, key, after, mode=mode)
+                        return
+                    except GenericError:
+                        lost += 1
+                        if lost > _MAX_LOST:
+                            raise
             except (AlreadyExistsError, PreconditionError):
                 time.sleep(min(1.0, 0.02 * 1.3**attempt))
         raise ConcurrentCommitError(
