@@ -689,13 +689,15 @@ def _load() -> None:
     """Load all that a worker needs, by work on a few pixels that exist nowhere."""
     import dask
     import numpy as np
-    import s3fs  # noqa: F401
+    import xxhash  # noqa: F401
 
+    from mimtpy_cloud.io.cache import cached_storage
     from mimtpy_cloud.ops.mosaic import mosaic
     from mimtpy_cloud.ops.rate import estimate_velocity
     from mimtpy_cloud.ops.simulate import simulate_scene
     from mimtpy_cloud.plan.grid import Window
 
+    cached_storage("s3://nobody/nowhere")
     with dask.config.set(scheduler="synchronous"):
         dates = np.arange("2020-01-01", "2020-01-09", dtype="datetime64[D]")
         scene = simulate_scene(Window(1250, 60000, 80000, 200, 200), dates=dates)

@@ -1,6 +1,7 @@
 """Connect to whatever computes: threads, processes of this machine, an address, Dask Gateway, or a queue."""
 
 import contextlib
+import logging
 import os
 import re
 import shlex
@@ -33,6 +34,11 @@ _FORWARDED = re.compile(r"^(MIMTPY_|AWS_|AZURE_|GOOGLE_)")
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|MIMTPY_CLUSTER|MIMTPY_GATEWAY|AWS_PROFILE|_FILE$")
 #: One task is one thread; libraries below it must not start more.
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: Blocks of some ten MB are made and dropped all the time. distributed has each given back to the system at once, whose
+#: fresh pages then take four fifths of the time.
+_MALLOC = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456"}
+#: Ctrl-C reaches all processes of a terminal: this one closes the others, which would only print what they were doing.
+_DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 #: Packages that must agree, and those of which a difference is only said.
 _MUST_AGREE, _SHOULD_AGREE = ("mimtpy_cloud", "dask", "distributed"), ("numpy", "zarr", "xarray", "obstore")
 #: Seconds to wait for the first worker: processes and pods, and jobs that queue.
@@ -228,7 +234,7 @@ class _Size:
 def _environment(given: Mapping[str, str] | None) -> dict[str, str]:
     """Variables for workers elsewhere: settings, and never a secret that was not given."""
     passed = {n: v for n, v in os.environ.items() if _FORWARDED.match(n) and not _SECRET.search(n)}
-    return _THREADS | passed | dict(given or {})
+    return _THREADS | _MALLOC | passed | dict(given or {})
 
 
 def _threads(stack: contextlib.ExitStack, threads: int | None) -> Connection:
@@ -244,6 +250,7 @@ def _threads(stack: contextlib.ExitStack, threads: int | None) -> Connection:
 def _local(
     stack: contextlib.ExitStack, size: _Size, options: dict[str, Any], environment: dict[str, str]
 ) -> Connection:
+    import dask
     from distributed import Client, LocalCluster
 
     spill = tempfile.mkdtemp(prefix="mimtpy-spill-")
@@ -255,10 +262,15 @@ def _local(
         "threads_per_worker": size.threads,
         "local_directory": spill,
         "env": _THREADS | environment,
+        "preload": _DEAF,
+        "silence_logs": logging.ERROR,
     }
     if size.memory is not None:
         arguments["memory_limit"] = size.memory
     with _explained("this machine"):
+        stack.enter_context(
+            dask.config.set({f"distributed.nanny.pre-spawn-environ.{n}": v for n, v in _MALLOC.items()})
+        )
         cluster = stack.enter_context(LocalCluster(**arguments | options))  # type: ignore[no-untyped-call]
         if size.adaptive:
             cluster.adapt(minimum=size.adaptive[0], maximum=size.adaptive[1])
@@ -270,8 +282,10 @@ def _local(
 def _address(stack: contextlib.ExitStack, address: str, size: _Size) -> Connection:
     from distributed import Client
 
+    if size.workers is not None or size.adaptive is not None:
+        raise ClusterError(f"the scheduler {address} has the workers that it has; leave out their number")
     with _explained(address):
-        seconds = min(30.0, size.timeout or 30.0)
+        seconds = min(10.0, size.timeout or 10.0)
         client = stack.enter_context(
             _quiet(lambda: Client(address, timeout=seconds))  # type: ignore[no-untyped-call]
         )

@@ -254,7 +254,7 @@ def is_local(fs: Any) -> bool:
 
 #: What services call an error, and what to say; the first that occurs in its text counts.
 _EXPLAINED: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("NoSuchBucket",), "no such bucket for {where}: check its name and the endpoint (AWS_ENDPOINT_URL)"),
+    (("NoSuchBucket",), "there is no bucket {bucket}{at}: check its name and the endpoint (AWS_ENDPOINT_URL)"),
     (
         ("ExpiredToken", "TokenRefreshRequired", "InvalidToken", "token has expired", "Token has expired"),
         "the credentials for {where} have expired: renew them (for SSO: aws sso login), then run the same again",
@@ -312,7 +312,7 @@ def explain(error: BaseException, where: str) -> StorageError:
     text = f"{error} {error.__cause__ or ''}"
     for signs, words in _EXPLAINED:
         if any(sign in text for sign in signs):
-            return StorageError(words.format(where=where))
+            return StorageError(_filled(words, where))
     if "Bad Request" in text:
         return StorageError(_BAD_REQUEST.format(where=where))
     if type(error).__name__ in _DENIED_TYPES:
@@ -330,6 +330,10 @@ def explain(error: BaseException, where: str) -> StorageError:
     return StorageError(
         f"cannot reach {where}{at}{after}{f' ({said})' if said else ''}: check the endpoint, the bucket and the network"
     )
+
+
+def _filled(words: str, where: str) -> str:
+    return words.format(where=where, bucket=urlsplit(where).netloc or where, at=_s3_endpoint(where))
 
 
 def _s3_endpoint(where: str) -> str:
@@ -367,7 +371,7 @@ def reaching(url: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         if "bucket" in str(error).lower():
-            raise StorageError(_EXPLAINED[0][1].format(where=text)) from None
+            raise StorageError(_filled(_EXPLAINED[0][1], text)) from None
         raise
     except OSError as error:
         raise explain(error, text) from None

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 from scenes import add_entry, displacement, make_entry, write_scene
 
 from mimtpy_cloud.catalog.index import open_catalog
@@ -20,6 +21,7 @@ from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.catalog.maintenance import gc
 from mimtpy_cloud.catalog.tracks import entry_arrays, open_track
 from mimtpy_cloud.catalog.warm import warm
+from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.errors import DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io import store as reading
 from mimtpy_cloud.io.cache import CachedStorage, cache_folder, cached_storage
@@ -340,6 +342,51 @@ def test_a_warmed_catalog_is_taken_as_it_was_until_something_is_ingested_from_he
     assert analysis(root)[1] == before
     (entry,) = ingest(write_scene(tmp_path, shape=(300, 280), seed=10, name="other.he5"), root)
     assert analysis(root)[1] == entry
+
+
+def test_a_warm_that_fails_keeps_nothing_of_the_catalog(root, s3_proxy):
+    with pytest.raises(TrackNotFoundError):
+        warm(root, ["A999"])
+    assert open_catalog(root).storage.catalog_taken == ""
+    warm(root)
+    taken = open_catalog(root).storage.catalog_taken
+    with pytest.raises(TrackNotFoundError):
+        warm(root, ["A999"])
+    assert open_catalog(root).storage.catalog_taken == taken
+
+
+def test_what_is_newer_than_the_warmed_catalog_is_neither_listed_nor_opened(root, s3_proxy, tmp_path):
+    warm(root)
+    newer = write_scene(tmp_path, relative_orbit=166, name="newer.he5")
+    environment = {**os.environ, "MIMTPY_CACHE_DIR": str(tmp_path / "another machine")}
+    code = "import sys; from mimtpy_cloud import ingest; ingest(sys.argv[1], sys.argv[2])"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, newer, root], check=True, env=environment, timeout=60)
+    s3_proxy.reset()
+    assert open_catalog(root).tracks() == ["A064"]
+    with pytest.raises(TrackNotFoundError, match="no track Sentinel/A166"):
+        open_track(root, "A166")
+    assert s3_proxy.requests() == []
+    result = CliRunner().invoke(cli, ["catalog", "list", "--root", root])
+    assert "from the cache; mimtpy cache warm renews it" in result.stderr
+    assert open_catalog(root, cache=False).tracks() == ["A064", "A166"]
+
+
+def test_the_cache_by_the_command_line(root, s3_proxy, monkeypatch):
+    def run(*arguments):
+        result = CliRunner().invoke(cli, ["cache", *arguments])
+        assert result.exit_code == 0, result.output
+        return result
+
+    assert "0 B of 20.0 GB (the default" in run("info").output
+    assert "Sentinel/A064/lowRes" in run("warm", "A064", "--root", root).output
+    info = run("info").output
+    assert root in info
+    assert "switched on  yes" in info
+    assert "0 were damaged" in run("verify").output
+    assert "and the catalogs of 1 roots removed" in run("clear", "--root", root).stderr
+    assert root not in run("info").output
+    monkeypatch.delenv("MIMTPY_CACHE_DIR")
+    assert "no: set MIMTPY_CACHE_DIR" in run("info").output
 
 
 def test_warm_says_what_is_wrong(root, s3_proxy, monkeypatch, tmp_path):

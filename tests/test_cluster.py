@@ -156,6 +156,11 @@ def test_nobody_at_an_address_is_said():
     assert time.monotonic() - started < 20
 
 
+def test_a_number_of_workers_for_a_scheduler_that_runs_is_refused(two_workers):
+    with pytest.raises(ClusterError, match="has the workers that it has; leave out their number"):
+        mc.connect(two_workers.scheduler_address, workers=4)
+
+
 def test_a_scheduler_without_workers_is_said():
     with (
         LocalCluster(
@@ -356,6 +361,8 @@ def test_the_help_of_a_verb_and_wrong_options_open_no_cluster():
     result = run("--cluster", "local", "--workers", "many", "velocity", "A064")
     assert result.exit_code == 2
     assert "expected a number such as 4, or a range such as 0:20" in result.output
+    result = run("--workers", "2", "velocity", "A064")
+    assert (result.exit_code, "--workers goes with --cluster" in result.output) == (2, True)
     result = run("--cluster", "locl", "velocity", "A064")
     assert (result.exit_code, result.stderr.startswith("error: no kind of cluster 'locl'")) == (2, True)
 
@@ -370,15 +377,17 @@ def test_ctrl_c_closes_what_was_opened(sources, tmp_path):
     )
     arguments = ["--cluster", "local", "--workers", "1", "velocity", "A064", "--root", str(tmp_path / "root")]
     command = [sys.executable, "-c", code, *arguments, "--resolution", "lowRes", "--product", "0113_0116"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True)
     line = ""
     while "cluster: local" not in line:
         line = process.stderr.readline()
         assert line, "the command ended early"
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("interrupted; what was finished is kept")
+    assert len(said.splitlines()) <= 2
     assert not processes(f"--multiprocessing-fork --parent {process.pid}")
     assert not list(tmp_path.glob("*.zarr"))

@@ -23,7 +23,7 @@ def test_a_folder_is_fine_and_left_as_it_was(tmp_path):
     result = doctor("--root", tmp_path)
     assert result.exit_code == 0, result.output
     found = lines(result)
-    assert "0 tracks, read in" in found["root"]
+    assert "can be read and holds no track yet" in found["root"]
     assert "a small object was written, read and removed" in found["root, writing"]
     assert "zarr" in found["packages"]
     assert list(tmp_path.iterdir()) == []
@@ -82,4 +82,4 @@ def test_a_cluster_that_is_not_there_is_wrong_and_the_rest_is_still_looked_at(tm
     result = doctor("--root", tmp_path, cluster=("--cluster", "locl"))
     assert result.exit_code == 1
     assert "no kind of cluster 'locl'" in lines(result)["cluster"]
-    assert "0 tracks" in lines(result)["root"]
+    assert "holds no track yet" in lines(result)["root"]

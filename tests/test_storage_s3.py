@@ -219,7 +219,7 @@ def test_a_band_store_reads_from_an_object_store_as_from_a_folder(root, tmp_path
         (403, "InvalidAccessKeyId", "no permission for s3://.*check AWS_ACCESS_KEY_ID"),
         (400, "ExpiredToken", "the credentials for s3://.* have expired: renew them"),
         (403, "RequestTimeTooSkewed", "the clock of this machine .* set the clock"),
-        (404, "NoSuchBucket", "no such bucket for s3://.*check its name and the endpoint"),
+        (404, "NoSuchBucket", "there is no bucket insar at http://.*check its name and the endpoint"),
         (503, "SlowDown", "throttling or overloaded.*fewer workers"),
         (500, "InternalError", r"cannot reach s3://.* at http://127.*\(500 Internal Server Error.*check the endpoint"),
     ],
@@ -235,7 +235,7 @@ def test_each_error_of_a_service_says_what_to_check(s3_proxy, root, monkeypatch,
         assert caught.value.__cause__ is None
     fs, path = locate(root)
     # a file is looked for by HEAD first, whose answer has a status and no code
-    less = r"no permission|refuses the request \(400\)|no such bucket|throttling|cannot reach"
+    less = r"no permission|refuses the request \(400\)|there is no bucket|throttling|cannot reach"
     with pytest.raises(StorageError, match=less), reaching(root):
         fs.cat_file(f"{path}/a")
 

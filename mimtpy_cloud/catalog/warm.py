@@ -96,17 +96,13 @@ def warm(
     if not isinstance(storage, CachedStorage):
         raise StorageError(f"the root {storage.url} is on this machine and needs no cache; give that of a server")
     catalog = Catalog(root, cache=True)
-    everything = storage.take_snapshot(lambda recorder: _search(catalog.root, recorder))
+    (everything, inside), keep = storage.take_snapshot(lambda noting: _search(catalog.root, noting, bbox, resolution))
     wanted = set(tracks)
     unknown = wanted - {name for entry in everything for name in (entry.track, entry.project)}
     if unknown or not everything:
         have = ", ".join(sorted({entry.track for entry in everything})) or "no track"
         raise TrackNotFoundError(f"no track {', '.join(sorted(unknown)) or 'at all'} in {storage.url}; it has {have}")
-    chosen = [
-        entry
-        for entry in catalog.search(bbox=bbox, resolution=resolution)
-        if not wanted or {entry.track, entry.project} & wanted
-    ]
+    chosen = [entry for entry in inside if not wanted or {entry.track, entry.project} & wanted]
     if not chosen:
         raise TrackNotFoundError(f"nothing of {storage.url} lies in {bbox} with resolution {resolution or 'any'}")
     forget_indexes()
@@ -124,14 +120,17 @@ def warm(
         for done, _ in enumerate(pool.map(lambda part: _fetch(storage, *part), found), start=1):
             if progress is not None:
                 progress(done, len(found), "objects")
+    keep()
     return Warmed(chosen, len(found), nbytes)
 
 
-def _search(root: str, storage: Storage) -> list[Entry]:
-    """Look at all there is through a storage that notes it."""
+def _search(
+    root: str, storage: Storage, bbox: Bounds | None, resolution: str | None
+) -> tuple[list[Entry], list[Entry]]:
+    """Look at all there is, and at what is wanted of it, through a storage that notes what it reads."""
     catalog = Catalog(root, cache=False)
     catalog.storage = storage
-    return catalog.search()
+    return catalog.search(), catalog.search(bbox=bbox, resolution=resolution)
 
 
 def _arrays(root: str, entry: Entry, bbox: Bounds | None, start: Any, end: Any) -> Iterator[tuple[TrackArray, slice]]:

@@ -62,9 +62,14 @@ def cluster_in_use() -> Iterator[None]:
     ------
     ClusterError
         If there is no such cluster.
+    click.UsageError
+        If there are workers without a cluster.
     """
-    given = click.get_current_context().find_root().params
+    root = click.get_current_context().find_root()
+    given = root.params
     if not given.get("cluster"):
+        if root.get_parameter_source("workers") is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--workers goes with --cluster, such as --cluster local", root)
         yield
         return
     import distributed  # noqa: F401 - which sets its own level

@@ -342,5 +342,10 @@ def open_root(url: str, as_of: str | None = None) -> "Catalog":
     Catalog
     """
     from mimtpy_cloud.catalog.index import open_catalog
+    from mimtpy_cloud.io.cache import CachedStorage
 
-    return open_catalog(url, as_of=as_of)
+    catalog = open_catalog(url, as_of=as_of)
+    taken = catalog.storage.catalog_taken if isinstance(catalog.storage, CachedStorage) else ""
+    if taken:
+        click.echo(f"the catalog is that of {taken[:19]} UTC, from the cache; mimtpy cache warm renews it", err=True)
+    return catalog

@@ -84,21 +84,24 @@ class BlockFolder:
         Block or None
             None if it is not there, or was damaged, and is gone now.
         """
-        path = self._path(name)
+        digest = _digest(name)
+        path = f"{self.folder}/blocks/{digest[:2]}/{digest}"
         try:
-            with path.open("rb", buffering=0) as file:
-                status = os.fstat(file.fileno())
-                content = bytearray(status.st_size)
-                whole = file.readinto(content) == status.st_size
+            file = os.open(path, os.O_RDONLY)  # at once, and without a copy: this is read for every MiB of a track
+            try:
+                status = os.fstat(file)
+                content = os.read(file, status.st_size)
+            finally:
+                os.close(file)
             if time.time() - status.st_mtime > _NOTED:
                 with contextlib.suppress(OSError):  # a folder that can only be read forgets uses
                     os.utime(path)
         except OSError:
             return None
-        found = _opened(content) if whole else None
+        found = _opened(content)
         if found is None or found[0] != name:
             _log.warning("a damaged block of the cache is fetched again: %s", path)
-            _unlink(path)
+            _unlink(Path(path))
             return None
         return Block(found[1])
 
@@ -248,7 +251,7 @@ class BlockFolder:
         whole = damaged = 0
         for path, _ in self._statuses():
             try:
-                found = _opened(bytearray(path.read_bytes()))
+                found = _opened(path.read_bytes())
             except OSError:
                 continue
             if found is None or self._path(found[0]) != path:
@@ -287,7 +290,7 @@ def _digest(name: str) -> str:
     return xxhash.xxh3_128_hexdigest(name.encode())
 
 
-def _opened(content: bytearray) -> tuple[str, memoryview | None] | None:
+def _opened(content: bytes) -> tuple[str, memoryview | None] | None:
     """Name and data of a file; None if it is damaged."""
     import xxhash
 

@@ -239,9 +239,14 @@ class CachedStorage:
         """Delete a key, or everything below a prefix."""
         self.origin.remove(prefix)
 
-    def take_snapshot[T](self, look: Callable[[Storage], T]) -> T:
+    @property
+    def catalog_taken(self) -> str:
+        """When the catalog of the root was taken by `warm` (UTC); empty if it is asked for anew each time."""
+        return self._snapshot.taken
+
+    def take_snapshot[T](self, look: Callable[[Storage], T]) -> tuple[T, Callable[[], None]]:
         """
-        Keep what a look at the catalog finds, so that it is found again without a request.
+        Note what a look at the catalog finds, so that it can be found again without a request.
 
         Parameters
         ----------
@@ -250,8 +255,10 @@ class CachedStorage:
 
         Returns
         -------
-        object
+        result : object
             What `look` returned.
+        keep : callable
+            Writes the snapshot.
         """
         return self._snapshot.take(self.origin, look)
 

@@ -19,6 +19,9 @@ from mimtpy_cloud.io.storage import Storage
 
 __all__ = ["Snapshot", "list_snapshots"]
 
+#: How keys of indexes end: a snapshot has all of them.
+_INDEX = "/index.json"
+
 
 class Snapshot:
     """
@@ -56,10 +59,11 @@ class Snapshot:
         FileNotFoundError
             If there was none.
         """
-        names = self._content().get("objects", {})
-        if key not in names:
+        content = self._content()
+        names = content.get("objects", {})
+        if key not in names and not (content and key.endswith(_INDEX)):
             return fetch(key)
-        if names[key] is None:
+        if names.get(key) is None:  # also an index that is newer than the snapshot
             raise FileNotFoundError(2, "no such object", f"{self._url}/{key}")
         try:
             return (self._folder / str(names[key])).read_bytes()
@@ -88,9 +92,14 @@ class Snapshot:
         """Remove the snapshot."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def take[T](self, storage: Storage, look: Callable[[Storage], T]) -> T:
+    @property
+    def taken(self) -> str:
+        """When it was taken (UTC); empty if there is none."""
+        return str(self._content().get("taken", ""))
+
+    def take[T](self, storage: Storage, look: Callable[[Storage], T]) -> tuple[T, Callable[[], None]]:
         """
-        Keep what a look at the catalog finds, so that it is found again without a request.
+        Note what a look at the catalog finds, so that it can be found again without a request.
 
         Parameters
         ----------
@@ -101,16 +110,15 @@ class Snapshot:
 
         Returns
         -------
-        object
+        result : object
             What `look` returned.
-
-        Raises
-        ------
-        StorageError
-            If the snapshot cannot be written.
+        keep : callable
+            Writes the snapshot; a `StorageError` if it cannot.
         """
         recorder = _Recorder(storage)
-        result = look(recorder)
+        return look(recorder), lambda: self._keep(recorder)
+
+    def _keep(self, recorder: "_Recorder") -> None:
         temporary = self._folder.with_name(f"{self._folder.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             temporary.mkdir(parents=True, mode=0o700)
@@ -127,7 +135,6 @@ class Snapshot:
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise StorageError(f"cannot write to the cache {self._folder.parents[1]}: {error.strerror}") from error
-        return result
 
     def _content(self) -> dict[str, Any]:
         return _load(self._folder / "content.json")
@@ -180,6 +187,8 @@ class _Recorder:
         return getattr(self._origin, name)
 
     def read(self, key: str) -> bytes:
+        if (known := self.objects.get(key)) is not None:
+            return known
         try:
             data = self.objects[key] = self._origin.read(key)
         except FileNotFoundError:

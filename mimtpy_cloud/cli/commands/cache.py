@@ -1,5 +1,6 @@
 """``mimtpy cache``: what this machine keeps of object stores and web servers."""
 
+import os
 from typing import Any
 
 import click
@@ -46,7 +47,7 @@ def info() -> None:
     total = sum(nbytes for _, nbytes in usage.values())
     facts = {
         "folder": str(blocks.folder),
-        "used": f"{_size(total)} of {_size(blocks.limit)} (MIMTPY_CACHE_SIZE)",
+        "used": f"{_size(total)} of {_size(blocks.limit)} ({_origin_of_size()})",
         "switched on": "yes" if _is_on() else "no: set MIMTPY_CACHE_DIR, or open_track(..., cache=True)",
     }
     show_table(("", ""), facts.items())
@@ -108,11 +109,11 @@ def clear(root: str | None, older_than: float | None) -> None:
     wanted = None if root is None else root.rstrip("/")
     age = 0.0 if older_than is None else older_than * _DAY
     count, nbytes = blocks.clear(lambda origin, idle: wanted in (None, origin) and idle >= age)
-    if older_than is None:
-        for url in list_snapshots(blocks.folder):
-            if wanted in (None, url):
-                Snapshot(blocks.folder, url).forget()
-    click.echo(f"{count} blocks, {_size(nbytes)} removed from {blocks.folder}", err=True)
+    kept = [url for url in list_snapshots(blocks.folder) if wanted in (None, url) and older_than is None]
+    for url in kept:
+        Snapshot(blocks.folder, url).forget()
+    catalogs = f", and the catalogs of {len(kept)} roots" if kept else ""
+    click.echo(f"{count} blocks, {_size(nbytes)}{catalogs} removed from {blocks.folder}", err=True)
 
 
 @cache.command()
@@ -134,6 +135,10 @@ def _blocks() -> Any:
     from mimtpy_cloud.io.cache import cache_folder
 
     return cache_folder(wanted=True)
+
+
+def _origin_of_size() -> str:
+    return "MIMTPY_CACHE_SIZE" if os.environ.get("MIMTPY_CACHE_SIZE") else "the default; MIMTPY_CACHE_SIZE sets another"
 
 
 def _is_on() -> bool:

@@ -108,7 +108,10 @@ def _root(url: str) -> Iterator[Finding]:
         yield "root", False, str(error)
         return
     seconds = time.monotonic() - started
-    yield "root", True, f"{catalog.root}: {len(tracks)} tracks, read in {seconds:.2f} s"
+    if not tracks:
+        yield "root", None, f"{catalog.root} can be read and holds no track yet; mimtpy ingest makes one"
+    else:
+        yield "root", True, f"{catalog.root}: {len(tracks)} tracks, read in {seconds:.2f} s"
     yield "root, writing", *_round_trip(catalog.storage)
 
 
