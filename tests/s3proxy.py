@@ -46,7 +46,8 @@ class Fault:
     `methods`, `part` (of path and query) and `skip` (how many pass first) say to which, `times` how often (None:
     always), `chance` with which probability. `kind` is one of ``error`` (answer `status` with `code`), ``cut`` (reset
     after `after` bytes of the answer), ``truncate`` (end quietly there), ``refuse_body`` (reset after `after` bytes of
-    what is sent), ``corrupt`` (flip a bit of the answer at `after`), ``delay`` (wait `seconds`) and ``slow`` (wait as
+    what is sent), ``corrupt`` (flip a bit of the answer at `after`), ``lose`` (do it, and reset instead of an
+    answer), ``delay`` (wait `seconds`) and ``slow`` (wait as
     long every 64 KiB).
     """
 
@@ -223,6 +224,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer = connection.getresponse()
             entry.status = answer.status
             content = b"" if self.command == "HEAD" else answer.read()
+            if "lose" in faults:
+                self._reset()
+                return
             self.send_response_only(answer.status, answer.reason)
             for name, value in answer.headers.items():
                 if name.lower() not in _HOP_BY_HOP | {"transfer-encoding", "content-length"}:

@@ -40,6 +40,8 @@ DEFAULT_RESOLUTION = "standard"
 
 _FORMAT = 1
 _TRACK = re.compile(r"[AD]\d{3}")
+#: What is not in a name that is part of a key, be it of a folder or of an object store.
+_UNSAFE = re.compile(r"[/\\%\x00-\x1f]|^\.|^$")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Entry:
         Along the dates, m; empty if unknown.
     attrs : mapping
         Attributes of the dataset.
+
+    Raises
+    ------
+    CatalogError
+        If a name could lead elsewhere than below the root.
     """
 
     sensor: str
@@ -90,6 +97,12 @@ class Entry:
     variables: tuple[str, ...]
     perpendicular_baseline: tuple[float, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = (self.sensor, self.track, self.product, self.resolution, self.revision, *self.variables)
+        for name in names:
+            if not isinstance(name, str) or _UNSAFE.search(name):
+                raise CatalogError(f"expected a name without / \\ % and not starting with a point, got {name!r}")
 
     @property
     def bands(self) -> tuple[int, ...]:
@@ -149,6 +162,11 @@ class Entry:
         Returns
         -------
         Entry
+
+        Raises
+        ------
+        CatalogError
+            If a name could lead elsewhere than below the root.
         """
         bands = {int(band): tuple(window) for band, window in item["band_windows"].items()}
         tuples = {name: tuple(item[name]) for name in ("dates", "window", "variables")}
@@ -189,12 +207,10 @@ def _load(data: bytes | None, where: str) -> list[Entry]:
     try:
         content = json.loads(data)
         if content["format"] != _FORMAT:
-            raise CatalogError(
-                f"{where} has format {content['format']}, this version reads {_FORMAT}; update mimtpy_cloud"
-            )
+            raise CatalogError(f"it has format {content['format']}, this version reads {_FORMAT}; update mimtpy_cloud")
         return [Entry.from_json(item) for item in content["commits"]]
-    except CatalogError:
-        raise
+    except CatalogError as error:
+        raise CatalogError(f"{where} cannot be used: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CatalogError(
             f"{where} is not a mimtpy_cloud index ({error!r}); restore it, or move it away and ingest again"

@@ -365,7 +365,8 @@ def concatenate(
     if config.rewrite:
         folder = product.store.rpartition("/")[0]
         for track, stem in zip(tracks[1:], stems[1:], strict=True):
-            name = f"{track.attrs.get('project') or track.attrs.get('track')}_{stem.rsplit('/', 1)[-1]}_offset"
+            own = str(track.attrs.get("project") or track.attrs.get("track")).replace("/", "_")
+            name = f"{own}_{stem.rsplit('/', 1)[-1]}_offset"
             ((_, variable),) = product.maps
             shifted = Product.single(f"{folder}/{name}", variable)
             write_product(apply_adjustment(track, adjustment), shifted, provenance)

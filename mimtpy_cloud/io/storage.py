@@ -375,7 +375,7 @@ class _Upload:
 
 
 def _require_key(url: str, key: str) -> None:
-    if key and any(part in ("", ".", "..") for part in key.split("/")):
+    if key and any(part in ("", ".", "..") or "\\" in part for part in key.split("/")):
         raise StorageError(f"key {key!r} does not stay below {url}; expected names with single / between them")
 
 
