@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from scenes import make_entry
+from scenes import make_entry, write_scene
 
 import mimtpy_cloud as mc
 from mimtpy_cloud.catalog.index import Entry, open_catalog
 from mimtpy_cloud.catalog.published import read_published
+from mimtpy_cloud.cli.pipeline import run_template
 from mimtpy_cloud.errors import CatalogError, StorageError
 from mimtpy_cloud.io import store as reading
 from mimtpy_cloud.io.storage import open_storage
@@ -62,3 +63,17 @@ def test_a_published_root_cannot_name_a_track_or_a_table_outside(tmp_path, name)
     (tmp_path / "root/published.json").write_text(json.dumps({**text, "tracks": {}, "table": "../items.parquet"}))
     with pytest.raises(StorageError, match="does not stay below"):
         open_catalog(tmp_path / "root").search()
+
+
+def test_the_project_of_a_shifted_track_does_not_leave_the_outputs(tmp_path):
+    for orbit, project in ((64, "Calm64"), (65, "../../../../evil65")):
+        mc.ingest(write_scene(tmp_path, relative_orbit=orbit, PROJECT_NAME=project), tmp_path / "root", workers=2)
+    template = tmp_path / "t.yml"
+    template.write_text(
+        "velocity_displacement: {dataset: [A064, A065]}\n"
+        "concatenation: {dataset: [A064, A065], rewrite: 'yes', outname: joined}\n"
+    )
+    out = tmp_path / "a/b/out"
+    assert not any(result.error for result in run_template(template, root=str(tmp_path / "root"), out=str(out)))
+    assert list(out.rglob("*evil65*_offset.zarr"))
+    assert not [path for path in tmp_path.rglob("*evil*") if out not in path.parents]

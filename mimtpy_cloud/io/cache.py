@@ -108,9 +108,10 @@ def forget_snapshot(storage: Storage) -> None:
     """
     if isinstance(storage, LocalStorage):
         return
-    blocks = cache_folder(wanted=True)
-    if blocks is not None:
-        Snapshot(blocks.folder, storage.url).forget()
+    with contextlib.suppress(StorageError):  # a wrong MIMTPY_CACHE_SIZE is said where something is read
+        blocks = cache_folder(wanted=True)
+        if blocks is not None:
+            Snapshot(blocks.folder, storage.url).forget()
 
 
 class CachedStorage:
