@@ -1,8 +1,10 @@
 """What the configuration in ``deploy/gateway`` allows and refuses, by the gateway that it starts."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dask
@@ -46,17 +48,24 @@ def test_workers_have_the_settings_of_the_gateway_but_not_its_password_and_nothi
         assert environment.items() >= (given | {"MIMTPY_ROOT": "s3://own/root"}).items()
         assert gateway.password not in environment.values()
         forgotten = Gateway().submit()  # a cluster that nobody stops
-        assert (tmp_path / "clusters" / forgotten).stat().st_mode & 0o777 == 0o700
+        folder, until = tmp_path / "clusters" / forgotten, time.monotonic() + 30
+        while not folder.exists() and time.monotonic() < until:
+            time.sleep(0.05)  # the gateway starts it when it gets to it
+        assert folder.stat().st_mode & 0o777 == 0o700
         family = started_from(tmp_path)
         assert len(family) >= 2
-    assert psutil.wait_procs(family, timeout=1)[1] == []
+    assert psutil.wait_procs(family, timeout=10)[1] == []
     assert list((tmp_path / "clusters").iterdir()) == []
 
 
 def started_from(folder: Path) -> list[psutil.Process]:
     """Processes below this one that work in a folder or below it."""
-    children = psutil.Process().children(recursive=True)
-    return [process for process in children if Path(process.cwd()).is_relative_to(folder)]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process)
+    return found
 
 
 def test_without_a_password_nothing_starts(tmp_path):
