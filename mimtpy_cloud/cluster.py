@@ -29,9 +29,12 @@ _QUEUES = {
     "moab": "MoabCluster",
 }
 _KINDS = f"auto, threads, local, tcp://host:port, gateway, http(s)://gateway, {', '.join(_QUEUES)}"
-#: Variables that go to workers on other machines, unless their names look like secrets.
-_FORWARDED = re.compile(r"^(MIMTPY_|AWS_|AZURE_|GOOGLE_)")
-_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|MIMTPY_CLUSTER|MIMTPY_GATEWAY|AWS_PROFILE|_FILE$")
+#: Variables that go to workers on other machines, and names that look like secrets, which do so only if they are given.
+_FORWARDED = re.compile(
+    r"^(MIMTPY_(ROOT|S3_ROOT|CACHE_DIR|CACHE_SIZE)|AWS_(ENDPOINT_URL(_S3)?|ENDPOINT|REGION|DEFAULT_REGION|MAX_ATTEMPTS)"
+    r"|AWS_SKIP_SIGNATURE|AZURE_STORAGE_(ACCOUNT_NAME|USE_EMULATOR))$"
+)
+_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CONNECTION_STRING|SAS", re.IGNORECASE)
 #: One task is one thread; libraries below it must not start more.
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 #: Blocks of some ten MB are made and dropped all the time. distributed has each given back to the system at once, whose
@@ -201,6 +204,8 @@ def connect(
         elif name == "gateway" or name.startswith(("http://", "https://")):
             connection = _gateway(stack, name, size, given, environment or {})
         else:
+            if given or environment or memory or threads:
+                raise ClusterError(f"the workers of the scheduler {name} run already; nothing of them can be set")
             connection = _address(stack, name, size)
         if connection.client is not None:
             _require_versions(connection.client)
@@ -233,7 +238,7 @@ class _Size:
 
 def _environment(given: Mapping[str, str] | None) -> dict[str, str]:
     """Variables for workers elsewhere: settings, and never a secret that was not given."""
-    passed = {n: v for n, v in os.environ.items() if _FORWARDED.match(n) and not _SECRET.search(n)}
+    passed = {n: v for n, v in os.environ.items() if _FORWARDED.match(n)}
     return _THREADS | _MALLOC | passed | dict(given or {})
 
 
@@ -315,7 +320,9 @@ def _gateway(
             raise ClusterError(f"the gateway has no option {', '.join(unknown)}; it has {', '.join(wanted) or 'none'}")
         for option, value in options.items():
             setattr(wanted, option, value)
-        cluster = gateway.connect(_started(gateway, wanted, size), shutdown_on_close=True)
+        name = _started(gateway, wanted, size)
+        stack.callback(_stop, gateway, name)
+        cluster = gateway.connect(name, shutdown_on_close=True)
         stack.callback(_forget_loop, cluster.gateway)
         stack.enter_context(cluster)
         size.scale(cluster)
@@ -343,6 +350,12 @@ def _started(gateway: Any, options: Any, size: _Size) -> str:
             time.sleep(0.2)
         undo.pop_all()
     return name
+
+
+def _stop(gateway: Any, name: str) -> None:
+    """Stop a cluster that may have stopped already."""
+    with contextlib.suppress(Exception):
+        gateway.stop_cluster(name)
 
 
 def _forget_loop(gateway: Any) -> None:
@@ -425,7 +438,7 @@ def _explained(what: str, check: str = "the address and the network") -> Iterato
         raise
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        if getattr(error, "status", None) in (401, 403) or "401" in text:
+        if getattr(error, "status", None) in (401, 403) or re.search(r"\b401\b", text):
             raise ClusterError(f"{what} refuses: user or password is wrong ({text}); check {check}") from None
         raise ClusterError(f"cannot use {what}: {text.rstrip('.')}; check {check}") from error
 

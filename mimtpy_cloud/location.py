@@ -6,6 +6,7 @@ variables and AWS config files. Credentials stay in the clients: nothing here is
 """
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ class _S3Settings:
 
 def _s3_settings() -> _S3Settings:
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    if "@" in urlsplit(endpoint).netloc:
+        raise StorageError("AWS_ENDPOINT_URL must not hold a user or password, which would end up in messages")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
     anonymous = os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true", "yes", "on")
     attempts = os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS
@@ -184,7 +187,8 @@ def locate(url: str | os.PathLike[str]) -> tuple[Any, str]:
 
     text = os.fspath(url)
     scheme, parts = _scheme(text), urlsplit(text) if "://" in text else None
-    if parts is not None and (parts.password is not None or _SECRET_QUERY.search(parts.query)):
+    names_user = parts is not None and (parts.password or (parts.username and scheme in ("http", "https")))
+    if parts is not None and (names_user or _SECRET_QUERY.search(parts.query)):
         raise StorageError(
             f"a {scheme}:// URL must not carry a password or a signature, which would end up in products and logs; "
             "give credentials by the environment, or fetch the file first"
@@ -285,6 +289,8 @@ _EXPLAINED: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 #: An answer to HEAD has no code of its own: an expired token, or another region, is a bare 400.
 _BAD_REQUEST = "{where} refuses the request (400): check AWS_REGION, and that the credentials have not expired"
+#: What is wrong here, and not with a service.
+_LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.EROFS)
 _DENIED_TYPES = ("PermissionDeniedError", "UnauthenticatedError", "NoCredentialsError", "PermissionError")
 
 
@@ -370,10 +376,14 @@ def reaching(url: str | os.PathLike[str]) -> Iterator[None]:
     except StorageError:
         raise
     except FileNotFoundError as error:
-        if "bucket" in str(error).lower():
+        if "NoSuchBucket" in f"{error} {error.__cause__}" or "bucket does not exist" in str(error):
             raise StorageError(_filled(_EXPLAINED[0][1], text)) from None
         raise
     except OSError as error:
+        if error.errno in _LOCAL:
+            raise StorageError(
+                f"cannot keep a copy of {text} on this machine: {error.strerror}; make room, or set TMPDIR"
+            ) from error
         raise explain(error, text) from None
     except Exception as error:
         if service_problem(error) is None:

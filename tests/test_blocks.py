@@ -202,3 +202,17 @@ def test_a_folder_that_is_deleted_meanwhile_is_made_again(blocks):
     with blocks.alone(["a"]):
         blocks.put("a", b"2")
     assert bytes(blocks.get("a").data) == b"2"
+
+
+def test_many_short_processes_stay_within_the_limit(tmp_path):
+    for number in range(30):
+        BlockFolder(tmp_path, 10 * MIB).put(f"s3://b\nk\n{number}", bytes(MIB))
+    assert sum(path.stat().st_size for path in files(BlockFolder(tmp_path, 10 * MIB))) <= 11 * MIB
+
+
+def test_what_is_being_written_is_no_damaged_block(blocks):
+    blocks.put("a", b"1")
+    part = blocks._path("a").with_name("x.12345678.part")
+    part.write_bytes(b"half")
+    assert blocks.verify() == (1, 0)
+    assert part.exists()

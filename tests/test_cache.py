@@ -18,13 +18,16 @@ from scenes import add_entry, displacement, make_entry, write_scene
 
 from mimtpy_cloud.catalog.index import open_catalog
 from mimtpy_cloud.catalog.ingest import ingest
-from mimtpy_cloud.catalog.maintenance import gc
+from mimtpy_cloud.catalog.maintenance import gc, verify
+from mimtpy_cloud.catalog.publish import publish
 from mimtpy_cloud.catalog.tracks import entry_arrays, open_track
 from mimtpy_cloud.catalog.warm import warm
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.errors import DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io import store as reading
+from mimtpy_cloud.io.blocks import BlockFolder
 from mimtpy_cloud.io.cache import CachedStorage, cache_folder, cached_storage
+from mimtpy_cloud.io.cachedfile import CachedFile
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.storage import LocalStorage, ObjectStorage, open_storage
 
@@ -387,6 +390,41 @@ def test_the_cache_by_the_command_line(root, s3_proxy, monkeypatch):
     assert root not in run("info").output
     monkeypatch.delenv("MIMTPY_CACHE_DIR")
     assert "no: set MIMTPY_CACHE_DIR" in run("info").output
+
+
+def test_a_publication_never_believes_the_cache(root, s3_proxy, scene, tmp_path):
+    target = f"{root}-published"
+    warm(root)
+    publish(root, target)
+    (entry,) = open_catalog(target, cache=False).search()
+    open_track(target, "A064", resolution="lowRes").load()
+    for band in entry.bands:
+        open_storage(target).remove(entry.store_key(band))
+    publish(root, target)
+    assert verify(target) == []
+    environment = {**os.environ, "MIMTPY_CACHE_DIR": str(tmp_path / "another machine")}
+    code = "import sys; from mimtpy_cloud import ingest; ingest(sys.argv[1], sys.argv[2])"
+    newer = write_scene(tmp_path, shape=(300, 280), seed=9)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, newer, root], check=True, env=environment, timeout=60)
+    publish(root, target)
+    (now,) = open_catalog(target, cache=False).search()
+    assert now.content != entry.content
+
+
+def test_a_remote_file_that_is_answered_short_is_asked_for_again_and_nothing_short_is_kept(tmp_path):
+    data = bytes(range(256)) * 20_000
+    answers = [10, 0]
+
+    def fetch(start, end):
+        return data[start : end - (answers.pop() if answers else 0)]
+
+    blocks = BlockFolder(tmp_path, 100 << 20)
+    file = CachedFile("x\n1", len(data), fetch, blocks)
+    assert file.read(100) == data[:100]
+    answers[:] = [5, 5]
+    with pytest.raises(OSError, match="ended early"):
+        CachedFile("y\n1", len(data), fetch, blocks).read(100)
+    assert CachedFile("y\n1", len(data), fetch, blocks).read() == data
 
 
 def test_warm_says_what_is_wrong(root, s3_proxy, monkeypatch, tmp_path):

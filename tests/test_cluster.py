@@ -101,6 +101,8 @@ def test_what_goes_to_workers_elsewhere_is_no_secret(monkeypatch):
         "AZURE_STORAGE_ACCOUNT_KEY": "hush",
         "GOOGLE_APPLICATION_CREDENTIALS": "/home/me/key.json",
         "MIMTPY_GATEWAY_PASSWORD": "hush",
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=hush",
+        "AZURE_STORAGE_SAS": "hush",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -47,6 +47,8 @@ _log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 
+#: A worker has a task a thread; an ingest uses all of them.
+_ONE_AT_A_TIME = Lock()
 #: Part of what identifies a revision; raised when the same source would give other pixels.
 _LAYOUT_VERSION = 1
 #: How the system says that nothing can be written there at all.
@@ -188,9 +190,9 @@ def _ingest_there(url: str, root: str, how: _How) -> Entry:
 
     workers = how.workers or get_worker().state.nthreads
     try:
-        return _ingest_one(
-            find_source(url), open_root(root, cache=False), replace(how, workers=workers), _Meter(None, 0)
-        )
+        with _ONE_AT_A_TIME:
+            storage = open_root(root, cache=False)
+            return _ingest_one(find_source(url), storage, replace(how, workers=workers), _Meter(None, 0))
     except SourceFormatError as error:
         if "does not exist" not in str(error) or "://" in url:
             raise

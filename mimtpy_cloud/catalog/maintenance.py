@@ -166,11 +166,19 @@ def gc(
             _drop(catalog.storage, sensor, track, {e.committed for e in commits} - {e.committed for e in kept})
         for key in stores:
             if key in pruned or (key not in named and _age_hours(key, now, changed) >= grace_hours):
+                if not dry_run and _in_use(catalog.storage, sensor, track, key, pruned):
+                    continue
                 removed.append(key)
                 if not dry_run:
                     catalog.storage.remove(f"{key}/zarr.json")  # first: a store with it counts as whole
                     catalog.storage.remove(key)
     return removed
+
+
+def _in_use(storage: Storage, sensor: str, track: str, key: str, pruned: set[str]) -> bool:
+    """Whether somebody has named or claimed a store meanwhile: a publication that goes on takes up what it left."""
+    published = read_published(storage) or Published()
+    return key in published.claimed or key in _keys(read_commits(storage, sensor, track)) - pruned
 
 
 def _keys(entries: list[Entry]) -> set[str]:

@@ -109,7 +109,7 @@ def publish(
     of anything. An index holds what is current only. Absolute paths and URLs in attributes become their last part, in
     the index and in the stores; nothing else of a store changes.
     """
-    source, target = Catalog(root), open_root(to)
+    source, target = Catalog(root, cache=False), open_root(to, cache=False)  # what is there now
     _refuse_itself(source.storage, target)
     found = _select(source, bbox, track=track, sensor=sensor, resolution=resolution, product=product, project=project)
     _refuse_foreign(target)
@@ -186,7 +186,7 @@ def _refuse_foreign(target: Storage) -> None:
     if read_published(target) is not None:
         return
     target.children("")  # says so of a web root
-    for sensor, track in Catalog(target.url).track_folders(listed=True):
+    for sensor, track in Catalog(target.url, cache=False).track_folders(listed=True):
         if read_commits(target, sensor, track):
             raise CatalogError(
                 f"{target.url} has a track {sensor}/{track} that was not published there; choose an empty place, as "

@@ -90,7 +90,7 @@ def write_stac(
     ``items.parquet`` instead of one index a track, until an index changes.
     """
     require_stac()
-    catalog = Catalog(root)
+    catalog = Catalog(root, cache=False)
     published = read_published(catalog.storage)
     entries = [entry for folder in catalog.track_folders() for entry in catalog.current(*folder)]  # not of the table
     if not entries:

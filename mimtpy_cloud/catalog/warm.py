@@ -112,10 +112,11 @@ def warm(
             raise DateError(f"no acquisition of {', '.join(e.track for e in chosen)} between {start} and {end}")
         found = [part for parts in pool.map(_parts, arrays) for part in parts]
         nbytes = sum(length for _, ranges in found for _, length in ranges)
-        if nbytes > storage.blocks.limit:
+        blocks = sum(storage.footprint(ranges) for _, ranges in found)
+        if blocks > storage.blocks.room:
             raise StorageError(
-                f"this needs {nbytes / 1e9:.1f} GB and the cache holds {storage.blocks.limit / 1e9:.1f} GB; "
-                "set MIMTPY_CACHE_SIZE, or choose fewer tracks or a smaller box"
+                f"this needs {blocks / 1e9:.3f} GB of blocks, and a cache of {storage.blocks.limit / 1e9:.3f} GB keeps "
+                f"{storage.blocks.room / 1e9:.3f}; set MIMTPY_CACHE_SIZE, or choose fewer tracks or a smaller box"
             )
         for done, _ in enumerate(pool.map(lambda part: _fetch(storage, *part), found), start=1):
             if progress is not None:

@@ -64,7 +64,7 @@ class BlockFolder:
 
     def __init__(self, folder: str | os.PathLike[str], limit: int) -> None:
         self.folder, self.limit = Path(folder).expanduser().absolute(), limit
-        self._added, self._paused = 0, 0.0
+        self._added, self._paused = limit, 0.0  # so that the first block that is kept has a look at all there are
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -165,6 +165,7 @@ class BlockFolder:
                 self._make(self.folder / "locks")
                 for number in sorted({int(_digest(name)[:8], 16) % _LOCKS for name in names}):
                     file = stack.enter_context((self.folder / "locks" / f"{number:03x}").open("ab"))
+                    stack.callback(_unlock, file.fileno())
                     _wait_for(file.fileno())
             yield
 
@@ -195,7 +196,12 @@ class BlockFolder:
         os.DirEntry
         """
         for folder in _entries(self.folder / "blocks"):
-            yield from _entries(folder.path)
+            yield from (entry for entry in _entries(folder.path) if not entry.name.endswith(".part"))
+
+    @property
+    def room(self) -> int:
+        """Bytes that stay when it was full."""
+        return int(self.limit * _KEEP)
 
     def trim(self) -> None:
         """Remove the blocks that were not used for longest, if there are too many; one process at a time does it."""
@@ -327,6 +333,12 @@ def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
 def _unlink(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def _unlock(file: int) -> None:
+    """Unlock explicitly: a process forked meanwhile has the file open, too."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _wait_for(file: int) -> None:

@@ -186,6 +186,12 @@ class CachedStorage:
             for offset, length in batch:
                 yield _cut(blocks, offset, length)
 
+    @staticmethod
+    def footprint(ranges: Sequence[tuple[int, int]]) -> int:
+        """Bytes of the blocks that parts of a key take, with what is fetched between them."""
+        batches = ({i for one in batch for i in _touched(*one)} for batch in _batches(ranges))
+        return sum((last - first) * BLOCK_BYTES for blocks in batches for first, last in _spans(sorted(blocks)))
+
     def _blocks(self, key: str, wanted: set[int]) -> dict[int, memoryview]:
         """Blocks of an object, those that are not kept by as few requests as make sense."""
 
@@ -298,11 +304,13 @@ def _spans(blocks: Sequence[int]) -> list[tuple[int, int]]:
 
     So the series of a few pixels takes one request of a shard, also where they lie in two rows of its chunks.
     """
-    gap = max(GAP_BYTES // BLOCK_BYTES, 2 * len(blocks))
+    small, extra = GAP_BYTES // BLOCK_BYTES, 2 * len(blocks)
     spans: list[tuple[int, int]] = []
     for block in blocks:
-        if spans and block - spans[-1][1] <= gap:
+        gap = block - spans[-1][1] if spans else 0
+        if spans and (gap <= small or gap <= extra):
             spans[-1] = spans[-1][0], block + 1
+            extra -= gap
         else:
             spans.append((block, block + 1))
     return spans

@@ -14,6 +14,8 @@ __all__ = ["CachedFile"]
 
 #: Blocks that an open file keeps in memory.
 _IN_MEMORY = 32
+#: Blocks that one of several processes fetches at a time, and the most of one request.
+_SEGMENT = REQUEST_BYTES // BLOCK_BYTES
 
 
 class CachedFile(io.RawIOBase):
@@ -63,8 +65,6 @@ class CachedFile(io.RawIOBase):
             block, start = divmod(self._position + done, BLOCK_BYTES)
             last = (self._position + wanted - 1) // BLOCK_BYTES
             part = self._block(block, last)[start : start + wanted - done]
-            if not part.nbytes:
-                raise OSError(f"{self._name.partition(chr(10))[0]} ended early; it has changed or is cut short")
             target[done : done + part.nbytes] = part
             done += part.nbytes
         self._position += done
@@ -78,21 +78,30 @@ class CachedFile(io.RawIOBase):
         found = self._blocks.get(name) if self._blocks else None
         if found is not None and found.data is not None:
             return self._remember(block, found.data)
-        with self._blocks.alone([name]) if self._blocks else contextlib.nullcontext():
+        segment = block // _SEGMENT
+        with self._blocks.alone([f"{self._name}\nsegment {segment}"]) if self._blocks else contextlib.nullcontext():
             found = self._blocks.get(name) if self._blocks else None
             if found is not None and found.data is not None:
                 return self._remember(block, found.data)
             # who reads on gets more and more at once
             self._ahead = min(self._ahead * 2, REQUEST_BYTES // BLOCK_BYTES) if block == self._next else 1
             count = max(self._ahead, min(last - block + 1, REQUEST_BYTES // BLOCK_BYTES))
-            end = min(self._size, (block + count) * BLOCK_BYTES)
-            data = memoryview(self._fetch(block * BLOCK_BYTES, end))
+            end = min(self._size, (block + count) * BLOCK_BYTES, (segment + 1) * REQUEST_BYTES)
+            data = self._whole(block * BLOCK_BYTES, end)
             for start in range(0, data.nbytes, BLOCK_BYTES):
                 part = self._remember(block + start // BLOCK_BYTES, data[start : start + BLOCK_BYTES])
                 if self._blocks:
                     self._blocks.put(f"{self._name}\n{block + start // BLOCK_BYTES}", part)
             self._next = -(-end // BLOCK_BYTES)
         return self._recent.get(block, memoryview(b""))
+
+    def _whole(self, start: int, end: int) -> memoryview:
+        """Bytes from start to end, asked for again once if the answer is short; what is short is not kept."""
+        for _ in range(2):
+            data = memoryview(self._fetch(start, end))
+            if data.nbytes == end - start:
+                return data
+        raise OSError(f"{self._name.partition(chr(10))[0]} ended early; it has changed or is cut short")
 
     def _remember(self, block: int, data: memoryview) -> memoryview:
         self._recent[block] = data

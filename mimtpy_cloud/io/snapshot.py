@@ -123,15 +123,20 @@ class Snapshot:
         try:
             temporary.mkdir(parents=True, mode=0o700)
             names: dict[str, str | None] = {}
-            for number, (key, data) in enumerate(recorder.objects.items()):
-                names[key] = None if data is None else str(number)
-                if data is not None:
-                    (temporary / str(number)).write_bytes(data)
+            for key, data in recorder.objects.items():
+                names[key] = None
+                if data is not None:  # by content: a reader may have the list of the snapshot before
+                    names[key] = name = hashlib.sha256(key.encode() + data).hexdigest()[:24]
+                    (temporary / name).write_bytes(data)
             taken = datetime.now(UTC).isoformat(timespec="seconds")
             content = {"url": self._url, "taken": taken, "objects": names, "children": recorder.listings}
             (temporary / "content.json").write_text(json.dumps(content))
             self.forget()
-            temporary.rename(self._folder)
+            try:
+                temporary.rename(self._folder)
+            except OSError:  # another was faster
+                self.forget()
+                temporary.rename(self._folder)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise StorageError(f"cannot write to the cache {self._folder.parents[1]}: {error.strerror}") from error

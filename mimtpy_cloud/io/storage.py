@@ -253,11 +253,15 @@ class ObjectStorage:
     def read_tail(self, key: str, length: int) -> bytes:
         """Read the last bytes of a key."""
         import obstore
-        from obstore.exceptions import NotSupportedError
+        from obstore.exceptions import GenericError, NotSupportedError
 
         with _translated(self.url, key):
             try:
                 return obstore.get(self._store, key, options={"range": {"suffix": length}}).bytes().to_bytes()
+            except GenericError as error:
+                if "416 Range Not Satisfiable" in str(error):  # an empty object has no last bytes
+                    return b""
+                raise
             except NotSupportedError:  # Azure has no ranges from the end
                 size = int(obstore.head(self._store, key)["size"])
                 start = max(0, size - length)

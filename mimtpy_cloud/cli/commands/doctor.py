@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import time
 import uuid
@@ -25,6 +26,8 @@ _IDENTITIES = (
 )
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_MAX_ATTEMPTS")
 _LITTLE_SPACE = 2e9
+#: User and password in an address.
+_HIDDEN = re.compile("//[^/@]*@")
 
 #: What is looked at, whether it is fine (None: there is nothing to say), and what was found.
 Finding = tuple[str, bool | None, str]
@@ -89,7 +92,7 @@ def _identity() -> Iterator[Finding]:
     files = [path for path in ("~/.aws/credentials", "~/.aws/config") if os.path.exists(os.path.expanduser(path))]  # noqa: PTH110, PTH111
     found = ", ".join([*names, *files])
     yield "credentials", None if not found else True, found or "none in the environment or the AWS config files"
-    settings = [f"{name}={os.environ[name]}" for name in _ENDPOINTS if os.environ.get(name)]
+    settings = [f"{name}={_HIDDEN.sub('//...@', os.environ[name])}" for name in _ENDPOINTS if os.environ.get(name)]
     yield "storage settings", None, ", ".join(settings) or "none: Amazon's endpoint and regions"
 
 
