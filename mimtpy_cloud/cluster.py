@@ -164,9 +164,9 @@ def connect(
     options : mapping, optional
         Further options of a gateway's cluster, or arguments of the class of dask-jobqueue.
     environment : mapping, optional
-        Environment variables of the workers, added to those that are passed on: ``MIMTPY_*`` and the settings of
-        storage. Names that look like secrets are passed on only if they are given here: workers elsewhere should have
-        an identity of their own.
+        Environment variables of the workers, added to those that are passed on: root, cache, and the settings of
+        storage that are no secret. Workers elsewhere should have an identity of their own; a queue, and some gateways,
+        refuse names that look like secrets.
     timeout : float, optional
         Seconds to wait for the first worker; 300 by default, an hour for a queue.
 
