@@ -43,26 +43,20 @@ def main(*, small: bool = False, repeats: int = 5) -> bool:
             warm(cache)
             return run(worker, root=remote, environment=environment | {"MIMTPY_CACHE_DIR": str(cache)})
 
-        print("read:")
-        reads = alternate(
-            repeats,
-            local=lambda: local("cloud_read"),
-            store=lambda: store("cloud_read"),
-            cold=lambda: cached("cloud_read", cold=True),
-            cached=lambda: cached("cloud_read"),
-            s3fs=lambda: store("cloud_read_s3fs"),
-        )
-        print("mosaic:")
-        mosaics = alternate(
-            repeats,
-            local=lambda: local("cloud_mosaic"),
-            store=lambda: store("cloud_mosaic"),
-            cold=lambda: cached("cloud_mosaic", cold=True),
-            cached=lambda: cached("cloud_mosaic"),
-            s3fs=lambda: store("cloud_mosaic_s3fs"),
-        )
+        def compare(what: str) -> dict[str, list[Sample]]:
+            print(f"{what}:")
+            return alternate(
+                repeats,
+                local=lambda: local(f"cloud_{what}"),
+                store=lambda: store(f"cloud_{what}"),
+                cold=lambda: cached(f"cloud_{what}", cold=True),
+                cached=lambda: cached(f"cloud_{what}"),
+                s3fs=lambda: store(f"cloud_{what}_s3fs"),
+            )
+
+        measured = {what: compare(what) for what in ("read", "mosaic")}
     rows = []
-    for what, runs in (("read", reads), ("mosaic", mosaics)):
+    for what, runs in measured.items():
         sums = {sample.value["sum"] for samples in runs.values() for sample in samples}
         if len(sums) != 1:
             raise AssertionError(f"the results differ: {sums}")
@@ -75,13 +69,8 @@ def main(*, small: bool = False, repeats: int = 5) -> bool:
             value(f"{what}: object store, GB/s of decoded pixels", [s.rate for s in runs["store"]], best=max),
             value(f"{what}: local disk, GB/s of decoded pixels", [s.rate for s in runs["local"]], best=max),
         ]
-    return report(
-        "cloud",
-        "Two workers, S3 and the cache",
-        rows,
-        {f"read {k}": v for k, v in reads.items()} | {f"mosaic {k}": v for k, v in mosaics.items()},
-        data.results(small=small),
-    )
+    samples = {f"{what} {name}": found for what, runs in measured.items() for name, found in runs.items()}
+    return report("cloud", "Two workers, S3 and the cache", rows, samples, data.results(small=small))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mimtpy_cloud.errors import ClusterError
+from mimtpy_cloud.location import looks_secret
 
 __all__ = ["Connection", "choose", "connect"]
 
@@ -29,12 +30,11 @@ _QUEUES = {
     "moab": "MoabCluster",
 }
 _KINDS = f"auto, threads, local, tcp://host:port, gateway, http(s)://gateway, {', '.join(_QUEUES)}"
-#: Variables that go to workers on other machines, and names that look like secrets, which do so only if they are given.
+#: Variables that go to workers on other machines.
 _FORWARDED = re.compile(
     r"^(MIMTPY_(ROOT|S3_ROOT|CACHE_DIR|CACHE_SIZE)|AWS_(ENDPOINT_URL(_S3)?|ENDPOINT|REGION|DEFAULT_REGION|MAX_ATTEMPTS)"
     r"|AWS_SKIP_SIGNATURE|AZURE_STORAGE_(ACCOUNT_NAME|USE_EMULATOR))$"
 )
-_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CONNECTION_STRING|SAS", re.IGNORECASE)
 #: One task is one thread; libraries below it must not start more.
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 #: Blocks of some ten MB are made and dropped all the time. distributed has each given back to the system at once, whose
@@ -278,7 +278,7 @@ def _local(
         )
         cluster = stack.enter_context(LocalCluster(**arguments | options))  # type: ignore[no-untyped-call]
         if size.adaptive:
-            cluster.adapt(minimum=size.adaptive[0], maximum=size.adaptive[1])
+            size.scale(cluster)
         client = stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]
         _wait(client, size, _PATIENCE, "look at the memory of this machine")
     return Connection("local", client)
@@ -320,8 +320,9 @@ def _gateway(
             raise ClusterError(f"the gateway has no option {', '.join(unknown)}; it has {', '.join(wanted) or 'none'}")
         for option, value in options.items():
             setattr(wanted, option, value)
-        name = _started(gateway, wanted, size)
+        name = str(gateway.submit(wanted))
         stack.callback(_stop, gateway, name)
+        _wait_until_it_runs(gateway, name, size)
         cluster = gateway.connect(name, shutdown_on_close=True)
         stack.callback(_forget_loop, cluster.gateway)
         stack.enter_context(cluster)
@@ -331,25 +332,20 @@ def _gateway(
     return Connection("gateway", client)
 
 
-def _started(gateway: Any, options: Any, size: _Size) -> str:
+def _wait_until_it_runs(gateway: Any, name: str, size: _Size) -> None:
     """
-    Start a cluster, and return its name when it runs.
+    Wait before an object for the cluster is made.
 
     An object of dask-gateway for a cluster that cannot start would try to close itself when it is collected, in
     whatever thread that happens, and stall it.
     """
-    name = str(gateway.submit(options))
-    with contextlib.ExitStack() as undo:
-        undo.callback(gateway.stop_cluster, name)
-        until = time.monotonic() + (size.timeout or _PATIENCE)
-        while (status := gateway.get_cluster(name).status.name) != "RUNNING":
-            if status in ("STOPPING", "STOPPED", "FAILED"):
-                raise ClusterError("the gateway could not start the cluster: its log says why")
-            if time.monotonic() > until:
-                raise ClusterError("the gateway did not start the cluster in time: look at its limits and its log")
-            time.sleep(0.2)
-        undo.pop_all()
-    return name
+    until = time.monotonic() + (size.timeout or _PATIENCE)
+    while (status := gateway.get_cluster(name).status.name) != "RUNNING":
+        if status in ("STOPPING", "STOPPED", "FAILED"):
+            raise ClusterError("the gateway could not start the cluster: its log says why")
+        if time.monotonic() > until:
+            raise ClusterError("the gateway did not start the cluster in time: look at its limits and its log")
+        time.sleep(0.2)
 
 
 def _stop(gateway: Any, name: str) -> None:
@@ -375,7 +371,7 @@ def _queue(
     import dask
     from distributed import Client
 
-    if secrets := sorted(variable for variable in given if _SECRET.search(variable)):
+    if secrets := sorted(variable for variable in given if looks_secret(variable)):
         raise ClusterError(
             f"{', '.join(secrets)} would be written into the script of the job; keep them in a file that the jobs "
             "read, such as ~/.aws/credentials"

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from mimtpy_cloud.errors import StorageError
 
-__all__ = ["explain", "is_local", "locate", "object_store", "reaching", "service_problem"]
+__all__ = ["explain", "is_local", "locate", "looks_secret", "object_store", "reaching", "service_problem"]
 
 #: Packages that speak with object stores and web servers; their errors are no OSError.
 _SERVICES = frozenset(
@@ -36,6 +36,8 @@ _CREDENTIALS_LAST = timedelta(minutes=15)
 _ATTEMPTS = 10
 #: A pause is random, from the first to `base` times the one before: with 2 they would hardly grow.
 _PAUSES = {"init_backoff": timedelta(seconds=0.2), "base": 4, "max_backoff": timedelta(seconds=8)}
+#: Names of environment variables that hold secrets.
+_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CONNECTION_STRING|SAS", re.IGNORECASE)
 _S3, _AZURE = ("s3", "s3a"), ("az", "abfs", "abfss")
 #: Parts of an address that let everybody in who reads it.
 _SECRET_QUERY = re.compile(
@@ -237,6 +239,27 @@ def _cloud_file_system(url: str, scheme: str) -> tuple[Any, str]:
         fs = FsspecStore("gs" if scheme.startswith("g") else "abfs" if scheme.startswith("abfs") else "az")
         path = url.partition("://")[2]
     return fs, path
+
+
+def looks_secret(variable: str) -> bool:
+    """
+    Tell whether the value of an environment variable lets in whoever reads it, by its name.
+
+    Parameters
+    ----------
+    variable : str
+        Name of the variable.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> looks_secret("AWS_SECRET_ACCESS_KEY"), looks_secret("AWS_REGION")
+    (True, False)
+    """
+    return _SECRET_NAME.search(variable) is not None
 
 
 def is_local(fs: Any) -> bool:

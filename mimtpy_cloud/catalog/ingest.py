@@ -5,10 +5,10 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Lock
@@ -22,6 +22,7 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.catalog.fetch import Source, fetched, find_source
 from mimtpy_cloud.catalog.index import Entry, commit, open_root, read_commits
 from mimtpy_cloud.catalog.maintenance import check_entry
+from mimtpy_cloud.catalog.meter import Meter, Progress, StoppedError
 from mimtpy_cloud.catalog.resolutions import remember_resolution, resolve_resolution, warn_of_sampling
 from mimtpy_cloud.catalog.streaming import Layout, Resampling, write_layers, write_series
 from mimtpy_cloud.client import active_client
@@ -44,8 +45,6 @@ from mimtpy_cloud.schema import LOS, VARIABLES
 __all__ = ["ingest"]
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int, str], None]
 
 #: A worker has a task a thread; an ingest uses all of them.
 _ONE_AT_A_TIME = Lock()
@@ -131,7 +130,7 @@ def ingest(
             warn_of_sampling(storage, job.placement, job.entry.resolution, job.entry.pixels_per_degree, job.local.url)
     if dry_run:
         return [_current(storage, job) or job.identified() for job in jobs]
-    meter = _Meter(progress, sum(job.nbytes for job in jobs))
+    meter = Meter(progress, sum(job.nbytes for job in jobs))
     client = active_client()
     if client is None:
         return [_ingest_one(job.local, storage, how, meter, job) for job in jobs]
@@ -148,7 +147,7 @@ class _How:
     workers: int | None
 
 
-def _ingest_one(source: Source, storage: Storage, how: _How, meter: "_Meter", job: "_Job | None" = None) -> Entry:
+def _ingest_one(source: Source, storage: Storage, how: _How, meter: Meter, job: "_Job | None" = None) -> Entry:
     """Fetch a source if it is remote, and write it unless it is current."""
     with fetched(source) as local:
         if job is None or local is not source:
@@ -161,7 +160,7 @@ def _ingest_one(source: Source, storage: Storage, how: _How, meter: "_Meter", jo
             return _write(storage, job, meter, how.workers or os.cpu_count() or 1)
 
 
-def _ingest_on(client: Any, jobs: "Sequence[_Job]", storage: Storage, how: _How, meter: "_Meter") -> list[Entry]:
+def _ingest_on(client: Any, jobs: "Sequence[_Job]", storage: Storage, how: _How, meter: Meter) -> list[Entry]:
     """Let the workers of a cluster ingest, a source at a time each."""
     from distributed import as_completed
 
@@ -192,7 +191,7 @@ def _ingest_there(url: str, root: str, how: _How) -> Entry:
     try:
         with _ONE_AT_A_TIME:
             storage = open_root(root, cache=False)
-            return _ingest_one(find_source(url), storage, replace(how, workers=workers), _Meter(None, 0))
+            return _ingest_one(find_source(url), storage, replace(how, workers=workers), Meter(None, 0))
     except SourceFormatError as error:
         if "does not exist" not in str(error) or "://" in url:
             raise
@@ -224,34 +223,6 @@ def _writing_to(root: str) -> Iterator[None]:
         if not str(cause.filename or "").startswith(root):
             raise
         raise StorageError(f"cannot write to the root {root}: {cause.strerror}; choose another, or mend it") from error
-
-
-class _StoppedError(Exception):
-    """Another thread failed."""
-
-
-@dataclass
-class _Meter:
-    """Adds up what the jobs have done."""
-
-    report: Progress | None
-    total: int
-    done: int = 0
-    stop: Event = field(default_factory=Event)
-    _lock: Lock = field(default_factory=Lock)
-
-    def leave_out(self, nbytes: int) -> None:
-        """Take away what need not be made."""
-        self.total -= nbytes
-
-    def advance(self, nbytes: int) -> None:
-        """Count what was made; an error, once the work is to stop."""
-        if self.stop.is_set():
-            raise _StoppedError
-        with self._lock:
-            self.done = min(self.total, self.done + nbytes)
-            if self.report is not None:
-                self.report(self.done, self.total, "bytes")
 
 
 @dataclass(frozen=True)
@@ -465,7 +436,7 @@ def _current(storage: Storage, job: _Job) -> Entry | None:
     return latest
 
 
-def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
+def _write(storage: Storage, job: _Job, meter: Meter, workers: int) -> Entry:
     """Write the stores, then commit; an error removes what was written."""
     entry = replace(job.entry, revision=_revision(job.entry.product))
     try:
@@ -495,7 +466,7 @@ def _write(storage: Storage, job: _Job, meter: _Meter, workers: int) -> Entry:
     return committed[0]
 
 
-def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, workers: int) -> Entry:
+def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: Meter, workers: int) -> Entry:
     """
     Write the stores of an entry, metadata last; returns it with its content and the bands that hold data.
 
@@ -513,12 +484,12 @@ def _write_stores(storage: Storage, job: _Job, entry: Entry, meter: _Meter, work
         written: set[int] = set()
         for future in (identified, maps):
             future.add_done_callback(partial(_stop_after_failure, meter.stop))
-        with suppress(_StoppedError):  # what stopped it is raised below
+        with suppress(StoppedError):  # what stopped it is raised below
             for spec in series:
                 written = write_series(layout, spec, *given, local_path=job.local_path, workers=workers, **options)
         errors = [future.exception() for future in (identified, maps)]
         for error in errors:
-            if error is not None and not isinstance(error, _StoppedError):
+            if error is not None and not isinstance(error, StoppedError):
                 raise error
         found = maps.result()
         known = identified.result()

@@ -3,25 +3,23 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from mimtpy_cloud.catalog.index import Catalog, Entry, commit, open_root, read_commits
+from mimtpy_cloud.catalog.meter import Meter, Progress
 from mimtpy_cloud.catalog.published import copying, read_published
 from mimtpy_cloud.errors import CatalogError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.storage import LocalStorage, Storage
 from mimtpy_cloud.plan.grid import Bounds
 
 __all__ = ["Publication", "publish"]
-
-Progress = Callable[[int, int, str], None]
 
 _METADATA = "zarr.json"
 _WORKERS = 8
@@ -118,7 +116,7 @@ def publish(
     with ThreadPoolExecutor(workers or _WORKERS, "publish") as pool:
         jobs = [_plan(pool, source.storage, target, group) for group in groups]
         total = sum(job.nbytes for job in jobs)
-        meter = _Meter(progress, total)
+        meter = Meter(progress, total)
         for job in jobs:
             if not dry_run and (job.sizes or job.outdated):
                 _publish_track(pool, source.storage, target, job, meter)
@@ -163,7 +161,7 @@ def _plan(pool: ThreadPoolExecutor, source: Storage, target: Storage, entries: S
     return _Job(entries, keys, sizes, outdated)
 
 
-def _publish_track(pool: ThreadPoolExecutor, source: Storage, target: Storage, job: _Job, meter: "_Meter") -> None:
+def _publish_track(pool: ThreadPoolExecutor, source: Storage, target: Storage, job: _Job, meter: Meter) -> None:
     with copying(target, job.keys, source.url.rpartition("/")[2]):
         for key in job.keys:
             if not _is_whole(target, key):  # again, as gc leaves it alone from now on
@@ -237,23 +235,6 @@ def _public(value: Any) -> Any:
 # --- copy -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Meter:
-    """Adds up what the threads have copied."""
-
-    report: Progress | None
-    total: int
-    done: int = 0
-    lock: Lock = field(default_factory=Lock)
-
-    def advance(self, nbytes: int) -> None:
-        """Count bytes."""
-        with self.lock:
-            self.done += nbytes
-            if self.report is not None:
-                self.report(self.done, self.total, "bytes")
-
-
 def _is_whole(storage: Storage, key: str) -> bool:
     """Metadata of a store are written last."""
     try:
@@ -296,7 +277,7 @@ def _reading_store(storage: Storage, key: str) -> Iterator[None]:
 
 
 def _copy_store(
-    pool: ThreadPoolExecutor, source: Storage, target: Storage, key: str, sizes: Mapping[str, int], meter: _Meter
+    pool: ThreadPoolExecutor, source: Storage, target: Storage, key: str, sizes: Mapping[str, int], meter: Meter
 ) -> None:
     """Copy the objects of a store; its metadata last, so that a store with them is whole."""
 
@@ -313,7 +294,7 @@ def _copy_store(
     meter.advance(sizes[_METADATA])
 
 
-def _copy_object(source: Storage, target: Storage, key: str, size: int, meter: _Meter) -> None:
+def _copy_object(source: Storage, target: Storage, key: str, size: int, meter: Meter) -> None:
     with target.writer(key) as file:
         for offset in range(0, size, _PART_BYTES):
             length = min(_PART_BYTES, size - offset)

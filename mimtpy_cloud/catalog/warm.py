@@ -1,6 +1,6 @@
 """Fetch a part of a root into the local cache, for work without the network."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mimtpy_cloud.catalog.index import Catalog, Entry
+from mimtpy_cloud.catalog.meter import Progress
 from mimtpy_cloud.catalog.tracks import entry_arrays
 from mimtpy_cloud.errors import DateError, StorageError, TrackNotFoundError
 from mimtpy_cloud.io.bands import TrackArray
@@ -19,8 +20,6 @@ from mimtpy_cloud.plan.dates import parse_date
 from mimtpy_cloud.plan.grid import Bounds
 
 __all__ = ["Warmed", "warm"]
-
-Progress = Callable[[int, int, str], None]
 
 #: Requests at a time: most of the time of one is waiting.
 _THREADS = 8
@@ -95,8 +94,7 @@ def warm(
     storage = cached_storage(root, cache=True)
     if not isinstance(storage, CachedStorage):
         raise StorageError(f"the root {storage.url} is on this machine and needs no cache; give that of a server")
-    catalog = Catalog(root, cache=True)
-    (everything, inside), keep = storage.take_snapshot(lambda noting: _search(catalog.root, noting, bbox, resolution))
+    (everything, inside), keep = storage.take_snapshot(lambda noting: _search(storage.url, noting, bbox, resolution))
     wanted = set(tracks)
     unknown = wanted - {name for entry in everything for name in (entry.track, entry.project)}
     if unknown or not everything:
@@ -107,7 +105,7 @@ def warm(
         raise TrackNotFoundError(f"nothing of {storage.url} lies in {bbox} with resolution {resolution or 'any'}")
     forget_indexes()
     with ThreadPoolExecutor(_THREADS) as pool:
-        arrays = [pair for entry in chosen for pair in _arrays(catalog.root, entry, bbox, start, end)]
+        arrays = [pair for entry in chosen for pair in _arrays(storage.url, entry, bbox, start, end)]
         if not arrays:
             raise DateError(f"no acquisition of {', '.join(e.track for e in chosen)} between {start} and {end}")
         found = [part for parts in pool.map(_parts, arrays) for part in parts]
@@ -137,8 +135,8 @@ def _search(
 def _arrays(root: str, entry: Entry, bbox: Bounds | None, start: Any, end: Any) -> Iterator[tuple[TrackArray, slice]]:
     """Arrays of an entry, and which of its dates are wanted; nothing if none is."""
     dates = np.array(entry.dates, "datetime64[D]")
-    first = 0 if start is None else int(np.searchsorted(dates, np.datetime64(str(parse_date(start)))))
-    stop = dates.size if end is None else int(np.searchsorted(dates, np.datetime64(str(parse_date(end))), "right"))
+    first = 0 if start is None else int(np.searchsorted(dates, parse_date(start)))
+    stop = dates.size if end is None else int(np.searchsorted(dates, parse_date(end), "right"))
     if dates.size and first >= stop:
         return
     for array in entry_arrays(root, entry, bbox=bbox, cache=True):

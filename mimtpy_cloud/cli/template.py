@@ -16,7 +16,7 @@ from typing import Any
 from mimtpy_cloud.cli.keys import DEFAULTS, KEYS, PREFIX, STEPS, Key, Raw, has_wildcard, squeeze
 from mimtpy_cloud.cli.steps import Decompose, Template
 from mimtpy_cloud.errors import TemplateError
-from mimtpy_cloud.location import locate, reaching
+from mimtpy_cloud.location import locate, looks_secret, reaching
 
 __all__ = ["Item", "load_template", "parse_legacy", "parse_template"]
 
@@ -33,7 +33,6 @@ UNAVAILABLE = {
 _NEARLY_OURS = 0.75
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
-_SECRET = re.compile("KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)
 
 _BY_NAME = {squeeze(key.full): key for key in KEYS}
 
@@ -149,7 +148,7 @@ def _expanded(value: str) -> str:
 
 def _environment(found: re.Match[str]) -> str:
     name = found.group(1) or found.group(2)
-    return found.group() if _SECRET.search(name) else os.environ.get(name, found.group())
+    return found.group() if looks_secret(name) else os.environ.get(name, found.group())
 
 
 def _parse_yaml(text: str) -> tuple[list[Item], list[str]]:

@@ -84,8 +84,7 @@ class BlockFolder:
         Block or None
             None if it is not there, or was damaged, and is gone now.
         """
-        digest = _digest(name)
-        path = f"{self.folder}/blocks/{digest[:2]}/{digest}"
+        path = self._file(name)
         try:
             file = os.open(path, os.O_RDONLY)  # at once, and without a copy: this is read for every MiB of a track
             try:
@@ -174,9 +173,12 @@ class BlockFolder:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
 
-    def _path(self, name: str) -> Path:
+    def _file(self, name: str) -> str:
         digest = _digest(name)
-        return self.folder / "blocks" / digest[:2] / digest
+        return f"{self.folder}/blocks/{digest[:2]}/{digest}"
+
+    def _path(self, name: str) -> Path:
+        return Path(self._file(name))
 
     def _count(self, nbytes: int) -> None:
         with self._lock:
@@ -214,7 +216,7 @@ class BlockFolder:
                 if total <= self.limit:
                     return
                 for _, size, path in sorted(found):
-                    if total <= self.limit * _KEEP:
+                    if total <= self.room:
                         break
                     _unlink(path)
                     total -= size

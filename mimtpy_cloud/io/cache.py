@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import IO, Any
 
 from mimtpy_cloud.errors import StorageError
-from mimtpy_cloud.io.blocks import BlockFolder
+from mimtpy_cloud.io.blocks import Block, BlockFolder
 from mimtpy_cloud.io.snapshot import Snapshot
 from mimtpy_cloud.io.storage import LocalStorage, Storage, open_storage
 
@@ -146,23 +146,28 @@ class CachedStorage:
         return bytes(self._kept(key, f"tail {length}", lambda: self.origin.read_tail(key, length)))
 
     def _kept(self, key: str, part: str, fetch: Callable[[], bytes]) -> memoryview:
-        name = f"{self.url}\n{key}\n{part}"
+        name = self._name(key, part)
         found = self.blocks.get(name)
         if found is None:
             with self.blocks.alone([name]):
-                found = self.blocks.get(name)  # another may have been faster
-                if found is None:
-                    try:
-                        data = fetch()
-                    except FileNotFoundError:
-                        if self._store_is_there(key):
-                            self.blocks.put(name, None)
-                        raise
-                    self.blocks.put(name, data)
-                    return memoryview(data)
+                found = self.blocks.get(name) or self._fetched(name, key, fetch)  # another may have been faster
         if found.data is None:
             raise FileNotFoundError(2, "no such object", f"{self.url}/{key}")
         return found.data
+
+    def _fetched(self, name: str, key: str, fetch: Callable[[], bytes]) -> Block:
+        try:
+            data = fetch()
+        except FileNotFoundError:
+            if self._store_is_there(key):
+                self.blocks.put(name, None)
+            raise
+        self.blocks.put(name, data)
+        return Block(memoryview(data))
+
+    def _name(self, key: str, part: str | int) -> str:
+        """Name of a block, whose first line is where it comes from."""
+        return f"{self.url}\n{key}\n{part}"
 
     def _store_is_there(self, key: str) -> bool:
         """Whether a missing object means no data, and not that its store was removed."""
@@ -195,17 +200,14 @@ class CachedStorage:
     def _blocks(self, key: str, wanted: set[int]) -> dict[int, memoryview]:
         """Blocks of an object, those that are not kept by as few requests as make sense."""
 
-        def name(block: int) -> str:
-            return f"{self.url}\n{key}\n{block}"
-
         def look(missing: Iterable[int]) -> dict[int, memoryview]:
-            kept = ((block, self.blocks.get(name(block))) for block in sorted(missing))
+            kept = ((block, self.blocks.get(self._name(key, block))) for block in sorted(missing))
             return {block: one.data for block, one in kept if one is not None and one.data is not None}
 
         found = look(wanted)
         if missing := wanted - found.keys():
             segment = REQUEST_BYTES // BLOCK_BYTES
-            with self.blocks.alone({f"{self.url}\n{key}\n{block // segment}" for block in missing}):
+            with self.blocks.alone({self._name(key, f"segment {block // segment}") for block in missing}):
                 found |= look(missing)
                 spans = _spans(sorted(missing - found.keys()))
                 parts = [(first * BLOCK_BYTES, (last - first) * BLOCK_BYTES) for first, last in spans]
@@ -214,15 +216,15 @@ class CachedStorage:
                     for start in range(0, view.nbytes, BLOCK_BYTES):
                         block = first + start // BLOCK_BYTES
                         found[block] = view[start : start + BLOCK_BYTES]
-                        self.blocks.put(name(block), found[block])
+                        self.blocks.put(self._name(key, block), found[block])
         return found
 
     def discard(self, key: str, ranges: Sequence[tuple[int, int]] = (), *, tail: int = 0) -> None:
         """Remove what is kept of parts of a key."""
         for block in {block for one in ranges for block in _touched(*one)}:
-            self.blocks.drop(f"{self.url}\n{key}\n{block}")
+            self.blocks.drop(self._name(key, block))
         if tail:
-            self.blocks.drop(f"{self.url}\n{key}\ntail {tail}")
+            self.blocks.drop(self._name(key, f"tail {tail}"))
 
     def write(self, key: str, data: bytes) -> None:
         """Create or replace a key as a whole."""

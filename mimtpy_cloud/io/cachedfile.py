@@ -71,29 +71,34 @@ class CachedFile(io.RawIOBase):
         return done
 
     def _block(self, block: int, last: int) -> memoryview:
+        found = self._known(block)
+        if found is None:
+            segment = f"{self._name}\nsegment {block // _SEGMENT}"
+            with self._blocks.alone([segment]) if self._blocks else contextlib.nullcontext():
+                found = self._known(block)  # another may have been faster
+                if found is None:
+                    found = self._fetched(block, last)
+        return found
+
+    def _known(self, block: int) -> memoryview | None:
         if block in self._recent:
             self._recent.move_to_end(block)
             return self._recent[block]
-        name = f"{self._name}\n{block}"
-        found = self._blocks.get(name) if self._blocks else None
-        if found is not None and found.data is not None:
-            return self._remember(block, found.data)
-        segment = block // _SEGMENT
-        with self._blocks.alone([f"{self._name}\nsegment {segment}"]) if self._blocks else contextlib.nullcontext():
-            found = self._blocks.get(name) if self._blocks else None
-            if found is not None and found.data is not None:
-                return self._remember(block, found.data)
-            # who reads on gets more and more at once
-            self._ahead = min(self._ahead * 2, REQUEST_BYTES // BLOCK_BYTES) if block == self._next else 1
-            count = max(self._ahead, min(last - block + 1, REQUEST_BYTES // BLOCK_BYTES))
-            end = min(self._size, (block + count) * BLOCK_BYTES, (segment + 1) * REQUEST_BYTES)
-            data = self._whole(block * BLOCK_BYTES, end)
-            for start in range(0, data.nbytes, BLOCK_BYTES):
-                part = self._remember(block + start // BLOCK_BYTES, data[start : start + BLOCK_BYTES])
-                if self._blocks:
-                    self._blocks.put(f"{self._name}\n{block + start // BLOCK_BYTES}", part)
-            self._next = -(-end // BLOCK_BYTES)
-        return self._recent.get(block, memoryview(b""))
+        kept = self._blocks.get(f"{self._name}\n{block}") if self._blocks else None
+        return None if kept is None or kept.data is None else self._remember(block, kept.data)
+
+    def _fetched(self, block: int, last: int) -> memoryview:
+        """Fetch a block with what is wanted after it; who reads on gets more and more at once."""
+        self._ahead = min(self._ahead * 2, _SEGMENT) if block == self._next else 1
+        count = max(self._ahead, min(last - block + 1, _SEGMENT))
+        end = min(self._size, (block + count) * BLOCK_BYTES, (block // _SEGMENT + 1) * REQUEST_BYTES)
+        data = self._whole(block * BLOCK_BYTES, end)
+        for number, start in enumerate(range(0, data.nbytes, BLOCK_BYTES), start=block):
+            part = self._remember(number, data[start : start + BLOCK_BYTES])
+            if self._blocks:
+                self._blocks.put(f"{self._name}\n{number}", part)
+        self._next = -(-end // BLOCK_BYTES)
+        return data[:BLOCK_BYTES]
 
     def _whole(self, start: int, end: int) -> memoryview:
         """Bytes from start to end, asked for again once if the answer is short; what is short is not kept."""

@@ -33,7 +33,7 @@ __all__ = ["ArraySpec", "BandArray", "ShardWriter", "check_object", "create_stor
 
 _MISSING = 2**64 - 1
 _INDEX_ENTRY, _CHECKSUM = 16, 4
-#: What is damaged is read again once: it may have become so on its way.
+#: A damaged index is read again once: it may have become so on its way.
 _READS = 2
 #: Small objects that are written at a time; most of the time of one is waiting.
 _WRITING = 8
@@ -299,15 +299,12 @@ class BandArray:
         return sorted(chunk for chunk in chunks if chunk[0] != _MISSING)
 
     def _read_shard(self, storage: Storage, key: str, out: np.ndarray, wanted: tuple[slice, ...]) -> None:
-        for reads_left in range(_READS - 1, -1, -1):
-            present = self._present(key, wanted)
-            try:
-                self._decode(storage, key, out, wanted, present)
-                return
-            except ValueError:
-                if not reads_left:
-                    raise
-                storage.discard(key, [(offset, length) for offset, length, _ in present])
+        present = self._present(key, wanted)
+        try:
+            self._decode(storage, key, out, wanted, present)
+        except ValueError:  # once more: it may have become so on its way
+            storage.discard(key, [(offset, length) for offset, length, _ in present])
+            self._decode(storage, key, out, wanted, present)
 
     def _decode(
         self,
