@@ -1,0 +1,1 @@
+"""RELAX: write runs over a table of parameters, read what they give."""
