@@ -11,6 +11,7 @@ __all__ = [
     "DisconnectedTracksError",
     "GridMismatchError",
     "MimtpyError",
+    "ParameterError",
     "RampError",
     "ReferencePointError",
     "ResolutionError",
@@ -78,6 +79,10 @@ class StorageError(MimtpyError, OSError):
 
 class TemplateError(MimtpyError, ValueError):
     """A template has an unknown key or a value of the wrong kind."""
+
+
+class ParameterError(MimtpyError, ValueError):
+    """A parameter of a model is unknown, malformed, or has no values."""
 
 
 class ClusterError(MimtpyError, RuntimeError):
