@@ -105,9 +105,9 @@ def correlation(kind: str, ratio: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    With ``u = h / range`` [1]_: exponential ``exp(-u)``; gaussian ``exp(-u^2)``; spherical ``1 - 3/2 u + 1/2 u^3``, zero
-    from ``u = 1`` on; matern32 ``(1 + sqrt(3) u) exp(-sqrt(3) u)``. All are positive definite in the plane; a gaussian
-    one needs a nugget to be so with rounding.
+    With ``u = h / range`` [1]_: exponential ``exp(-u)``; gaussian ``exp(-u^2)``; spherical ``1 - 3/2 u + 1/2 u^3``,
+    zero from ``u = 1`` on; matern32 ``(1 + sqrt(3) u) exp(-sqrt(3) u)``. All are positive definite in the plane; a
+    gaussian one needs a nugget to be so with rounding.
 
     References
     ----------
@@ -156,9 +156,10 @@ def distances_km(x_km: np.ndarray, y_km: np.ndarray, to_x_km: np.ndarray, to_y_k
     >>> distances_km(np.array([0.0]), np.array([0.0]), np.array([3.0, 6.0]), np.array([4.0, 8.0])).tolist()
     [[5.0, 10.0]]
     """
-    square = np.square(x_km[..., :, np.newaxis] - to_x_km[..., np.newaxis, :])
+    square: np.ndarray = np.square(x_km[..., :, np.newaxis] - to_x_km[..., np.newaxis, :])
     square += np.square(y_km[..., :, np.newaxis] - to_y_km[..., np.newaxis, :])
-    return np.sqrt(square, out=square)
+    np.sqrt(square, out=square)
+    return square
 
 
 def covariance_matrix(x_km: np.ndarray, y_km: np.ndarray, model: CovarianceModel) -> np.ndarray:

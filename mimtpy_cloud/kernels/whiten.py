@@ -1,17 +1,32 @@
 """Turn correlated noise into white noise of variance one, without the inverse of a covariance matrix."""
 
+import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg.blas import dtrsm
-from scipy.linalg.lapack import dpotrf
+from numba.extending import get_cython_function_address
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.covariance import CovarianceModel, covariance_matrix
 from mimtpy_cloud.kernels.vecchia import whiten_vecchia
 
 __all__ = ["DenseWhitener", "DiagonalWhitener", "Whitener", "whiten_covariance", "whiten_dense", "whiten_diagonal"]
+
+
+def _routine(module: str, name: str, arguments: int) -> Callable[..., None]:
+    """
+    Routine of BLAS or LAPACK, whose arguments are all pointers.
+
+    SciPy's own wrappers of these two hold Python's lock: no other thread would get on.
+    """
+    address = get_cython_function_address(module, name)
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(address)
+
+
+_dpotrf = _routine("scipy.linalg.cython_lapack", "dpotrf", 5)
+_dtrsm = _routine("scipy.linalg.cython_blas", "dtrsm", 11)
 
 
 class Whitener(Protocol):
@@ -77,8 +92,12 @@ class DenseWhitener:
         SchemaError
             If the rows have another number of points.
         """
-        columns = np.array(_checked(rows, self.size), np.float64, order="C").T
-        white: np.ndarray = dtrsm(1.0, self.factor, columns, lower=1, overwrite_b=1).T
+        white = np.array(_checked(rows, self.size), np.float64, order="C")  # its columns, to Fortran
+        count, size, one = ctypes.c_int(len(white)), ctypes.c_int(self.size), ctypes.c_double(1.0)
+        if white.size:
+            factor, columns = self.factor.ctypes.data, white.ctypes.data
+            m, n, alpha = ctypes.addressof(size), ctypes.addressof(count), ctypes.addressof(one)
+            _dtrsm(b"L", b"L", b"N", b"N", m, n, alpha, factor, m, columns, m)
         return white
 
 
@@ -137,8 +156,8 @@ def whiten_dense(matrix: np.ndarray, *, overwrite: bool = False) -> DenseWhitene
     matrix : np.ndarray
         Symmetric, shape ``(point, point)``; its lower triangle counts.
     overwrite : bool
-        Whether the factor may take the place of the matrix, which is then lost: no second matrix is held. That needs
-        float64, in C order or Fortran order; a matrix in C order gives its upper triangle.
+        Whether the factor may take the place of the matrix, which is then lost: no second matrix is held, if it is of
+        float64 and in one piece. Of one in C order the upper triangle counts.
 
     Returns
     -------
@@ -166,11 +185,14 @@ def whiten_dense(matrix: np.ndarray, *, overwrite: bool = False) -> DenseWhitene
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise SchemaError(f"a covariance matrix is square, got the shape {matrix.shape}")
     given = matrix.T if overwrite and matrix.flags.c_contiguous else matrix  # the same, as it is symmetric
-    factor, failed = dpotrf(given, lower=1, clean=0, overwrite_a=int(overwrite))
-    if failed:
+    factor = np.array(given, np.float64, order="F", copy=None if overwrite else True)
+    size, failed = ctypes.c_int(len(factor)), ctypes.c_int(0)
+    if len(factor):
+        _dpotrf(b"L", ctypes.addressof(size), factor.ctypes.data, *map(ctypes.addressof, (size, failed)))
+    if failed.value:
         raise SchemaError(
             f"the covariance matrix of {len(matrix)} points is not positive definite: its leading minor of order "
-            f"{failed} is not positive; give the model a nugget, or leave out points at the same place"
+            f"{failed.value} is not positive; give the model a nugget, or leave out points at the same place"
         )
     return DenseWhitener(factor)
 
