@@ -25,4 +25,5 @@ from .ops.simulate import simulate_scene as simulate_scene
 from .ops.timeline import decompose_series as decompose_series
 from .ops.validation import compare_gnss as compare_gnss
 from .ops.variance import variance_components as variance_components
+from .search.grid import search_grid as search_grid
 from .view.map import plot_map as plot_map

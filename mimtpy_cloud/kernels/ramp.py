@@ -13,6 +13,7 @@ __all__ = [
     "accumulate_ramp",
     "evaluate_ramp",
     "ramp_degrees",
+    "ramp_design",
     "ramp_size",
     "ramp_terms",
     "shift_ramp",
@@ -100,6 +101,36 @@ def ramp_degrees(kind: str) -> tuple[int, ...]:
     (0, 1, 1, 2, 2, 2)
     """
     return tuple(sum(_POWERS[term]) for term in ramp_terms(kind))
+
+
+def ramp_design(kind: str, x_km: np.ndarray, y_km: np.ndarray) -> np.ndarray:
+    """
+    Evaluate the terms of a ramp at points.
+
+    Parameters
+    ----------
+    kind : str
+        As for `ramp_terms`.
+    x_km, y_km : np.ndarray
+        km east and north of each point, shape ``(point,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(point, term)``, float64: 1, km, km^2.
+
+    Raises
+    ------
+    RampError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> ramp_design("linear", np.array([2.0]), np.array([3.0])).tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    x, y = np.asarray(x_km, np.float64), np.asarray(y_km, np.float64)
+    return np.stack([x**a * y**b for a, b in (_POWERS[term] for term in ramp_terms(kind))], axis=-1)
 
 
 def shift_ramp(kind: str, east_km: float, north_km: float) -> np.ndarray:

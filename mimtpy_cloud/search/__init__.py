@@ -1,1 +1,5 @@
 """Search models over a grid of parameters: stacks of models, checkpoints, confidence regions."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
