@@ -19,7 +19,7 @@ from mimtpy_cloud.errors import (
     StorageError,
 )
 from mimtpy_cloud.kernels.covariance import CovarianceModel, covariance_matrix
-from mimtpy_cloud.search import open_models, refine, run_search, write_models
+from mimtpy_cloud.search import open_models, refine, residual, run_search, write_models
 
 X, Y = np.linspace(30, 30.6, 25), np.linspace(1.0, 0.6, 20)
 DEPTHS, VOLUMES = [2e3, 4e3, 6e3, 8e3], [1e6, 2e6, 3e6]
@@ -455,3 +455,41 @@ def test_memory_stays_bounded_however_many_models():
     tracemalloc.stop()
     assert count * n * 4 > 3e9
     assert peak < 250e6
+
+
+# --- one model ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["array", "function", "stack"])
+def test_a_residual_is_what_model_and_ramp_leave(kind, tmp_path):
+    observed = truth(ramp=True, noise=1e-3).chunk(y=6)
+    stack = stack_array()
+    model, parameters = stack[1, 1].drop_vars(["depth", "volume"]), None
+    if kind == "function":
+        model, parameters = mogi_model, {"depth": 4e3, "volume": 2e6}
+    elif kind == "stack":
+        model, parameters = write_models(stack, tmp_path / "m.zarr"), {"depth": 4e3, "volume": 2e6}
+    with no_compute():
+        left = residual(observed, model, parameters=parameters, ramp="linear")
+    left = left.compute()
+    np.testing.assert_allclose(left["observed"] - left["model"] - left["ramp"], left["residual"], atol=1e-12)
+    assert float(np.sqrt((left["residual"] ** 2).mean())) == pytest.approx(float(left["rms"]), rel=1e-9)
+    assert float(left["rms"]) == pytest.approx(1e-3, rel=0.1)
+    east = 0.3 / (111.19508 * np.cos(np.deg2rad(0.8)))
+    assert float(left["ramp_coefficient"].sel(term="x")) == pytest.approx(east, rel=0.02)
+    assert left["residual"].attrs["units"] == "m"
+
+
+def test_a_residual_of_points_and_of_a_scaled_model():
+    rng = np.random.default_rng(0)
+    coords = {"lon": ("point", rng.uniform(30, 31, 40)), "lat": ("point", rng.uniform(0, 1, 40))}
+    model = xr.DataArray(rng.standard_normal(40), coords, ("point",))
+    left = residual(3 * model + 0.1 * (model.lon - 30), model, ramp="linear", scaled=True).compute()
+    assert float(left["scale"]) == pytest.approx(3.0)
+    assert float(abs(left["residual"]).max()) < 1e-12
+
+
+def test_parameters_must_name_one_model_of_a_stack(tmp_path):
+    stack = write_models(stack_array(), tmp_path / "m.zarr")
+    with pytest.raises(SchemaError, match=r"parameters \(depth, volume\) of one model .*: 3 fit"):
+        residual(truth(), stack, parameters={"depth": 4e3})

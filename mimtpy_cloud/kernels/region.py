@@ -158,8 +158,8 @@ def marginal(misfit: np.ndarray, axis: int, *, free: int, known: bool) -> np.nda
     if known:
         power = -0.5 * (misfit - least)
     else:
-        floor = max(least, np.finfo(float).tiny)
-        power = -0.5 * free * np.log(np.maximum(misfit, floor) / floor)
+        logarithm = np.log(np.maximum(misfit, np.finfo(float).tiny))  # a perfect model is finitely likelier
+        power = -0.5 * free * (logarithm - np.nanmin(logarithm))
     weight = np.where(np.isfinite(misfit), np.exp(power), 0.0)
     total = weight.sum(axis=tuple(k for k in range(misfit.ndim) if k != axis))
     share: np.ndarray = total / total.sum()

@@ -303,7 +303,7 @@ def run_search(result: xr.Dataset, progress: Progress | None = None) -> xr.Datas
             return result.compute(scheduler=_threads())
     from distributed import as_completed, futures_of
 
-    scores = da.Array(graph.cull(graph.layers[name]), name, ((1,) * blocks, (1,)), dtype=object)  # type: ignore[no-untyped-call]
+    scores = da.Array(graph, name, ((1,) * blocks, (1,)), dtype=object)  # type: ignore[no-untyped-call]
     futures = futures_of(client.persist(scores))  # type: ignore[no-untyped-call]
     try:
         for done, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
