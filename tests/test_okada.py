@@ -1,4 +1,4 @@
-"""The rectangular dislocation against the paper's numbers, against triangles of another program, and against physics."""
+"""The rectangular dislocation against the paper's numbers, triangles of another program, and physics."""
 
 import math
 
@@ -280,7 +280,7 @@ def test_arguments_are_left_alone_and_float32_is_taken():
     [{"depth": -1.0}, {"length": 0.0}, {"width": -5.0}, {"dip": -10.0}, {"dip": 181.0}, {"depth": 0.0, "dip": 0.0}],
 )
 def test_an_impossible_fault_is_refused(wrong):
-    with pytest.raises(SchemaError, match=r"an upper edge at or below the ground .* got depth"):
+    with pytest.raises(SchemaError, match=r"a fault needs a depth .* below the ground, got depth"):
         okada(np.zeros(1), np.zeros(1), **FAULT | wrong)
 
 

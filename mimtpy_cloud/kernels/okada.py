@@ -123,8 +123,9 @@ def _check(values: dict[str, float]) -> None:
     depth, length, width, dip = (float(values[name]) for name in ("depth", "length", "width", "dip"))
     if not (depth >= 0 and length > 0 and width > 0 and 0 <= dip <= 180 and depth + dip % 180 > 0):
         raise SchemaError(
-            f"a fault needs an upper edge at or below the ground (depth >= 0 m), a positive length and width, and a dip "
-            f"of 0 to 180 degrees that takes it below the ground, got depth {depth:g}, length {length:g}, width {width:g} and dip {dip:g}"
+            f"a fault needs a depth of its upper edge of 0 m or more, a positive length and width, and a dip of 0 to "
+            f"180 degrees that takes it below the ground, got depth {depth:g}, length {length:g}, width {width:g} and "
+            f"dip {dip:g}"
         )
 
 

@@ -1,0 +1,552 @@
+"""Models of motion that a search or a notebook evaluates at places, and maps of them.
+
+A model is any callable ``model(places, **parameters)`` that returns one number a point: the motion along the look of
+the places, positive toward the satellite. Where a component was observed, give the places that direction as their
+look: ``(1, 0, 0)`` at every point for east, ``(0, 1, 0)`` for north, ``(0, 0, 1)`` for up.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.kernels.dislocation import interseismic_velocity, mogi, shallow_creep
+from mimtpy_cloud.kernels.enu import horizontal_basis
+from mimtpy_cloud.kernels.look import project_enu
+from mimtpy_cloud.kernels.okada import okada
+from mimtpy_cloud.kernels.trace import distance_to_trace
+from mimtpy_cloud.ops.pixels import map_projection
+from mimtpy_cloud.plan.places import Places
+from mimtpy_cloud.plan.plane import EARTH_RADIUS_KM
+from mimtpy_cloud.schema import LOS, require_dims, require_variables
+
+__all__ = [
+    "MODELS",
+    "Model",
+    "TraceScrew",
+    "creep_model",
+    "evaluate_model",
+    "fault_distance",
+    "model_parameters",
+    "mogi_model",
+    "okada_model",
+    "require_parameters",
+    "screw_model",
+]
+
+Model = Callable[..., np.ndarray]
+
+
+def mogi_model(places: Places, *, lon: float, lat: float, depth: float, volume: float, nu: float = 0.25) -> np.ndarray:
+    """
+    Model the motion over a small sphere that gains volume.
+
+    Parameters
+    ----------
+    places : Places
+        Where, with looks.
+    lon, lat : float
+        Position of the sphere in degrees.
+    depth : float
+        Its depth in m, positive.
+    volume : float
+        Volume that it gains, in m^3, or m^3/yr; positive inflates.
+    nu : float
+        Poisson's ratio.
+
+    Returns
+    -------
+    np.ndarray
+        Motion along the look in m, or m/yr, shape ``(point,)``.
+
+    Raises
+    ------
+    SchemaError
+        If the places have no look.
+
+    See Also
+    --------
+    mimtpy_cloud.kernels.dislocation.mogi : The equation.
+
+    Examples
+    --------
+    >>> places = Places(np.array([30.0]), np.array([40.0]), tuple(np.array([[0.0], [0.0], [1.0]])))
+    >>> mogi_model(places, lon=30.0, lat=40.0, depth=6e3, volume=4.5e6).round(4).tolist()
+    [0.0298]
+    """
+    return np.asarray(project_enu(*mogi(*places.metres_from(lon, lat), depth, volume, nu), _look(places)))
+
+
+def okada_model(
+    places: Places,
+    *,
+    lon: float,
+    lat: float,
+    depth: float,
+    length: float,
+    width: float,
+    strike: float,
+    dip: float,
+    rake: float,
+    slip: float,
+    opening: float = 0.0,
+    nu: float = 0.25,
+) -> np.ndarray:
+    """
+    Model the motion over a rectangular fault that slips or opens.
+
+    Parameters
+    ----------
+    places : Places
+        Where, with looks.
+    lon, lat, depth : float
+        Middle of the upper edge, in degrees and m.
+    length, width : float
+        Size along strike and down dip in m.
+    strike : float
+        Degrees clockwise from north; the fault dips to the right of it.
+    dip : float
+        Degrees from the horizontal.
+    rake : float
+        Degrees; 0 is left-lateral, 180 right-lateral, 90 thrust, -90 normal.
+    slip : float
+        Slip in m, or m/yr.
+    opening : float
+        How far the walls part, in the unit of `slip`.
+    nu : float
+        Poisson's ratio.
+
+    Returns
+    -------
+    np.ndarray
+        Motion along the look in the unit of `slip`, shape ``(point,)``.
+
+    Raises
+    ------
+    SchemaError
+        If the places have no look, or the fault is impossible.
+
+    See Also
+    --------
+    mimtpy_cloud.kernels.okada.okada : The equations.
+    mimtpy_cloud.kernels.dislocation.lower_edge : The other edge of such a fault.
+
+    Examples
+    --------
+    A thrust lifts the ground above it:
+
+    >>> places = Places(np.array([30.1]), np.array([40.0]), tuple(np.array([[0.0], [0.0], [1.0]])))
+    >>> fault = dict(lon=30.0, lat=40.0, depth=1e3, length=40e3, width=20e3, strike=0.0, dip=30.0)
+    >>> okada_model(places, **fault, rake=90.0, slip=1.0).round(2).tolist()
+    [0.43]
+    """
+    fault = {"depth": depth, "length": length, "width": width, "strike": strike, "dip": dip, "rake": rake}
+    moved = okada(*places.metres_from(lon, lat), **fault, slip=slip, opening=opening, nu=nu)
+    return np.asarray(project_enu(*moved, _look(places)))
+
+
+def screw_model(
+    places: Places, *, lon: float, lat: float, strike: float, slip_rate: float, locking_depth: float
+) -> np.ndarray:
+    """
+    Model the velocity around an endless vertical fault that is locked down to a depth.
+
+    Parameters
+    ----------
+    places : Places
+        Where, with looks.
+    lon, lat : float
+        A point of the trace in degrees.
+    strike : float
+        Degrees clockwise from north.
+    slip_rate : float
+        Slip rate below the locking depth in m/yr; right-lateral is positive.
+    locking_depth : float
+        In m, positive.
+
+    Returns
+    -------
+    np.ndarray
+        Velocity along the look in m/yr, shape ``(point,)``.
+
+    Raises
+    ------
+    SchemaError
+        If the places have no look.
+
+    See Also
+    --------
+    mimtpy_cloud.kernels.dislocation.interseismic_velocity : The equation.
+    TraceScrew : The same along a bent trace.
+
+    Examples
+    --------
+    A right-lateral fault that strikes north, seen in its north component: the east side moves south.
+
+    >>> north = tuple(np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
+    >>> places = Places(np.array([29.9, 30.1]), np.array([0.0, 0.0]), north)
+    >>> (screw_model(places, lon=30.0, lat=0.0, strike=0.0, slip_rate=0.02, locking_depth=11120.0) * 1e3).round(2).tolist()
+    [5.0, -5.0]
+    """
+    velocity = interseismic_velocity(_left(places, lon, lat, strike), slip_rate, locking_depth)
+    return _along(velocity, strike, places)
+
+
+def creep_model(
+    places: Places,
+    *,
+    lon: float,
+    lat: float,
+    strike: float,
+    slip_rate: float,
+    locking_depth: float,
+    creep_rate: float,
+    creep_depth: float,
+) -> np.ndarray:
+    """
+    Model the velocity around an endless vertical fault that creeps near the surface and slips below a locked part.
+
+    Parameters
+    ----------
+    places : Places
+        Where, with looks.
+    lon, lat : float
+        A point of the trace in degrees.
+    strike : float
+        Degrees clockwise from north.
+    slip_rate : float
+        Slip rate below the locking depth in m/yr; right-lateral is positive.
+    locking_depth : float
+        In m, positive.
+    creep_rate : float
+        Slip rate from the surface to the creep depth in m/yr; right-lateral is positive.
+    creep_depth : float
+        In m, positive.
+
+    Returns
+    -------
+    np.ndarray
+        Velocity along the look in m/yr, shape ``(point,)``.
+
+    Raises
+    ------
+    SchemaError
+        If the places have no look.
+
+    See Also
+    --------
+    mimtpy_cloud.kernels.dislocation.shallow_creep : The equation.
+    screw_model : Without creep.
+
+    Examples
+    --------
+    >>> north = tuple(np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
+    >>> places = Places(np.array([29.99999, 30.00001]), np.array([0.0, 0.0]), north)
+    >>> fault = dict(lon=30.0, lat=0.0, strike=0.0, slip_rate=0.02, locking_depth=11e3)
+    >>> (creep_model(places, **fault, creep_rate=0.006, creep_depth=3e3) * 1e3).round(2).tolist()
+    [3.0, -3.0]
+    """
+    left = _left(places, lon, lat, strike)
+    velocity = interseismic_velocity(left, slip_rate, locking_depth) + shallow_creep(left, creep_rate, creep_depth)
+    return _along(velocity, strike, places)
+
+
+#: The built-in models by the names that commands know.
+MODELS: dict[str, Model] = {
+    "mogi": mogi_model,
+    "okada": okada_model,
+    "screw": screw_model,
+    "creep": creep_model,
+}
+
+
+def fault_distance(places: Places, trace: Any) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Measure how far places lie from a fault trace, and how it strikes there.
+
+    Parameters
+    ----------
+    places : Places
+        Where.
+    trace : array_like
+        Longitudes and latitudes of the corners of the trace in degrees, shape ``(corner, 2)``.
+
+    Returns
+    -------
+    distance : np.ndarray
+        Metres, shape ``(point,)``, positive to the left of the trace as it runs.
+    strike : np.ndarray
+        Degrees clockwise from north at the nearest point of the trace, shape ``(point,)``.
+
+    Raises
+    ------
+    SchemaError
+        If the trace has fewer than two different points.
+
+    See Also
+    --------
+    mimtpy_cloud.kernels.trace.distance_to_trace : The geometry.
+
+    Examples
+    --------
+    >>> places = Places(np.array([30.5]), np.array([40.1]))
+    >>> distance, strike = fault_distance(places, [(30.0, 40.0), (31.0, 40.0)])
+    >>> distance.round().tolist(), strike.round().tolist()
+    ([11120.0], [90.0])
+    """
+    corners = _corners(trace)
+    middle = (corners[0, 0] + corners[-1, 0]) / 2
+    lon = places.lon - 360.0 * np.round((places.lon - middle) / 360.0)
+    return distance_to_trace(lon, places.lat, corners, EARTH_RADIUS_KM * 1e3)
+
+
+@dataclass(frozen=True)
+class TraceScrew:
+    """
+    Model of a vertical fault with a real, bent trace, locked down to a depth.
+
+    Parameters
+    ----------
+    trace : tuple of tuple of float
+        Longitudes and latitudes of the corners of the trace in degrees; any array of shape ``(corner, 2)`` will do.
+
+    Raises
+    ------
+    SchemaError
+        If the trace has fewer than two different points.
+
+    See Also
+    --------
+    screw_model : A straight trace.
+
+    Notes
+    -----
+    Each place moves as beside an endless straight fault with the distance and the strike of the nearest point of the
+    trace. That holds for bends that are gentle over the locking depth, and not near the ends of a fault.
+
+    Examples
+    --------
+    >>> model = TraceScrew([(30.0, 40.0), (31.0, 40.0)])
+    >>> north = Places(np.array([30.5]), np.array([44.0]), tuple(np.array([[1.0], [0.0], [0.0]])))
+    >>> (model(north, slip_rate=0.02, locking_depth=10e3) * 1e3).round(1).tolist()  # the north side moves east
+    [9.9]
+    """
+
+    trace: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        """Take any array."""
+        object.__setattr__(self, "trace", tuple(map(tuple, _corners(self.trace).tolist())))
+
+    def __call__(self, places: Places, *, slip_rate: float, locking_depth: float) -> np.ndarray:
+        """
+        Evaluate the model.
+
+        Parameters
+        ----------
+        places : Places
+            Where, with looks.
+        slip_rate : float
+            Slip rate below the locking depth in m/yr; right-lateral is positive.
+        locking_depth : float
+            In m, positive.
+
+        Returns
+        -------
+        np.ndarray
+            Velocity along the look in m/yr, shape ``(point,)``.
+        """
+        distance, strike = fault_distance(places, self.trace)
+        return _along(interseismic_velocity(distance, slip_rate, locking_depth), strike, places)
+
+
+def model_parameters(model: Model) -> dict[str, float | None]:
+    """
+    List the parameters of a model.
+
+    Parameters
+    ----------
+    model : callable
+        Its first argument takes the places.
+
+    Returns
+    -------
+    dict
+        Default of each parameter by its name; None where one must be given.
+
+    Raises
+    ------
+    SchemaError
+        If it is no such callable.
+
+    See Also
+    --------
+    require_parameters : Check names against them.
+
+    Examples
+    --------
+    >>> model_parameters(mogi_model)
+    {'lon': None, 'lat': None, 'depth': None, 'volume': None, 'nu': 0.25}
+    """
+    return {
+        p.name: None if p.default is p.empty else p.default for p in _signature(model) if p.kind is not p.VAR_KEYWORD
+    }
+
+
+def require_parameters(model: Model, names: Iterable[str]) -> None:
+    """
+    Check that a model can be evaluated with some parameters.
+
+    Parameters
+    ----------
+    model : callable
+        As for `model_parameters`.
+    names : iterable of str
+        Parameters that are to be given.
+
+    Raises
+    ------
+    SchemaError
+        If the model knows one of them not, or needs another.
+
+    See Also
+    --------
+    model_parameters : All parameters of a model.
+    """
+    given, known = list(names), model_parameters(model)
+    free = any(p.kind is p.VAR_KEYWORD for p in _signature(model))
+    unknown = [] if free else [name for name in given if name not in known]
+    missing = [name for name, default in known.items() if default is None and name not in given]
+    if unknown or missing:
+        wrong = [f"does not know {', '.join(unknown)}"] * bool(unknown) + [f"lacks {', '.join(missing)}"] * bool(
+            missing
+        )
+        listed = ", ".join(name if default is None else f"{name}={default:g}" for name, default in known.items())
+        raise SchemaError(f"the model {_name(model)} {' and '.join(wrong)}; its parameters are {listed}")
+
+
+def evaluate_model(model: Model, ds: xr.Dataset, **parameters: float) -> xr.DataArray:
+    """
+    Map a model on the grid of a dataset, along its line of sight.
+
+    Parameters
+    ----------
+    model : callable
+        One of `MODELS`, or any other.
+    ds : xr.Dataset
+        Canonical dataset in longitude and latitude, with `los_east`, `los_north` and `los_up`.
+    **parameters : float
+        Parameters of the model.
+
+    Returns
+    -------
+    xr.DataArray
+        Lazy, dims ``(y, x)``, float32, in the chunks of the look, positive toward the satellite; NaN where the look
+        is. In m/yr if a parameter is called a rate, else in m.
+
+    Raises
+    ------
+    SchemaError
+        If the dataset has no look, or the parameters are not those of the model.
+    GridMismatchError
+        If the grid is not in degrees.
+
+    See Also
+    --------
+    model_parameters : What a model needs.
+
+    Notes
+    -----
+    The model is evaluated block by block, with the places of a block row by row.
+
+    Examples
+    --------
+    >>> look = {name: (("y", "x"), np.full((2, 3), c)) for name, c in zip(LOS, (0.6, 0.0, 0.8))}
+    >>> ds = xr.Dataset(look, {"y": [40.1, 40.0], "x": [30.0, 30.1, 30.2]})
+    >>> source = evaluate_model(mogi_model, ds, lon=30.1, lat=40.0, depth=5e3, volume=1e6)
+    >>> source.sizes["x"], float(source.isel(y=1, x=1).round(4))
+    (3, 0.0076)
+    """
+    require_variables("a map of a model", ds.variables, *LOS)
+    if map_projection(ds) is not None:
+        raise GridMismatchError("a model needs a grid in degrees, got a map projection; ingest the dataset first")
+    require_parameters(model, parameters)
+    look = [ds[name] if ds[name].chunks is not None else ds[name].chunk() for name in LOS]
+    for name, part in zip(LOS, look, strict=True):
+        require_dims(name, part.dims, "y", "x")
+    image: xr.DataArray = xr.apply_ufunc(
+        partial(_evaluate, model=model, parameters=parameters),
+        *look,
+        ds["y"].variable,
+        ds["x"].variable,
+        dask="parallelized",
+        output_dtypes=[np.float32],
+    )
+    units = "m/yr" if any(name.endswith("_rate") for name in parameters) else "m"
+    attrs = {"units": units, "long_name": f"line-of-sight motion of the model {_name(model)}"}
+    return image.rename("model").assign_attrs(attrs, **parameters)
+
+
+def _evaluate(*block: np.ndarray, model: Model, parameters: dict[str, float]) -> np.ndarray:
+    """Motion at the pixels of one block, from its look, latitudes and longitudes."""
+    shape = block[0].shape
+    east, north, up, lat, lon = (np.broadcast_to(part, shape).ravel() for part in block)
+    return model(Places(lon, lat, (east, north, up)), **parameters).reshape(shape).astype(np.float32)
+
+
+def _look(places: Places) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if places.look is None:
+        raise SchemaError(
+            "a model is projected onto the look of its places, and these have none; give Places(lon, lat, look) unit "
+            "vectors from ground to satellite, or (1, 0, 0) for east, (0, 1, 0) for north, (0, 0, 1) for up"
+        )
+    return places.look
+
+
+def _left(places: Places, lon: float, lat: float, strike: float) -> np.ndarray:
+    """Distance to the left of a straight fault through a point, m."""
+    (east, north), (along_east, along_north) = places.metres_from(lon, lat), horizontal_basis(strike)
+    return np.asarray(north * along_east - east * along_north)
+
+
+def _along(velocity: np.ndarray, strike: Any, places: Places) -> np.ndarray:
+    """Motion along a strike, seen along the look."""
+    angle = np.radians(strike)
+    return np.asarray(project_enu(velocity * np.sin(angle), velocity * np.cos(angle), 0.0, _look(places)))
+
+
+def _corners(trace: Any) -> np.ndarray:
+    """Corners of a trace without repeated points, longitudes without jumps."""
+    try:
+        corners = np.asarray(trace, np.float64)
+    except (ValueError, TypeError):
+        corners = np.empty(0)
+    good = corners.ndim == 2 and corners.shape[1:] == (2,) and bool(np.isfinite(corners).all())
+    if good and len(corners):
+        corners = np.column_stack([np.unwrap(corners[:, 0], period=360), corners[:, 1]])
+        corners = corners[np.append(True, np.any(np.diff(corners, axis=0) != 0, axis=1))]
+    if not good or len(corners) < 2:
+        raise SchemaError(
+            f"a fault trace needs two or more different points of (longitude, latitude), got {trace!r:.100}"
+        )
+    return corners
+
+
+def _signature(model: Model) -> Sequence[inspect.Parameter]:
+    """Parameters after the places."""
+    try:
+        first, *rest = inspect.signature(model).parameters.values()
+    except (TypeError, ValueError):
+        first, rest = None, []
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        raise SchemaError(f"a model must be callable as model(places, **parameters), got {model!r:.100}")
+    return rest
+
+
+def _name(model: Model) -> str:
+    return str(getattr(model, "__name__", None) or type(model).__name__)
