@@ -1,45 +1,29 @@
-"""Models of motion that a search or a notebook evaluates at places, and maps of them.
+"""Models of motion over sources in an elastic half-space, at places and along their look."""
 
-A model is any callable ``model(places, **parameters)`` that returns one number a point: the motion along the look of
-the places, positive toward the satellite. Where a component was observed, give the places that direction as their
-look: ``(1, 0, 0)`` at every point for east, ``(0, 1, 0)`` for north, ``(0, 0, 1)`` for up.
-"""
-
-import inspect
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.dislocation import interseismic_velocity, mogi, shallow_creep
 from mimtpy_cloud.kernels.enu import horizontal_basis
 from mimtpy_cloud.kernels.look import project_enu
 from mimtpy_cloud.kernels.okada import okada
 from mimtpy_cloud.kernels.trace import distance_to_trace
-from mimtpy_cloud.ops.pixels import map_projection
+from mimtpy_cloud.ops.model import Model
 from mimtpy_cloud.plan.places import Places
 from mimtpy_cloud.plan.plane import EARTH_RADIUS_KM
-from mimtpy_cloud.schema import LOS, require_dims, require_variables
 
 __all__ = [
     "MODELS",
-    "Model",
     "TraceScrew",
     "creep_model",
-    "evaluate_model",
     "fault_distance",
-    "model_parameters",
     "mogi_model",
     "okada_model",
-    "require_parameters",
     "screw_model",
 ]
-
-Model = Callable[..., np.ndarray]
 
 
 def mogi_model(places: Places, *, lon: float, lat: float, depth: float, volume: float, nu: float = 0.25) -> np.ndarray:
@@ -143,10 +127,20 @@ def okada_model(
     >>> places = Places(np.array([30.1]), np.array([40.0]), tuple(np.array([[0.0], [0.0], [1.0]])))
     >>> fault = dict(lon=30.0, lat=40.0, depth=1e3, length=40e3, width=20e3, strike=0.0, dip=30.0)
     >>> okada_model(places, **fault, rake=90.0, slip=1.0).round(2).tolist()
-    [0.43]
+    [0.31]
     """
-    fault = {"depth": depth, "length": length, "width": width, "strike": strike, "dip": dip, "rake": rake}
-    moved = okada(*places.metres_from(lon, lat), **fault, slip=slip, opening=opening, nu=nu)
+    moved = okada(
+        *places.metres_from(lon, lat),
+        depth=depth,
+        length=length,
+        width=width,
+        strike=strike,
+        dip=dip,
+        rake=rake,
+        slip=slip,
+        opening=opening,
+        nu=nu,
+    )
     return np.asarray(project_enu(*moved, _look(places)))
 
 
@@ -190,7 +184,8 @@ def screw_model(
 
     >>> north = tuple(np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
     >>> places = Places(np.array([29.9, 30.1]), np.array([0.0, 0.0]), north)
-    >>> (screw_model(places, lon=30.0, lat=0.0, strike=0.0, slip_rate=0.02, locking_depth=11120.0) * 1e3).round(2).tolist()
+    >>> velocity = screw_model(places, lon=30.0, lat=0.0, strike=0.0, slip_rate=0.02, locking_depth=11120.0)
+    >>> (velocity * 1e3).round(2).tolist()
     [5.0, -5.0]
     """
     velocity = interseismic_velocity(_left(places, lon, lat, strike), slip_rate, locking_depth)
@@ -331,7 +326,7 @@ class TraceScrew:
 
     Examples
     --------
-    >>> model = TraceScrew([(30.0, 40.0), (31.0, 40.0)])
+    >>> model = TraceScrew(((30.0, 40.0), (31.0, 40.0)))
     >>> north = Places(np.array([30.5]), np.array([44.0]), tuple(np.array([[1.0], [0.0], [0.0]])))
     >>> (model(north, slip_rate=0.02, locking_depth=10e3) * 1e3).round(1).tolist()  # the north side moves east
     [9.9]
@@ -363,140 +358,6 @@ class TraceScrew:
         """
         distance, strike = fault_distance(places, self.trace)
         return _along(interseismic_velocity(distance, slip_rate, locking_depth), strike, places)
-
-
-def model_parameters(model: Model) -> dict[str, float | None]:
-    """
-    List the parameters of a model.
-
-    Parameters
-    ----------
-    model : callable
-        Its first argument takes the places.
-
-    Returns
-    -------
-    dict
-        Default of each parameter by its name; None where one must be given.
-
-    Raises
-    ------
-    SchemaError
-        If it is no such callable.
-
-    See Also
-    --------
-    require_parameters : Check names against them.
-
-    Examples
-    --------
-    >>> model_parameters(mogi_model)
-    {'lon': None, 'lat': None, 'depth': None, 'volume': None, 'nu': 0.25}
-    """
-    return {
-        p.name: None if p.default is p.empty else p.default for p in _signature(model) if p.kind is not p.VAR_KEYWORD
-    }
-
-
-def require_parameters(model: Model, names: Iterable[str]) -> None:
-    """
-    Check that a model can be evaluated with some parameters.
-
-    Parameters
-    ----------
-    model : callable
-        As for `model_parameters`.
-    names : iterable of str
-        Parameters that are to be given.
-
-    Raises
-    ------
-    SchemaError
-        If the model knows one of them not, or needs another.
-
-    See Also
-    --------
-    model_parameters : All parameters of a model.
-    """
-    given, known = list(names), model_parameters(model)
-    free = any(p.kind is p.VAR_KEYWORD for p in _signature(model))
-    unknown = [] if free else [name for name in given if name not in known]
-    missing = [name for name, default in known.items() if default is None and name not in given]
-    if unknown or missing:
-        wrong = [f"does not know {', '.join(unknown)}"] * bool(unknown) + [f"lacks {', '.join(missing)}"] * bool(
-            missing
-        )
-        listed = ", ".join(name if default is None else f"{name}={default:g}" for name, default in known.items())
-        raise SchemaError(f"the model {_name(model)} {' and '.join(wrong)}; its parameters are {listed}")
-
-
-def evaluate_model(model: Model, ds: xr.Dataset, **parameters: float) -> xr.DataArray:
-    """
-    Map a model on the grid of a dataset, along its line of sight.
-
-    Parameters
-    ----------
-    model : callable
-        One of `MODELS`, or any other.
-    ds : xr.Dataset
-        Canonical dataset in longitude and latitude, with `los_east`, `los_north` and `los_up`.
-    **parameters : float
-        Parameters of the model.
-
-    Returns
-    -------
-    xr.DataArray
-        Lazy, dims ``(y, x)``, float32, in the chunks of the look, positive toward the satellite; NaN where the look
-        is. In m/yr if a parameter is called a rate, else in m.
-
-    Raises
-    ------
-    SchemaError
-        If the dataset has no look, or the parameters are not those of the model.
-    GridMismatchError
-        If the grid is not in degrees.
-
-    See Also
-    --------
-    model_parameters : What a model needs.
-
-    Notes
-    -----
-    The model is evaluated block by block, with the places of a block row by row.
-
-    Examples
-    --------
-    >>> look = {name: (("y", "x"), np.full((2, 3), c)) for name, c in zip(LOS, (0.6, 0.0, 0.8))}
-    >>> ds = xr.Dataset(look, {"y": [40.1, 40.0], "x": [30.0, 30.1, 30.2]})
-    >>> source = evaluate_model(mogi_model, ds, lon=30.1, lat=40.0, depth=5e3, volume=1e6)
-    >>> source.sizes["x"], float(source.isel(y=1, x=1).round(4))
-    (3, 0.0076)
-    """
-    require_variables("a map of a model", ds.variables, *LOS)
-    if map_projection(ds) is not None:
-        raise GridMismatchError("a model needs a grid in degrees, got a map projection; ingest the dataset first")
-    require_parameters(model, parameters)
-    look = [ds[name] if ds[name].chunks is not None else ds[name].chunk() for name in LOS]
-    for name, part in zip(LOS, look, strict=True):
-        require_dims(name, part.dims, "y", "x")
-    image: xr.DataArray = xr.apply_ufunc(
-        partial(_evaluate, model=model, parameters=parameters),
-        *look,
-        ds["y"].variable,
-        ds["x"].variable,
-        dask="parallelized",
-        output_dtypes=[np.float32],
-    )
-    units = "m/yr" if any(name.endswith("_rate") for name in parameters) else "m"
-    attrs = {"units": units, "long_name": f"line-of-sight motion of the model {_name(model)}"}
-    return image.rename("model").assign_attrs(attrs, **parameters)
-
-
-def _evaluate(*block: np.ndarray, model: Model, parameters: dict[str, float]) -> np.ndarray:
-    """Motion at the pixels of one block, from its look, latitudes and longitudes."""
-    shape = block[0].shape
-    east, north, up, lat, lon = (np.broadcast_to(part, shape).ravel() for part in block)
-    return model(Places(lon, lat, (east, north, up)), **parameters).reshape(shape).astype(np.float32)
 
 
 def _look(places: Places) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -535,18 +396,3 @@ def _corners(trace: Any) -> np.ndarray:
             f"a fault trace needs two or more different points of (longitude, latitude), got {trace!r:.100}"
         )
     return corners
-
-
-def _signature(model: Model) -> Sequence[inspect.Parameter]:
-    """Parameters after the places."""
-    try:
-        first, *rest = inspect.signature(model).parameters.values()
-    except (TypeError, ValueError):
-        first, rest = None, []
-    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
-        raise SchemaError(f"a model must be callable as model(places, **parameters), got {model!r:.100}")
-    return rest
-
-
-def _name(model: Model) -> str:
-    return str(getattr(model, "__name__", None) or type(model).__name__)
