@@ -115,8 +115,8 @@ faults = st.fixed_dictionaries(
 
 @given(fault=faults, seed=st.integers(0, 100))
 def test_kernel_equals_the_plain_twin(fault, seed):
-    # The twin subtracts what is alike where R + eta is small, and divides by the square of the cosine of the dip.
-    fault |= {"dip": 90.0} if 0 < abs(fault["dip"] - 90.0) < 1e-3 else {}
+    # Nearer to 90 degrees the twin, which divides by the square of the cosine, is the less precise of the two.
+    fault |= {"dip": 90.0} if abs(fault["dip"] - 90.0) < 0.01 else {}
     x, y = points(50, seed=seed)
     np.testing.assert_allclose(okada(x, y, **fault), twin(x, y, fault), rtol=1e-8, atol=1e-9)
 

@@ -10,7 +10,7 @@ from mimtpy_cloud.kernels.enu import horizontal_basis
 
 __all__ = ["okada"]
 
-#: A fault whose dip has a smaller cosine counts as vertical; a millionth of a degree.
+#: A fault whose dip has a smaller cosine counts as vertical: within half a millionth of a degree.
 _VERTICAL = 1e-8
 #: Below this cosine of the dip, logarithms nearly cancel and are taken of the difference.
 _STEEP = 0.1
@@ -76,10 +76,10 @@ def okada(
 
     Notes
     -----
-    Equations 25 to 30 of Okada [1]_, with the corners summed before angles and logarithms are taken: 4 arctangents and
-    2 logarithms a point in place of 8 and 8. ``R + eta`` and ``R + xi`` of the paper are written as quotients where
-    they would cancel, the logarithms of I4 as one of their ratio, so that results are continuous to 1e-7 of the slip
-    as the dip nears 90 degrees; there the paper's equations for ``cos(dip) = 0`` hold. Memory is that of the result.
+    Equations 25 to 30 of Okada [1]_, summed over the corners before angles and logarithms are taken: 4 arctangents and 2
+    logarithms a point in place of 8 and 8. ``R + eta`` and ``R + xi`` of the paper are written as quotients where they
+    would cancel, and the logarithms of I4 as one of their ratio. Errors are about 1e-14 of the slip, and at most 1e-8
+    of it as the dip nears 90 degrees, where the paper's equations for ``cos(dip) = 0`` take over.
 
     References
     ----------
