@@ -157,11 +157,11 @@ def test_a_model_along_a_trace_survives_pickling_and_knows_its_parameters():
 
 
 def test_a_trace_across_the_antimeridian_is_one_line():
-    trace = [(179.0, 0.0), (-179.0, 0.0)]
-    where = Places(np.array([179.5, -179.5, 180.5]), np.array([0.1, 0.1, -0.1]))
-    distance, strike = fault_distance(where, trace)
-    np.testing.assert_allclose(distance, np.array([1, 1, -1]) * 0.1 * 6371008.8 * np.pi / 180)
-    np.testing.assert_allclose(strike, 90.0)
+    lon, lat = np.array([179.5, 180.5, 181.5]), np.array([0.1, 0.1, -0.1])
+    wanted = fault_distance(Places(lon, lat), [(179.0, -0.2), (181.0, 0.3)])
+    for turned in (lon - 360.0, lon + 720.0, (lon + 180.0) % 360.0 - 180.0):
+        for trace in ([(179.0, -0.2), (-179.0, 0.3)], [(-181.0, -0.2), (181.0, 0.3)]):
+            np.testing.assert_allclose(fault_distance(Places(turned, lat), trace), wanted, rtol=1e-9)
 
 
 @given(turn=st.integers(0, 3))

@@ -121,6 +121,14 @@ def test_kernel_equals_the_plain_twin(fault, seed):
     np.testing.assert_allclose(okada(x, y, **fault), twin(x, y, fault), rtol=1e-8, atol=1e-9)
 
 
+def test_far_from_a_flat_and_shallow_fault_motion_keeps_its_digits():
+    sill = {"depth": 10.0, "length": 1e3, "width": 1e3, "strike": 20.0, "dip": 0.0, "rake": 40.0, "slip": 1.0}
+    x, y = points()
+    far = np.hypot(x, y) > 20e3
+    wanted = twin(x, y, sill)[:, far]
+    np.testing.assert_allclose(np.array(okada(x, y, **sill))[:, far], wanted, atol=1e-6 * np.abs(wanted).max())
+
+
 def triangles(fault):
     """Corners of the two triangles of a fault, seen from above the hanging wall anticlockwise."""
     toward, dip = math.radians(fault["strike"]), math.radians(fault["dip"])

@@ -69,7 +69,7 @@ def test_outside_of_a_bend_the_strike_turns_from_one_piece_to_the_next():
 
 def test_sides_are_right_around_a_sharp_bend():
     trace = np.array([[0.0, 0.0], [1.0, 0.05], [0.0, 0.1]])  # there and back, turning left
-    inside, outside = np.array([[0.5, 0.05]]), np.array([[1.2, 0.04], [1.2, 0.06], [0.5, -0.2], [0.5, 0.3]])
+    inside, outside = np.array([[0.5, 0.05]]), np.array([[1.2, 0.01], [1.2, 0.09], [0.5, -0.2], [0.5, 0.3]])
     assert (distance_to_trace(*inside.T, trace, RADIUS)[0] > 0).all()
     assert (distance_to_trace(*outside.T, trace, RADIUS)[0] < 0).all()
 

@@ -12,8 +12,6 @@ __all__ = ["okada"]
 
 #: A fault whose dip has a smaller cosine counts as vertical: within half a millionth of a degree.
 _VERTICAL = 1e-8
-#: Below this cosine of the dip, logarithms nearly cancel and are taken of the difference.
-_STEEP = 0.1
 #: How far points on an edge at the surface are moved to its left, as part of the length.
 _ASIDE = 1e-9
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -76,10 +74,10 @@ def okada(
 
     Notes
     -----
-    Equations 25 to 30 of Okada [1]_, summed over the corners before angles and logarithms are taken: 4 arctangents and 2
-    logarithms a point in place of 8 and 8. ``R + eta`` and ``R + xi`` of the paper are written as quotients where they
-    would cancel, and the logarithms of I4 as one of their ratio. Errors are about 1e-14 of the slip, and at most 1e-8
-    of it as the dip nears 90 degrees, where the paper's equations for ``cos(dip) = 0`` take over.
+    Equations 25 to 30 of Okada [1]_, summed over the corners before angles and logarithms are taken: 4 arctangents and
+    2 logarithms a point in place of 8 and 8. ``R + eta`` and ``R + xi`` of the paper are written as quotients where
+    they would cancel, and the logarithms of I4 as one of their ratio. Errors are about 1e-14 of the slip, and at most
+    1e-8 of it as the dip nears 90 degrees, where the paper's equations for ``cos(dip) = 0`` take over.
 
     References
     ----------
@@ -161,11 +159,11 @@ def _corner_sums(x, y, q, shape):  # type: ignore[no-untyped-def]
     upper, side = y * cos + depth * sin, (1.0 if q > 0 else -1.0)
     xg = yg = dg = g_sum = eta_sum = r_sum = yh = dh = seen_sum = bend = 0.0
     xt = yt = t_sum = xtt = et = tt = tau_sum = 0.0
-    plus, minus = (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)
+    plus, minus, minus_t = (1.0, 1.0), (1.0, 1.0), 1.0  # products over the corners of each sign
     for end in range(2):
         xi = x - length if end else x
         root = math.sqrt(xi * xi + q * q)
-        seen, bent = complex(1.0, 0.0), complex(1.0, 0.0)  # products, whose arguments are differences of angles
+        seen, bent = complex(1.0, 0.0), complex(1.0, 0.0)  # their arguments are differences of angles
         for edge in range(2):  # the lower one first
             eta, yy = (upper, y) if edge else (upper + width, y + width * cos)
             dd = depth if edge else depth + width * sin
@@ -180,15 +178,17 @@ def _corner_sums(x, y, q, shape):  # type: ignore[no-untyped-def]
             seen *= complex(abs(q) * r, turn * xi * eta)
             bent *= complex(eta * (root + q * cos) + root * (r + root) * sin, turn * xi * (r + root) * cos)
             if end == edge:
-                plus = (plus[0] * by_eta, plus[1] * t, plus[2] * tau)
+                plus = (plus[0] * by_eta, plus[1] * tau)
             else:
-                minus = (minus[0] * by_eta, minus[1] * t, minus[2] * tau)
+                minus, minus_t = (minus[0] * by_eta, minus[1] * tau), minus_t * t
         sense = -1.0 if end else 1.0
         seen_sum += sense * side * math.atan2(seen.imag, seen.real)
         bend += sense * math.atan2(bent.imag, bent.real)
-    change = cos * (cos * (plus[2] - minus[2]) - tau_sum)
+    # ln(R + eta), and ln(R + d) - ln(R + eta) without the difference of what is alike if the fault is steep.
+    log_eta = math.log(minus[0] / plus[0])
+    log_down = math.log1p(cos * (cos * (plus[1] - minus[1]) - tau_sum) * minus_t / minus[0])
     sums = (xg, yg, dg, g_sum, eta_sum, r_sum, yh, dh, seen_sum)
-    return sums, (_logarithms(plus, minus, change, cos), bend, xt, yt, t_sum, xtt, et, tt)
+    return sums, (log_eta, log_down, bend, xt, yt, t_sum, xtt, et, tt)
 
 
 @_compiled
@@ -202,18 +202,9 @@ def _quotients(xi, eta, q):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _logarithms(plus, minus, change, cos):  # type: ignore[no-untyped-def]
-    """Sums of ln(R + eta), and of ln(R + d) - ln(R + eta), from products over the corners of each sign."""
-    log_eta = math.log(minus[0] / plus[0])
-    if abs(cos) < _STEEP:
-        return log_eta, math.log1p(change * minus[1] / minus[0])
-    return log_eta, math.log(minus[1] / plus[1]) - log_eta
-
-
-@_compiled
 def _integrals(q, sin, cos, compliance, terms):  # type: ignore[no-untyped-def]
     """I1 to I5, equations 28 and 29, summed over the corners."""
-    (log_eta, log_down), bend, xt, yt, t, xtt, et, tt = terms
+    log_eta, log_down, bend, xt, yt, t, xtt, et, tt = terms
     if cos == 0.0:
         i1, i3, i4, i5 = -0.5 * q * xtt, 0.5 * (et + q * q * tt - log_eta), -q * t, -xt
     else:
