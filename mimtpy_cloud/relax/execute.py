@@ -96,7 +96,9 @@ def run_with_dask(
     """
     client = client or active_client()
     if client is None:
-        raise ClusterError("no cluster is connected; call mimtpy_cloud.connect('local') first, or give a client")
+        raise ClusterError(
+            "no cluster is connected; use mimtpy --cluster local, or mimtpy_cloud.connect('local') first"
+        )
     from distributed import as_completed
 
     place = Path(os.fspath(folder)).absolute()
@@ -109,7 +111,7 @@ def run_with_dask(
     futures = client.map(_run, *zip(*pairs, strict=True), folder=str(place), output=output, pure=False, retries=0)
     at = {future.key: i for i, future in enumerate(futures)}
     outcomes: list[Any] = [None] * len(futures)
-    for done, future in enumerate(as_completed(futures), 1):
+    for done, future in enumerate(as_completed(futures), 1):  # type: ignore[no-untyped-call]
         outcomes[at[future.key]] = _outcome(future, pairs[at[future.key]][0])
         if progress is not None:
             progress(done, len(futures), "runs")
@@ -119,7 +121,7 @@ def run_with_dask(
 def _outcome(future: Any, name: str) -> RunOutcome:
     """Result of a task; a worker that was lost is a failure of its run, not of all."""
     error = future.exception()
-    return future.result() if error is None else RunOutcome(name, -1, 0.0, skipped=False, error=str(error))  # type: ignore[no-any-return]
+    return future.result() if error is None else RunOutcome(name, -1, 0.0, skipped=False, error=str(error))
 
 
 def _run(name: str, script: str, folder: str, output: str) -> RunOutcome:

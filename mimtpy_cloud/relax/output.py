@@ -109,8 +109,10 @@ def open_output(
     for (i, j), one in series.items():
         for c, name in enumerate(_ENU):
             values[c, i, j] = np.interp(axis, one.time, getattr(one, name), left=np.nan, right=np.nan)
-    data = {name: (("model", "station", "time"), values[c], {"units": "m"}) for c, name in enumerate(_ENU)}
-    data["missing"] = (("model", "station"), missing.astype(str), {"long_name": "why there is no series"})  # type: ignore[assignment]
+    data: dict[str, Any] = {
+        name: (("model", "station", "time"), values[c], {"units": "m"}) for c, name in enumerate(_ENU)
+    }
+    data["missing"] = (("model", "station"), missing.astype(str), {"long_name": "why there is no series"})
     coords |= {"station": stations, "time": ("time", axis, {"units": "yr", "long_name": "time after the start"})}
     return xr.Dataset(data, coords, {"source": os.fspath(folder), "kind": kind})
 
@@ -178,7 +180,9 @@ def open_grids(
     blocks = [read(files, axis, first["y"].values, first["x"].values) for files in found]
     values = da.stack([da.from_delayed(block[0], shape, np.float32) for block in blocks])  # type: ignore[no-untyped-call]
     missing = da.stack([da.from_delayed(block[1], (), "U512") for block in blocks])  # type: ignore[no-untyped-call]
-    data = {name: (("model", "time", "y", "x"), values[:, c], {"units": "m"}) for c, name in enumerate(_ENU)}
+    data: dict[str, Any] = {
+        name: (("model", "time", "y", "x"), values[:, c], {"units": "m"}) for c, name in enumerate(_ENU)
+    }
     data["missing"] = (("model",), missing, {"long_name": "why there are no grids"})
     coords |= {"time": ("time", axis, {"units": "yr"}), "y": first["y"].values, "x": first["x"].values}
     ds = xr.Dataset(data, coords, {"source": os.fspath(folder), "kind": kind})
