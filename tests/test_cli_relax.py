@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from relaxruns import install_relax, write_sample
+from scipy.io import netcdf_file
 
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.io.mimtpyjson import read_model_json
@@ -147,3 +148,22 @@ def test_run_runs_on_a_cluster_and_says_what_failed(tmp_path, monkeypatch):
 def test_help_has_an_example(verb):
     assert f"mimtpy relax {verb}" in run("relax", verb, "--help").stdout or verb == "run"
     assert "Example" in run("relax", verb, "--help").stdout
+
+
+def test_post_writes_grids_and_why_some_are_missing(tmp_path):
+    for run_, names in (("a", ("east", "north", "up")), ("b", ("east", "north"))):
+        (tmp_path / "runs" / run_).mkdir(parents=True)
+        for c, name in enumerate(names):
+            with netcdf_file(tmp_path / "runs" / run_ / f"000-relax-{name}.grd", "w") as file:
+                for axis, values in (("y", (0.0, 1.0)), ("x", (5.0, 6.0, 7.0))):
+                    file.createDimension(axis, len(values))
+                    file.createVariable(axis, "f8", (axis,))[:] = values
+                file.createVariable("z", "f4", ("y", "x"))[:] = np.full((2, 3), c + 1.0)
+    found = run("relax", "post", tmp_path / "runs", "--grids", "--look", "0", "0", "--out", tmp_path / "g.zarr")
+    assert found.stdout == f"{tmp_path}/g.zarr\n"
+    with xr.open_zarr(tmp_path / "g.zarr") as ds:
+        assert ds["displacement"].dims == ("model", "y", "x")
+        assert (ds["displacement"].sel(model="a") == 3).all()  # straight from above: up
+        assert ds["up"].sel(model="b").isnull().all()
+        assert str(ds["missing"].values[0]) == ""
+        assert "no such file" in str(ds["missing"].values[1])

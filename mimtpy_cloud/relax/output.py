@@ -20,6 +20,7 @@ from mimtpy_cloud.relax.table import checked_table, run_table
 __all__ = ["open_grids", "open_output"]
 
 _ENU = ("east", "north", "up")
+_REASON = "U512"
 _NOT_A_RUN = "no folder of this run"
 _GRID = re.compile(r"(\d+)-east\.grd")
 _RELAX_GRID = re.compile(r"(\d+)-relax-east\.grd")
@@ -179,7 +180,7 @@ def open_grids(
     read = dask.delayed(_read_block, pure=True)  # type: ignore[attr-defined]
     blocks = [read(files, axis, first["y"].values, first["x"].values) for files in found]
     values = da.stack([da.from_delayed(block[0], shape, np.float32) for block in blocks])  # type: ignore[no-untyped-call]
-    missing = da.stack([da.from_delayed(block[1], (), "U512") for block in blocks])  # type: ignore[no-untyped-call]
+    missing = da.stack([da.from_delayed(block[1], (), _REASON) for block in blocks])  # type: ignore[no-untyped-call]
     data: dict[str, Any] = {
         name: (("model", "time", "y", "x"), values[:, c], {"units": "m"}) for c, name in enumerate(_ENU)
     }
@@ -307,16 +308,21 @@ def _read_block(
     """Grids of a run at some times (component, time, y, x), and why they are NaN."""
     values = np.full((len(_ENU), axis.size, y.size, x.size), np.nan, np.float32)
     if isinstance(files, str):
-        return values, np.array(files)
+        return values, _reason(files)
     try:
         grids = [[read_relax_grid(f"{stem}{name}.grd") for stem in files.stems] for name in _ENU]
     except (SourceFormatError, StorageError) as error:
-        return values, np.array(str(error))
+        return values, _reason(str(error))
     for grid in (grid for row in grids for grid in row):
         if not (_same(grid["y"].values, y) and _same(grid["x"].values, x)):
-            return values, np.array(f"another grid than that of the first run, of {grid.shape} nodes")
+            return values, _reason(f"another grid than that of the first run, of {grid.shape} nodes")
     values[:] = _at(np.array([[grid.values for grid in row] for row in grids]), files.times, axis)
-    return values, np.array("")
+    return values, _reason("")
+
+
+def _reason(text: str) -> np.ndarray:
+    """Text of one width, which blocks that are joined need."""
+    return np.array(text, _REASON)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
