@@ -135,7 +135,8 @@ def run(folder: str, output: str) -> None:
     Example:
 
     \b
-      mimtpy --cluster local --workers 4 relax run runs
+      export MIMTPY_CLUSTER=local MIMTPY_WORKERS=4
+      mimtpy relax run runs
     """
     from mimtpy_cloud.cli.console import progress_bar
     from mimtpy_cloud.errors import ClusterError
