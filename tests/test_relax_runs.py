@@ -96,6 +96,14 @@ def test_fluidities_have_ten_digits_or_those_of_mimtpy(sample, tmp_path):
     assert "\nvs=5.39848 #" in (tmp_path / "b" / peer["script"][0]).read_text()
 
 
+@pytest.mark.parametrize("value", ["1", "'1 2'", '"$x"', "", "$x/2", "1;", "1  # why"])
+def test_values_of_many_forms_are_replaced(sample, tmp_path, value):
+    sample.write_text(f"  export H={value}\nWDIR=a\n")
+    make_runs(sample, {"H": "20"}, tmp_path / "runs")
+    rest = value[1:] if value[-1:] in (";", "y") else ""
+    assert (tmp_path / "runs" / "iran_vs_0000.sh").read_text() == f"  export H=20{rest}\nWDIR=./iran_vs_0000\n"
+
+
 def test_what_is_no_viscosity_stays_as_it_is(sample, tmp_path):
     table = make_runs(sample, {"vs": "17.5", "H": "2.5"}, tmp_path / "runs", viscosity=())
     assert list(table) == ["run", "name", "script", "vs", "H"]
@@ -193,7 +201,14 @@ def test_nothing_half_written_stays(sample, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("change", "symbol", "count"),
-    [(("vs=1.0", "vs1=1.0"), "vs", 0), (("H=30", "vs=3"), "vs", 2), (("WDIR=./sample", ""), "WDIR", 0)],
+    [
+        (("vs=1.0", "vs1=1.0"), "vs", 0),
+        (("H=30", "vs=3"), "vs", 2),
+        (("WDIR=./sample", ""), "WDIR", 0),
+        (("vs=1.0", "vs=$(echo 1)"), "vs", 0),
+        (("vs=1.0", "vs=`echo 1`"), "vs", 0),
+        (("vs=1.0", "vs=1.0 true"), "vs", 0),
+    ],
 )
 def test_a_sample_assigns_each_parameter_once(sample, tmp_path, change, symbol, count):
     sample.write_text(SAMPLE.replace(*change))

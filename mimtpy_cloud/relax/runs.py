@@ -102,7 +102,8 @@ def make_runs(
     Notes
     -----
     A run writes to the folder of its name beside its script. All is written into a hidden folder, which is renamed when
-    it is whole. Only whole names match: ``vs=`` is not an assignment of ``s``, nor is ``vs2=`` one of ``vs``.
+    it is whole. Only whole names match: ``vs=`` is not an assignment of ``s``, nor is ``vs2=`` one of ``vs``. Nor
+    does the output of a command, as in ``vs=$(cat file)``, nor ``vs=1 command``, count as one.
 
     Examples
     --------
@@ -150,9 +151,9 @@ def _check_choice(what: str, got: str, choices: tuple[str, ...]) -> None:
 
 
 def _assignment(symbol: str) -> re.Pattern[str]:
-    """Assignment of a shell variable at the beginning of a line: what stands before the value, and the value."""
+    """Assignment of a shell variable that is a line of its own: what stands before the value, and the value."""
     value = r"\"[^\"\n]*\"|'[^'\n]*'|[^\s;#]*"
-    return re.compile(rf"^([ \t]*(?:export[ \t]+)?{re.escape(symbol)}=)({value})", re.MULTILINE)
+    return re.compile(rf"^([ \t]*(?:export[ \t]+)?{re.escape(symbol)}=)({value})(?=[ \t]*(?:[;#].*)?$)", re.MULTILINE)
 
 
 def _check_assigned(text: str, symbol: str, sample: str | os.PathLike[str]) -> None:
