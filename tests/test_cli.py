@@ -76,7 +76,7 @@ def root(folder, monkeypatch):
 
 def test_help_groups_the_verbs():
     lines = run("--help").output.splitlines()
-    headings = {"Data:", "Analyse:", "Look:", "Run:"}
+    headings = {"Data:", "Analyse:", "Model:", "Look:", "Run:"}
     groups, heading = {}, None
     for line in lines:
         if line in headings:
@@ -89,6 +89,7 @@ def test_help_groups_the_verbs():
             *("velocity", "displacement", "mosaic", "decompose", "decompose-series"),
             *("reference", "deramp", "subtract"),
         ],
+        "Model:": ["relax"],
         "Look:": ["plot", "overlap", "gnss"],
         "Run:": ["run", "demo", "doctor"],
     }

@@ -274,3 +274,12 @@ def test_failed_upload_is_a_storage_error_and_removes_the_temporary_folder(monke
     with pytest.raises(StorageError, match="access denied"), staged("memory://test_export_zarr/a.png") as path:
         path.write_bytes(b"x")
     assert not path.parent.exists()
+
+
+def test_lazy_text_and_dates_are_written(tmp_path):
+    values = {"why": da.from_array(np.array(["a", ""]), chunks=1), "day": da.from_array(np.array(["2020-01-01"] * 2, "M8[D]"))}  # fmt: skip # noqa: E501
+    ds = xr.Dataset({name: ("model", value) for name, value in values.items()})
+    write_zarr(ds, tmp_path / "t.zarr")
+    with xr.open_zarr(tmp_path / "t.zarr") as found:
+        assert [str(text) for text in found["why"].values] == ["a", ""]
+        assert (found["day"].values == np.datetime64("2020-01-01")).all()

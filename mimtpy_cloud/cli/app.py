@@ -21,6 +21,7 @@ from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
 from mimtpy_cloud.cli.commands.publish import publish
 from mimtpy_cloud.cli.commands.reference import reference
+from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.commands.timeline import decompose_series
 from mimtpy_cloud.cli.computing import compute_on_cluster, read_workers
@@ -33,6 +34,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
+    "Model": (relax,),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo, doctor),
 }

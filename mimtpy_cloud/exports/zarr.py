@@ -58,7 +58,8 @@ def write_zarr(
     Notes
     -----
     Compressed with Blosc (lz4, bit shuffle), lossless. NaN is the fill value of floats, so blocks
-    without data take no space. Encodings of the source are dropped. Text is Zarr's ``string`` type.
+    without data take no space. Encodings of the source are dropped. Text is Zarr's ``string`` type; lazy text and dates
+    are computed first.
     Nothing is visible at `url` before all is written. An object store gets its copy from a local temporary folder,
     which needs the disk space; the workers of a cluster write to a hidden place beside it, which is copied there.
 
@@ -73,7 +74,8 @@ def write_zarr(
     """
     if not ds.variables:
         raise SchemaError("a Zarr product needs at least one variable, got an empty dataset")
-    ready, client = _encoded(ds), active_client()
+    small = [str(n) for n, v in ds.variables.items() if is_dask_collection(v.data) and not _is_lazy(v)]
+    ready, client = _encoded(ds.assign(ds[small].compute()) if small else ds), active_client()
     apart = None if client is None else remote_place(url)
     with staged(url, last="zarr.json", apart=apart) as path:
         with warnings.catch_warnings():

@@ -11,8 +11,9 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
 from mimtpy_cloud.io.tenv3 import is_tenv3, read_series, tenv3_frame
+from mimtpy_cloud.io.text import read_text
 from mimtpy_cloud.kernels.midas import midas_velocity
-from mimtpy_cloud.location import locate, reaching
+from mimtpy_cloud.location import locate
 
 __all__ = ["read_stations"]
 
@@ -123,7 +124,7 @@ def read_stations(
     twice.
     """
     files = _files(url)
-    table = _parse(files[0], _read_text(files[0])) if len(files) == 1 else _read_many(files)
+    table = _parse(files[0], read_text(files[0], _FORMATS).splitlines()) if len(files) == 1 else _read_many(files)
     url = files[0] if len(files) == 1 else _shown(url)
     factor = _unit_factor(table, units, url)
     if None in table.places:
@@ -155,19 +156,6 @@ def _long_name(name: str) -> str:
     return f"{component} velocity" if name == component else f"standard deviation of the {component} velocity"
 
 
-def _read_text(url: str | os.PathLike[str]) -> list[str]:
-    fs, path = locate(url)
-    try:
-        with reaching(url), fs.open(path, "rt", encoding="utf-8-sig") as file:
-            return str(file.read()).splitlines()
-    except UnicodeDecodeError as error:
-        raise SourceFormatError(f"{url} is no text; expected {_FORMATS}") from error
-    except FileNotFoundError as error:
-        raise StorageError(f"no such file: {url}") from error
-    except OSError as error:
-        raise StorageError(f"cannot read {url}: {error}") from error
-
-
 def _files(url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[str]:
     """Files that a path, a folder, a pattern or a sequence of them names."""
     if not isinstance(url, str | os.PathLike):
@@ -193,7 +181,7 @@ def _read_many(files: Sequence[str]) -> _Table:
     """Join series; tables of velocities may differ in unit and frame, so that only one is read at a time."""
     whole: _Table | None = None
     for file in files:
-        table = _parse(file, _read_text(file))
+        table = _parse(file, read_text(file, _FORMATS).splitlines())
         if table.kind != "tenv3":
             raise SourceFormatError(f"{file} is no tenv3 series; read tables of velocities one by one")
         if whole is not None and table.frame != whole.frame:
@@ -446,7 +434,9 @@ def _companion(url: str | os.PathLike[str]) -> str:
 
 def _read_places(url: str | os.PathLike[str]) -> dict[str, tuple[float, float]]:
     """Longitude and latitude of each station of a table with named columns."""
-    rows = [(number, line.strip()) for number, line in enumerate(_read_text(url), 1) if line.strip()]
+    rows = [
+        (number, line.strip()) for number, line in enumerate(read_text(url, _FORMATS).splitlines(), 1) if line.strip()
+    ]
     if all(line[0] in "#%*" for _, line in rows):
         raise SourceFormatError(f"{url} has no station; expected a table with columns station, lon, lat")
     first, at, separator = _heading(rows, url)
