@@ -1,3 +1,4 @@
+from .files import index_models as index_models
 from .grid import search_grid as search_grid
 from .residual import residual as residual
 from .result import refine as refine
