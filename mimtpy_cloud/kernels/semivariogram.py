@@ -3,7 +3,9 @@
 import numpy as np
 from scipy import fft
 
-__all__ = ["exponential_semivariance", "fit_exponential", "semivariogram"]
+from mimtpy_cloud.kernels.covariance import correlation
+
+__all__ = ["fit_semivariogram", "model_semivariance", "semivariogram"]
 
 #: Largest separation that counts, as part of the longer side of the image.
 _REACH = 0.5
@@ -71,9 +73,11 @@ def semivariogram(image: np.ndarray, step_km: tuple[float, float], bins: int = 3
     return lags[full] / count[full], gamma, count[full].astype(np.int64)
 
 
-def exponential_semivariance(distance_km: np.ndarray, sill: float, range_km: float, nugget: float) -> np.ndarray:
+def model_semivariance(
+    distance_km: np.ndarray, sill: float, range_km: float, nugget: float, *, kind: str = "exponential"
+) -> np.ndarray:
     """
-    Evaluate the exponential model of a semivariogram.
+    Evaluate a model of a semivariogram.
 
     Parameters
     ----------
@@ -82,40 +86,55 @@ def exponential_semivariance(distance_km: np.ndarray, sill: float, range_km: flo
     sill : float
         Variance of the correlated part.
     range_km : float
-        Distance at which its correlation falls to 1/e.
+        Distance over which it loses its correlation, of an exponential one to 1/e.
     nugget : float
         Variance of the white part.
+    kind : str
+        As for `mimtpy_cloud.kernels.covariance.correlation`.
 
     Returns
     -------
     np.ndarray
-        ``nugget + sill (1 - exp(-h / range))``; 0 at distance 0.
+        ``nugget + sill (1 - correlation)``; 0 at distance 0.
+
+    Raises
+    ------
+    SchemaError
+        If the kind is unknown.
 
     Examples
     --------
-    >>> exponential_semivariance(np.array([0.0, 1e9]), 2.0, 10.0, 1.0).tolist()
+    >>> model_semivariance(np.array([0.0, 1e9]), 2.0, 10.0, 1.0).tolist()
     [0.0, 3.0]
     """
-    rise = nugget + sill * -np.expm1(-distance_km / range_km)
+    rise = nugget + sill * (1.0 - correlation(kind, distance_km / range_km))
     out: np.ndarray = np.where(distance_km > 0, rise, 0.0)
     return out
 
 
-def fit_exponential(distance_km: np.ndarray, semivariance: np.ndarray, pairs: np.ndarray) -> tuple[float, float, float]:
+def fit_semivariogram(
+    distance_km: np.ndarray, semivariance: np.ndarray, pairs: np.ndarray, *, kind: str = "exponential"
+) -> tuple[float, float, float]:
     """
-    Fit the exponential model to a semivariogram.
+    Fit a model to a semivariogram.
 
     Parameters
     ----------
     distance_km, semivariance, pairs : np.ndarray
         As `semivariogram` gives them.
+    kind : str
+        As for `mimtpy_cloud.kernels.covariance.correlation`.
 
     Returns
     -------
     sill, range_km, nugget : float
-        See `exponential_semivariance`; none is negative. NaN if there are fewer than three distances. A semivariogram
-        that still rises at its end has a range that the data do not tell: it is at most three times the longest
-        distance.
+        See `model_semivariance`; none is negative. NaN if there are fewer than three distances. A semivariogram that
+        still rises at its end has a range that the data do not tell: it is at most three times the longest distance.
+
+    Raises
+    ------
+    SchemaError
+        If the kind is unknown.
 
     Notes
     -----
@@ -129,8 +148,8 @@ def fit_exponential(distance_km: np.ndarray, semivariance: np.ndarray, pairs: np
     Examples
     --------
     >>> h = np.linspace(1, 60, 30)
-    >>> model = exponential_semivariance(h, 4.0, 12.0, 1.0)
-    >>> [round(v, 6) for v in fit_exponential(h, model, np.full(30, 1000))]
+    >>> model = model_semivariance(h, 4.0, 12.0, 1.0, kind="spherical")
+    >>> [round(v, 6) for v in fit_semivariogram(h, model, np.full(30, 1000), kind="spherical")]
     [4.0, 12.0, 1.0]
     """
     from scipy.optimize import least_squares  # takes a while to load, and few commands fit
@@ -145,10 +164,10 @@ def fit_exponential(distance_km: np.ndarray, semivariance: np.ndarray, pairs: np
     found = np.clip([0.8, longest / 6, 0.2], low, high)
     scaled = semivariance / top
     for _ in range(2):
-        model = np.maximum(exponential_semivariance(distance_km, *found), 1e-3)
+        model = np.maximum(model_semivariance(distance_km, *found, kind=kind), 1e-3)
         weight = np.sqrt(pairs / pairs.max()) / model
         found = least_squares(
-            lambda p, w=weight: w * (exponential_semivariance(distance_km, *p) - scaled),
+            lambda p, w=weight: w * (model_semivariance(distance_km, *p, kind=kind) - scaled),
             found,
             bounds=(low, high),
             x_scale=np.maximum(found, 0.05),

@@ -13,7 +13,7 @@ from dask.base import tokenize
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.kernels.correlation import correlation_of, count_cells, mean_variance
 from mimtpy_cloud.kernels.enu import horizontal_basis
-from mimtpy_cloud.kernels.semivariogram import fit_exponential, semivariogram
+from mimtpy_cloud.kernels.semivariogram import fit_semivariogram, semivariogram
 from mimtpy_cloud.kernels.tiles import Tiles
 from mimtpy_cloud.kernels.variance import estimate_scales
 from mimtpy_cloud.ops.combination import (
@@ -291,7 +291,7 @@ class _Estimate:
         found = estimate_scales(*arrays, **options, worth=self._worth(images, found.redundancy))
         used = np.isfinite(found.residual)
         typical = np.array([_rms(sigma[k][used[k]]) for k in range(n)])
-        noise = np.array([fit_exponential(*semivariogram(image, self.step_km)) for image in images])
+        noise = np.array([fit_semivariogram(*semivariogram(image, self.step_km)) for image in images])
         variance = (typical * found.scale) ** 2
         table = [
             found.scale,
