@@ -13,6 +13,7 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.cache import cache
 from mimtpy_cloud.cli.commands.catalog import catalog
+from mimtpy_cloud.cli.commands.covariance import covariance
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.doctor import doctor
 from mimtpy_cloud.cli.commands.gnss import gnss
@@ -34,7 +35,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
-    "Model": (relax,),
+    "Model": (covariance, relax),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo, doctor),
 }

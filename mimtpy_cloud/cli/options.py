@@ -117,27 +117,21 @@ def _box(help_: str) -> _Decorator:
     return click.option("--bbox", nargs=4, type=NUMBERS, callback=_checked_box, metavar="W S E N", help=help_)
 
 
-def patch(command: Callable[..., Any]) -> Callable[..., Any]:
+def patch(help_: str) -> _Decorator:
     """
     Add ``--patch``.
 
     Parameters
     ----------
-    command : callable
-        Command.
+    help_ : str
+        What it is for.
 
     Returns
     -------
     callable
+        Decorator of a command.
     """
-    return click.option(
-        "--patch",
-        nargs=4,
-        type=NUMBERS,
-        callback=_checked_box,
-        metavar="W S E N",
-        help="Box where nothing moves: what a track scatters by there is its noise (--rescale-std).",
-    )(command)
+    return click.option("--patch", nargs=4, type=NUMBERS, callback=_checked_box, metavar="W S E N", help=help_)
 
 
 def decomposition(*components: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

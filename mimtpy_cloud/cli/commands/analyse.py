@@ -180,7 +180,7 @@ def mosaic(
     is_flag=True,
     help="Multiply the standard deviations of each track by what three or more looks say they are too small by.",
 )
-@options.patch
+@options.patch("Box where nothing moves: what a track scatters by there is its noise (--rescale-std).")
 @options.bbox
 @options.resolution
 @options.mask
