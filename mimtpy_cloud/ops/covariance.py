@@ -266,4 +266,4 @@ def _summarise(image: np.ndarray, step_km: tuple[float, float], kind: str) -> np
     table[:, : found[0].size] = found
     known = image[np.isfinite(image)]
     variance = np.var(known, dtype=np.float64) if known.size else np.nan
-    return np.concatenate([table.ravel(), [variance], fit_semivariogram(*found, kind=kind)])
+    return np.concatenate([table.ravel(), [variance], fit_semivariogram(*found[:2], kind=kind)])

@@ -291,7 +291,7 @@ class _Estimate:
         found = estimate_scales(*arrays, **options, worth=self._worth(images, found.redundancy))
         used = np.isfinite(found.residual)
         typical = np.array([_rms(sigma[k][used[k]]) for k in range(n)])
-        noise = np.array([fit_semivariogram(*semivariogram(image, self.step_km)) for image in images])
+        noise = np.array([fit_semivariogram(*semivariogram(image, self.step_km)[:2]) for image in images])
         variance = (typical * found.scale) ** 2
         table = [
             found.scale,
