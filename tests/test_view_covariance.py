@@ -26,7 +26,7 @@ def estimate(units="(m/yr)^2", **numbers):
 
 
 def texts(figure):
-    return " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+    return " ".join(text.get_text() for ax in figure.axes for text in ax.get_legend().get_texts())
 
 
 def test_sill_range_and_nugget_are_marked_in_millimetres(tmp_path):
@@ -49,7 +49,7 @@ def test_sill_range_and_nugget_are_marked_in_millimetres(tmp_path):
 
 def test_a_range_beyond_the_pairs_and_another_unit_are_said():
     figure = plot_covariance(estimate("(rad)^2", range_km=150.0))
-    assert "range 150 km $\\rightarrow$" in texts(figure)
+    assert "range 150 km, beyond the pairs" in texts(figure)
     assert figure.axes[0].get_ylabel() == "semivariance [(rad)^2]"
 
 

@@ -10,6 +10,8 @@ __all__ = ["fit_semivariogram", "model_semivariance", "semivariogram"]
 #: Largest separation that counts, as part of the longer side of the image.
 _REACH = 0.5
 _PARAMETERS = 3
+#: A variance below this part of the mean semivariance is none.
+_ROUNDING = 1e-9
 
 
 def semivariogram(image: np.ndarray, step_km: tuple[float, float], bins: int = 30) -> tuple[np.ndarray, ...]:
@@ -177,4 +179,5 @@ def fit_semivariogram(
             ftol=1e-12,
             gtol=1e-12,
         ).x
-    return float(found[0] * top), float(found[1]), float(found[2] * top)
+    sill, nugget = (float(part * top) if part > _ROUNDING else 0.0 for part in (found[0], found[2]))
+    return sill, float(found[1]), nugget

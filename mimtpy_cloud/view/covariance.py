@@ -10,10 +10,7 @@ from mimtpy_cloud.ops.covariance import covariance_model
 from mimtpy_cloud.schema import require_variables
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from mimtpy_cloud.kernels.covariance import CovarianceModel
 
 __all__ = ["plot_covariance"]
 
@@ -65,13 +62,19 @@ def plot_covariance(estimate: xr.Dataset, *, title: str = "") -> "Figure":
         ax.plot(fine, factor * curve, color=_MODEL, lw=1.6, label=f"{model.kind} model")
         ax.set(xlabel="distance [km]", ylabel=f"{name} [{unit}]", xlim=(0, fine[-1]))
         ax.grid(color="0.93", lw=0.5)
-    panels[0].set_ylim(bottom=0)
+    nugget, top = factor * model.nugget, factor * model.variance
+    panels[0].axhline(top, color=_MARK, lw=1, ls="--", label=f"sill {factor * model.sill:.3g} {unit}, from nugget up")
+    panels[0].axhline(nugget, color=_MARK, lw=1, ls="-.", label=f"nugget {nugget:.3g} {unit}")
+    panels[0].set_ylim(0, 1.12 * max(top, panels[0].dataLim.ymax))
     panels[0].set_title(f"semivariogram of {found['pairs'].values.sum():.2g} pairs", fontsize="medium")
+    panels[1].axhline(0.0, color="0.3", lw=0.8)
+    panels[1].plot([0], [top], "x", color=_MODEL, ms=8, mew=1.8, clip_on=False, label=f"one pixel: {top:.3g} {unit}")
+    panels[1].set_ylim(top=1.08 * max(top, panels[1].dataLim.ymax))
     panels[1].set_title("covariance: variance less semivariance", fontsize="medium")
-    _mark_semivariogram(panels[0], model, factor, unit)
-    _mark_covariance(panels[1], model, factor)
-    panels[0].legend(loc="lower right", fontsize="small", framealpha=0.9, edgecolor="none")
-    panels[1].legend(loc="upper right", fontsize="small", framealpha=0.9, edgecolor="none")
+    for ax, corner in zip(panels, ("lower right", "upper right"), strict=True):
+        beyond = ", beyond the pairs" if model.range_km > fine[-1] else ""
+        ax.axvline(model.range_km, color=_MARK, lw=1, ls=":", label=f"range {model.range_km:.3g} km{beyond}")
+        ax.legend(loc=corner, fontsize="small", framealpha=0.95, edgecolor="none")
     figure.suptitle(title)
     return figure
 
@@ -79,42 +82,3 @@ def plot_covariance(estimate: xr.Dataset, *, title: str = "") -> "Figure":
 def _shown(units: str) -> tuple[str, float]:
     """Unit of variances in the figure, and its factor."""
     return {"(m/yr)^2": ("(mm/yr)$^2$", 1e6), "(m)^2": ("mm$^2$", 1e6)}.get(units, (units, 1.0))
-
-
-def _mark_semivariogram(ax: "Axes", model: "CovarianceModel", factor: float, unit: str) -> None:
-    """Lines at the nugget, at nugget and sill, and at the range, with their numbers."""
-    right = ax.get_xlim()[1]
-    nugget, top = factor * model.nugget, factor * model.variance
-    ax.set_ylim(top=1.2 * max(top, ax.get_ylim()[1] / 1.2))
-    for level, text, side in (
-        (nugget, f"nugget {nugget:.3g} {unit}", "top" if nugget > 0.15 * top else "bottom"),
-        (top, f"nugget + sill {top:.3g} {unit} (sill {factor * model.sill:.3g})", "bottom"),
-    ):
-        ax.axhline(level, color=_MARK, lw=0.8, ls="--")
-        ax.annotate(
-            text, (0.985 * right, level), (0, 2 if side == "bottom" else -2), "data", "offset points",
-            va=side, ha="right", fontsize="small", color="0.25",
-        )  # fmt: skip
-    _mark_range(ax, model)
-
-
-def _mark_covariance(ax: "Axes", model: "CovarianceModel", factor: float) -> None:
-    """A cross at the variance of a pixel, lines at zero and at the range."""
-    ax.axhline(0.0, color="0.3", lw=0.8)
-    ax.plot(
-        [0], [factor * model.variance], "x", color=_MODEL, ms=8, mew=1.8, clip_on=False, label="sill + nugget, at 0"
-    )
-    ax.plot([0], [factor * model.sill], "o", mfc="none", mec=_MODEL, ms=7, clip_on=False, label="sill, at 0")
-    ax.set_ylim(top=1.08 * factor * model.variance)
-    _mark_range(ax, model)
-
-
-def _mark_range(ax: "Axes", model: "CovarianceModel") -> None:
-    inside = model.range_km < 0.8 * ax.get_xlim()[1]
-    if inside:
-        ax.axvline(model.range_km, color=_MARK, lw=0.8, ls=":")
-    at = model.range_km if inside else 0.8 * ax.get_xlim()[1]
-    ax.annotate(
-        f"range {model.range_km:.3g} km" + ("" if inside else " $\\rightarrow$"),
-        (at, 0.5), (4, 0), ("data", "axes fraction"), "offset points", va="center", fontsize="small", color="0.25",
-    )  # fmt: skip
