@@ -181,6 +181,8 @@ def covariance_matrix(points: xr.Dataset | xr.DataArray, model: CovarianceModel)
             f"a covariance matrix of {x.size} points takes {8e-9 * x.size**2:.0f} GB; give at most {_MOST} points, or "
             "whiten without it (mimtpy_cloud.kernels.whiten.whiten_covariance)"
         )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise SchemaError("places of points must be finite; leave out points without one")
     origin = (float(x[0]), (float(y.min()) + float(y.max())) / 2) if x.size else (0.0, 0.0)
     matrix = kernel.covariance_matrix(*plane_km(x, y, origin, geographic=geographic), model)
     return xr.DataArray(matrix, dims=(dim, f"{dim}_2"), attrs={"long_name": f"covariance, {model.kind}"})
