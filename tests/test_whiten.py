@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -187,13 +188,23 @@ def test_whiteners_travel():
 def test_other_threads_get_on_while_rows_are_whitened():
     white = whiten_covariance(*points(1500), MODEL)
     rows = np.random.default_rng(1).standard_normal((3000, 1500))
-    done, turns = threading.Event(), 0
-    thread = threading.Thread(target=lambda: (white.whiten(rows), done.set()))
+    took, started = [], threading.Event()
+
+    def work():
+        started.set()
+        begin = time.perf_counter()
+        white.whiten(rows)
+        took.append(time.perf_counter() - begin)
+
+    thread = threading.Thread(target=work)
     thread.start()
-    while not done.is_set():
-        turns += 1
+    started.wait()
+    longest, last = 0.0, time.perf_counter()
+    while not took:
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
     thread.join()
-    assert turns > 10_000
+    assert longest < 0.5 * took[0]
 
 
 def test_a_matrix_without_a_factor_is_refused_with_advice():
