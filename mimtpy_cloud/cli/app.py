@@ -17,6 +17,7 @@ from mimtpy_cloud.cli.commands.covariance import covariance
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.doctor import doctor
 from mimtpy_cloud.cli.commands.gnss import gnss
+from mimtpy_cloud.cli.commands.gridsearch import gridsearch
 from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
@@ -35,7 +36,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
-    "Model": (covariance, relax),
+    "Model": (gridsearch, relax, covariance),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo, doctor),
 }

@@ -14,7 +14,7 @@ from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
 from mimtpy_cloud.cli.products import compact_dates, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["input_stem", "open_inputs", "open_observation", "read_north", "refer_inputs"]
+__all__ = ["input_stem", "open_inputs", "open_observation", "read_mask", "read_north", "refer_inputs"]
 
 _STORED = (".zarr", ".tif", ".tiff")
 
@@ -244,3 +244,35 @@ def read_north(given: str | float | None, units: str | None = None) -> float | x
             f"units (--units) are those of a table of GNSS stations, got {units} and north {given}; leave them out"
         )
     return open_product(name.rstrip("/")) if found is None else found
+
+
+def read_mask(url: str, ds: xr.Dataset) -> xr.DataArray:
+    """
+    Read which pixels count.
+
+    Parameters
+    ----------
+    url : str
+        Product or GeoTIFF.
+    ds : xr.Dataset
+        What is masked.
+
+    Returns
+    -------
+    xr.DataArray
+        Bool: above zero there, and valid in `ds` if it says so.
+
+    Raises
+    ------
+    SchemaError
+        If the mask has several maps and none called valid.
+    """
+    found = open_product(url)
+    maps = [name for name, variable in found.data_vars.items() if variable.dims == ("y", "x")]
+    name = "valid" if "valid" in maps else maps[0] if len(maps) == 1 else None
+    if name is None:
+        raise SchemaError(f"{url} needs one map, or one called valid, to be a mask; it has {', '.join(map(str, maps))}")
+    above = found[name] > 0
+    if "valid" not in ds or above.shape != ds["valid"].shape:  # the operation says what is wrong
+        return above
+    return above.copy(data=above.data & (ds["valid"].data > 0))

@@ -1,18 +1,17 @@
 """Blocks of models: where their values come from, and how each block gets its row of the table."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from mimtpy_cloud.kernels.misfit import Fit, add_model_sums, add_residual_squares, solve_models, whitened_sums
+from mimtpy_cloud.ops.model import Model
 from mimtpy_cloud.plan.places import Places
 
-__all__ = ["COLUMNS", "CalledRows", "HeldRows", "Model", "Rows", "score_block"]
+__all__ = ["COLUMNS", "CalledRows", "HeldRows", "Rows", "score_block"]
 
-#: Forward model: values at the places, in the unit of what is observed.
-Model = Callable[..., np.ndarray]
 #: Columns of the table before the coefficients of the ramps.
 COLUMNS = ("misfit", "scale", "missing")
 #: Letters of a reason that are kept.
@@ -28,8 +27,8 @@ class Rows(Protocol):
     #: Why a model cannot be used, one text a model, empty if it can; known after `read`.
     problems: list[str]
 
-    def read(self) -> Iterator[Piece]:
-        """Values, piece by piece; the buffer of one may be used again for the next."""
+    def read(self, wanted: np.ndarray | None = None) -> Iterator[Piece]:
+        """Values piece by piece, at least of the wanted models; the buffer of one may be used again for the next."""
 
 
 @dataclass
@@ -50,9 +49,14 @@ class HeldRows:
         """Nothing is known against them."""
         return [""] * self.values.shape[0]
 
-    def read(self) -> Iterator[Piece]:
+    def read(self, wanted: np.ndarray | None = None) -> Iterator[Piece]:  # noqa: ARG002 - all are there
         """
         Give all values at once.
+
+        Parameters
+        ----------
+        wanted : np.ndarray, optional
+            True for the models that are needed; the others are there as well.
 
         Yields
         ------
@@ -86,17 +90,24 @@ class CalledRows:
     parameters: Sequence[Mapping[str, Any]]
     problems: list[str] = field(default_factory=list)
 
-    def read(self) -> Iterator[Piece]:
+    def read(self, wanted: np.ndarray | None = None) -> Iterator[Piece]:
         """
         Compute them; what goes wrong in one is its problem alone.
+
+        Parameters
+        ----------
+        wanted : np.ndarray, optional
+            True for the models that are needed; by default all are.
 
         Yields
         ------
         tuple
             One model, all points, and its values.
         """
-        self.problems = [""] * len(self.parameters)
+        self.problems = self.problems or [""] * len(self.parameters)
         for number, parameters in enumerate(self.parameters):
+            if wanted is not None and not wanted[number]:
+                continue
             try:
                 values = np.asarray(self.model(self.places, **parameters))
             except Exception as error:  # noqa: BLE001 - the model is the user's
@@ -146,7 +157,7 @@ def _squares(fits: list[Fit], rows: list[Rows], found: list[Any], wanted: np.nda
     """Squares of the residuals of some models, summed from these."""
     squares = np.zeros(wanted.size)
     for fit, part, (table, white) in zip(fits, rows, found, strict=True):
-        pieces = part.read() if white is None else [(slice(0, wanted.size), slice(0, fit.data.size), white)]
+        pieces = part.read(wanted) if white is None else [(slice(0, wanted.size), slice(0, fit.data.size), white)]
         projections = table[:, table.shape[1] - fit.basis.shape[0] :]
         for models, points, values in pieces:
             own = np.flatnonzero(wanted[models])

@@ -14,7 +14,14 @@ import numpy as np
 import xarray as xr
 from dask.base import tokenize
 
-from mimtpy_cloud.errors import GridMismatchError, MimtpyError, ParameterError, SchemaError, SourceFormatError
+from mimtpy_cloud.errors import (
+    GridMismatchError,
+    MimtpyError,
+    ParameterError,
+    SchemaError,
+    SourceFormatError,
+    StorageError,
+)
 from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.zarr import write_zarr
 from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
@@ -79,7 +86,7 @@ def index_models(
     SchemaError
         If no file can be used.
     StorageError
-        If the stack cannot be written.
+        If there is no such folder, or the stack cannot be written.
 
     Notes
     -----
@@ -162,8 +169,12 @@ def _listed(files: Any) -> list[str]:
             found = fs.glob(path)
         elif fs.isdir(path):
             found = fs.ls(path, detail=False)
-        else:
+        elif fs.exists(path):
             return [text]
+        else:
+            raise StorageError(
+                f"there is no {text}; expected a folder, a pattern or a file of models, or a stack .zarr"
+            )
     names = sorted(name for name in found if PurePath(name).suffix.lower() in _SUFFIXES)
     if not names:
         raise SourceFormatError(f"{text} has no model file; expected files ending in {', '.join(_SUFFIXES)}")

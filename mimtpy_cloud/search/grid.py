@@ -18,6 +18,7 @@ from mimtpy_cloud.kernels.covariance import CovarianceModel
 from mimtpy_cloud.kernels.misfit import Fit
 from mimtpy_cloud.kernels.ramp import ramp_terms
 from mimtpy_cloud.kernels.region import METRICS
+from mimtpy_cloud.ops.model import require_parameters
 from mimtpy_cloud.plan.candidates import Candidates, blocks_of
 from mimtpy_cloud.plan.parameters import full_factorial
 from mimtpy_cloud.search.blocks import COLUMNS, CalledRows, HeldRows, Rows, score_block
@@ -266,8 +267,9 @@ def _held(track: Observation, models: xr.DataArray) -> _Source:
 
 
 def _called(track: Observation, model: Any, parameters: Mapping[str, Any] | None) -> _Source:
+    require_parameters(model, parameters or ())
     if not parameters:
-        raise ParameterError("a function needs parameters=, such as {'depth': [2e3, 4e3, 6e3]}")
+        raise ParameterError("a search needs a parameter with values, such as parameters={'depth': [2e3, 4e3]}")
     candidates = Candidates(full_factorial(parameters))
     places = track.places()
 
@@ -318,7 +320,7 @@ def _table(
     numbers = pairs.map_blocks(take, 0, dtype=np.float64, meta=np.empty((0, 0)))
     texts = np.empty((0, 0), object)
     problems = pairs.map_blocks(take, 1, chunks=(sizes, (1,)), dtype=texts.dtype, meta=texts)
-    return numbers, problems[:, 0]
+    return numbers, problems
 
 
 def _score(

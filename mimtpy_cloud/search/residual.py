@@ -47,8 +47,8 @@ def residual(
     -------
     xr.Dataset
         Lazy, on the dimensions of the observations and in their unit: ``observed``, ``model`` (times its factor),
-        ``ramp`` and ``residual``, which is observed less model less ramp; ``rms``, ``misfit``, ``ramp_coefficient
-        (term)`` and ``scale`` as the search gives them.
+        ``ramp`` and ``residual``, which is observed less model less ramp, and its ``rms``; ``misfit``,
+        ``ramp_coefficient (term)`` and ``scale`` as the search gives them.
 
     Raises
     ------
@@ -74,12 +74,12 @@ def residual(
     given = _one_model(track, model, dict(parameters or {}))
     options: dict[str, Any] = {"ramp": ramp, "covariance": covariance, "mask": mask, "scaled": scaled}
     found = search_grid(observed, given.expand_dims(model=[0]), **options).isel(model=0, drop=True)
-    values = track.values.reset_coords(drop=True)
+    values = track.values
     shown = xr.DataArray(given.transpose(*values.dims).data, values.coords, values.dims)
     if scaled:
         shown = shown * found["scale"]
     removed = _ramp_map(track, found["ramp_coefficient"].data, ramp) if ramp else xr.zeros_like(values)
-    kept = {name: found[name] for name in ("rms", "misfit", "ramp_coefficient", "scale") if name in found}
+    kept = {name: found[name] for name in ("misfit", "ramp_coefficient", "scale") if name in found}
     ds = xr.Dataset({"observed": values, "model": shown, "ramp": removed, "residual": values - shown - removed})
     for name, words in (
         ("observed", "what is explained"),
@@ -88,6 +88,8 @@ def residual(
         ("residual", "observed less model less ramp"),
     ):
         ds[name].attrs = {"units": values.attrs.get("units", "1"), "long_name": words}
+    counted = ds["residual"] if mask is None else ds["residual"].where(track.on_points("the mask", mask).data > 0)
+    kept["rms"] = ((counted**2).mean() ** 0.5).assign_attrs(ds["residual"].attrs, long_name="rms of the residual")
     return ds.assign(kept).assign_attrs(observed.attrs | {"ramp": ramp or "none"})
 
 

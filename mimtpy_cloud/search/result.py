@@ -93,7 +93,7 @@ def label_result(
     numbers : da.Array
         Columns as `mimtpy_cloud.search.blocks.score_block` gives them, of all models.
     problems : da.Array
-        Text of each model.
+        Text of each model, shape ``(model, 1)``.
     fits : list of Delayed
         Observations.
     candidates : Candidates
@@ -116,8 +116,8 @@ def label_result(
         coords, positions = dict(axes), candidates.positions(axes)
     size = int(np.prod(shape))
     whole = {"positions": positions, "size": size}
-    table = _on_all(_place, numbers, **whole, dtype=float, chunks=((size,), numbers.chunks[1]))
-    texts = _on_all(_place_text, problems, **whole, dtype=problems.dtype, chunks=((size,),))
+    table = _on_all(_place, numbers, problems, **whole, dtype=float, chunks=((size,), numbers.chunks[1]))
+    texts = _on_all(_place_text, problems, **whole, dtype=problems.dtype, drop_axis=[1], chunks=((size,),))
     facts = dask.delayed(_facts, pure=True)(fits)  # type: ignore[attr-defined]
     misfit = table[:, 0].reshape(shape)
     about = {"metric": search.metric, "terms": search.terms, "known": search.known}
@@ -200,25 +200,25 @@ def _with_region(
     return ds
 
 
-def _on_all(function: Callable[..., np.ndarray], array: da.Array, **options: Any) -> da.Array:
-    """Apply a function to an array as one block; the first argument is the block."""
-    whole = array.rechunk(-1)  # type: ignore[no-untyped-call]
+def _on_all(function: Callable[..., np.ndarray], array: da.Array, *others: da.Array, **options: Any) -> da.Array:
+    """Apply a function to arrays as one block each; a dask array among the options would be computed once more."""
+    whole, *rest = (one.rechunk(-1) for one in (array, *others))  # type: ignore[no-untyped-call]
     meta = np.empty((0,) * (array.ndim - len(options.get("drop_axis", ()))), options["dtype"])
-    made: da.Array = whole.map_blocks(function, meta=meta, **options)
+    made: da.Array = da.map_blocks(function, whole, *rest, meta=meta, **options)  # type: ignore[no-untyped-call]
     return made
 
 
-def _place(table: np.ndarray, *, positions: np.ndarray, size: int) -> np.ndarray:
+def _place(table: np.ndarray, texts: np.ndarray, *, positions: np.ndarray, size: int) -> np.ndarray:
     whole = np.full((size, table.shape[1]), np.nan)
     whole[positions] = table
     if not np.isfinite(whole[:, 0]).any():
-        raise SchemaError("no model has a misfit: see `problem` of each, computed alone")
+        raise SchemaError(f"no model can be compared; the first: {next(filter(None, texts[:, 0]), 'no value')}")
     return whole
 
 
 def _place_text(texts: np.ndarray, *, positions: np.ndarray, size: int) -> np.ndarray:
     whole = np.full(size, _NO_MODEL, texts.dtype)
-    whole[positions] = texts
+    whole[positions] = texts[:, 0]
     return whole
 
 

@@ -109,9 +109,14 @@ class StackRows:
     models: tuple[int, int]
     problems: list[str] = field(default_factory=list)
 
-    def read(self) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    def read(self, wanted: np.ndarray | None = None) -> Iterator[tuple[slice, slice, np.ndarray]]:
         """
         Decode the chunks in turn; a chunk that is not there holds no data.
+
+        Parameters
+        ----------
+        wanted : np.ndarray, optional
+            True for the models that are needed; chunks without any of them are left out.
 
         Yields
         ------
@@ -129,6 +134,8 @@ class StackRows:
         rest = "/0" * (len(self.shape) - 2)
         for a in range(first // self.chunk[0], -(-last // self.chunk[0])):
             models = slice(a * self.chunk[0] - first, min((a + 1) * self.chunk[0], last) - first)
+            if wanted is not None and not wanted[models].any():
+                continue
             for b in range(-(-self.shape[1] // self.chunk[1])):
                 points = slice(b * self.chunk[1] * inner, min((b + 1) * self.chunk[1], self.shape[1]) * inner)
                 _decode_into(storage, f"{VALUES}/c/{a}/{b}{rest}", buffer)

@@ -152,6 +152,8 @@ def _draw_marginal(ax: "Axes", result: xr.Dataset, name: str) -> None:
 
 
 def _draw_corner(figure: "Figure", result: xr.Dataset, metric: str, names: list[str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     n = len(names)
     axes = figure.subplots(n, n, squeeze=False)
     better = result[metric].max if metric == "loglike" else result[metric].min
@@ -159,6 +161,7 @@ def _draw_corner(figure: "Figure", result: xr.Dataset, metric: str, names: list[
     for row, vertical in enumerate(names):
         for column, horizontal in enumerate(names):
             ax = axes[row, column]
+            ax.xaxis.set_major_locator(MaxNLocator(3))
             if column > row:
                 ax.set_axis_off()
                 continue

@@ -50,7 +50,7 @@ def deramp(
       mimtpy deramp velocity.tif --kind quadratic --robust --exclude volcano.geojson --out products
     """
     from mimtpy_cloud.cli.actions import check_out, refuse_itself, shown_variables
-    from mimtpy_cloud.cli.inputs import input_stem, open_inputs
+    from mimtpy_cloud.cli.inputs import input_stem, open_inputs, read_mask
     from mimtpy_cloud.cli.names import file_stem, marks
     from mimtpy_cloud.cli.products import join
     from mimtpy_cloud.ops.deramp import remove_ramp
@@ -62,27 +62,11 @@ def deramp(
     shown, *_ = shown_variables(ds, suffix, variable)
     told = marks(deramp=kind, robust=robust, keepref=keep_reference)
     told += marks(mask=mask_file and file_stem(mask_file), excl=[file_stem(file) for file in exclude])
-    mask = None if mask_file is None else _mask(mask_file.rstrip("/"), ds)
+    mask = None if mask_file is None else read_mask(mask_file.rstrip("/"), ds)
     options = {"robust": robust, "keep_reference": keep_reference}
     flat = remove_ramp(ds, kind, variable=variable, mask=mask, exclude=_polygons(exclude), **options)  # type: ignore[arg-type]
     made_by = {"step": "deramp", **provenance, "excluded": list(exclude), "mask": mask_file}
     write(flat, out, join(shown, stem + told), {stem + told: shown}, made_by)
-
-
-def _mask(url: str, ds: Any) -> Any:
-    """Pixels of a mask that are above zero, and valid in the product if it says so."""
-    from mimtpy_cloud.cli.products import open_product
-    from mimtpy_cloud.errors import SchemaError
-
-    found = open_product(url)
-    maps = [name for name, variable in found.data_vars.items() if variable.dims == ("y", "x")]
-    name = "valid" if "valid" in maps else maps[0] if len(maps) == 1 else None
-    if name is None:
-        raise SchemaError(f"{url} needs one map, or one called valid, to be a mask; it has {', '.join(map(str, maps))}")
-    above = found[name] > 0
-    if "valid" not in ds or above.shape != ds["valid"].shape:  # remove_ramp says what is wrong
-        return above
-    return above.copy(data=above.data & (ds["valid"].data > 0))
 
 
 def _polygons(files: tuple[str, ...]) -> list[Any] | None:

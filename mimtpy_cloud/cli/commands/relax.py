@@ -7,6 +7,7 @@ import click
 
 from mimtpy_cloud.cli import options
 from mimtpy_cloud.cli.computing import cluster_in_use
+from mimtpy_cloud.cli.parameters import parameter, split_parameters
 
 __all__ = ["relax"]
 
@@ -27,13 +28,7 @@ def relax() -> None:
 
 @relax.command()
 @click.argument("sample", metavar="SAMPLE")
-@click.option(
-    "--parameter",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUES",
-    help="Values of a parameter: start:end:step, start:end:Nx or a,b,c. Repeat it: all combinations are run.",
-)
+@parameter
 @click.option(
     "--table", metavar="FILE", help="Table of runs instead, .csv or .parquet: a row a run, a column a parameter."
 )
@@ -92,7 +87,7 @@ def scripts(
         raise click.UsageError("--viscosity and --no-viscosity exclude each other")
     made = make_runs(
         sample,
-        table if table is not None else _values(parameters),
+        table if table is not None else split_parameters(parameters),
         out,
         scheduler,  # type: ignore[arg-type]
         viscosity=() if no_viscosity else viscosity or None,
@@ -104,19 +99,6 @@ def scripts(
     flowing = [name.removesuffix("_gammadot0") for name in made if name.endswith("_gammadot0")]
     click.echo(f"{made['run'].size} runs; viscosities: {', '.join(flowing) or 'none'}", err=True)
     click.echo(out)
-
-
-def _values(parameters: tuple[str, ...]) -> dict[str, str]:
-    """Values of each parameter, as text."""
-    pairs = [text.partition("=") for text in parameters]
-    if wrong := [text for text, (name, _, values) in zip(parameters, pairs, strict=True) if not (name and values)]:
-        raise click.UsageError(f"expected --parameter NAME=VALUES such as vs=17:18:0.25, got {wrong[0]!r}")
-    names = [name for name, *_ in pairs]
-    if len(set(names)) < len(names):
-        raise click.UsageError(
-            f"--parameter {max(names, key=names.count)} is given more than once; list its values as a,b,c"
-        )
-    return {name: values for name, _, values in pairs}
 
 
 @relax.command()
