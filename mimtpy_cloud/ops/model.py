@@ -18,9 +18,16 @@ from mimtpy_cloud.ops.pixels import map_projection
 from mimtpy_cloud.plan.places import Places
 from mimtpy_cloud.schema import LOS, require_dims, require_variables
 
-__all__ = ["Model", "evaluate_model", "model_parameters", "require_parameters"]
+__all__ = ["PARAMETER_UNITS", "Model", "evaluate_model", "model_parameters", "require_parameters"]
 
 Model = Callable[..., np.ndarray]
+#: Units of the parameters of the built-in models.
+PARAMETER_UNITS = {
+    **dict.fromkeys(("lon", "lat", "strike", "dip", "rake"), "degrees"),
+    **dict.fromkeys(("depth", "length", "width", "slip", "opening", "locking_depth", "creep_depth"), "m"),
+    **dict.fromkeys(("slip_rate", "creep_rate"), "m/yr"),
+    "volume": "m^3",
+}
 
 
 def model_parameters(model: Model) -> dict[str, float | None]:

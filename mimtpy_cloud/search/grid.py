@@ -18,7 +18,7 @@ from mimtpy_cloud.kernels.covariance import CovarianceModel
 from mimtpy_cloud.kernels.misfit import Fit
 from mimtpy_cloud.kernels.ramp import ramp_terms
 from mimtpy_cloud.kernels.region import METRICS
-from mimtpy_cloud.ops.model import require_parameters
+from mimtpy_cloud.ops.model import PARAMETER_UNITS, require_parameters
 from mimtpy_cloud.plan.candidates import Candidates, blocks_of
 from mimtpy_cloud.plan.parameters import full_factorial
 from mimtpy_cloud.search.blocks import COLUMNS, CalledRows, HeldRows, Rows, score_block
@@ -184,7 +184,11 @@ def search_grid(
         several=isinstance(observed, Sequence),
         units=str(tracks[0].values.attrs.get("units", "1")),
     )
-    return label_result(numbers, problems, fits, sources[0].candidates, search)
+    result = label_result(numbers, problems, fits, sources[0].candidates, search)
+    for name in parameters or ():
+        if name in PARAMETER_UNITS:
+            result[name].attrs["units"] = PARAMETER_UNITS[name]
+    return result
 
 
 def _is_matrix(noise: Any) -> bool:
