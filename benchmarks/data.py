@@ -325,8 +325,8 @@ def model_maps(size: tuple[int, int], count: int) -> Path:
     """
     Folder of models on a grid of depths and places, with what is observed.
 
-    ``models.zarr`` is a stack of all; ``files`` has some of them as MintPy's files, named by their number. Observed, one
-    ``.npy`` for each kind of ramp, is a model, 1 mm of noise and that ramp, a tenth without data.
+    ``models.zarr`` is a stack of all; ``files`` has some of them as MintPy's files, named by their number. What is
+    observed, one ``.npy`` for each kind of ramp, is a model, 1 mm of noise and that ramp, a tenth without data.
     """
     import dask.array as da
     import numpy as np

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workers import NOISE, THREADS, Worker, in_threads, repeat
+from benchmarks.workers import NOISE, THREADS, Worker, in_threads
 
 #: Models of a block, and points, as a stack has them.
 ROWS, POINTS = 16, 131_000
@@ -156,8 +156,7 @@ def search_memory(stack: str, observed: str, kind: str, models: int) -> Worker:
     yield
     seconds = []
     for _ in range(6):
-        one, two, three = _timed(lambda: in_threads(score, blocks)), _timed(lambda: in_threads(read, blocks)), 0
-        seconds.append([one, two])
+        seconds.append([_timed(lambda job=job: in_threads(job, blocks)) for job in (score, read)])
     return {"models": models, "bytes": sum(part.nbytes for _, part in blocks), "seconds": seconds[1:]}
 
 
@@ -237,7 +236,9 @@ def covariance_kernels(folder: str, models: int) -> Worker:
     n = len(matrix)
     rows = np.random.default_rng(0).normal(size=(models, n))
     side = min(4096, n)
-    square = np.asfortranarray(rows.reshape(-1)[: side * side].reshape(side, side) if models * n >= side * side else matrix)
+    square = np.asfortranarray(
+        rows.reshape(-1)[: side * side].reshape(side, side) if models * n >= side * side else matrix
+    )
     whitener = whiten_dense(matrix[:500, :500])
     whitener.whiten(rows[:9, :500])
     dgemm(1.0, square[:500, :500], square[:500, :500])
