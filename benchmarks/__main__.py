@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import cloud, decompose_series, enu, graph, ingest, mosaic, ramp, series, velocity
+from benchmarks import cloud, decompose_series, enu, graph, ingest, mosaic, ramp, search, series, velocity
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "series": series.main,
     "enu": enu.main,
     "decompose_series": decompose_series.main,
+    "search": search.main,
     "graph": graph.main,
     "cloud": cloud.main,
 }

@@ -315,3 +315,131 @@ def _write_mintpy(path: Path, window: "Window", *, kind: str = "velocity", **lay
         for name, values in layers.items():
             file[name] = values
         file.attrs.update({key: str(text) for key, text in attrs.items()})
+
+
+#: Models whose files the peers of a search read; the true one is among them.
+FILES, TRUE = 40, 21
+
+
+def model_maps(size: tuple[int, int], count: int) -> Path:
+    """
+    Folder of models on a grid of depths and places, with what is observed.
+
+    ``models.zarr`` is a stack of all; ``files`` has some of them as MintPy's files, named by their number. What is
+    observed, one ``.npy`` for each kind of ramp, is a model, 1 mm of noise and that ramp, a tenth without data.
+    """
+    import dask.array as da
+    import numpy as np
+    import xarray as xr
+
+    from mimtpy_cloud.plan.grid import Window
+    from mimtpy_cloud.search import write_models
+
+    target = folder() / f"models_{count}_{'x'.join(map(str, size))}"
+    if target.exists():
+        return target
+    print(f"making {target} ...", flush=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "files").mkdir(parents=True)
+    depths = count // 20
+    depth, east = (grid.ravel() for grid in np.meshgrid(np.linspace(0.05, 0.3, depths), np.linspace(0.2, 0.8, 20)))
+    y, x = np.linspace(0, 1, size[0])[:, None], np.linspace(0, 1, size[1])
+    window = Window(1250, 64875, 75500, *size)
+
+    def one(j: int) -> np.ndarray:
+        return 0.1 / (1 + ((x - east[j]) ** 2 + (y - 0.45) ** 2) / depth[j] ** 2) ** 1.5
+
+    def block(block_info: dict[int, dict[str, list[tuple[int, int]]]]) -> np.ndarray:
+        return np.stack([one(j) for j in range(*block_info[None]["array-location"][0])]).astype(np.float32)
+
+    rows = tuple(min(16, count - start) for start in range(0, count, 16))
+    values = da.map_blocks(block, chunks=(rows, *((n,) for n in size)), dtype=np.float32, meta=np.empty((0, 0, 0)))
+    coords = {"depth": ("model", depth), "place": ("model", east), "y": window.y, "x": window.x}
+    write_models(xr.DataArray(values, coords, ("model", "y", "x"), attrs={"units": "m"}), partial / "models.zarr")
+    step = count // FILES
+    for j in range(0, count, step):
+        _write_mintpy(partial / "files" / f"{j}.h5", window, velocity=one(j).astype(np.float32))
+    rng = np.random.default_rng(1)
+    seen = one(step * TRUE) + rng.normal(0, 1e-3, size)
+    seen[rng.random(size) < 0.1] = np.nan
+    seen[9, 99] = one(step * TRUE)[9, 99]
+    linear = 0.02 * x - 0.03 * y
+    ramps = {"none": 0 * x * y, "linear": linear, "quadratic": linear + 0.04 * x * x - 0.02 * x * y + 0.03 * y * y}
+    for kind, ramp in ramps.items():
+        surface = ramp if kind == "none" else ramp - ramp[9, 99] - seen[9, 99]  # no motion at the reference point
+        np.save(partial / f"{kind}.npy", (seen + surface).astype(np.float32))
+    return partial.rename(target)
+
+
+def many_models(size: tuple[int, int], count: int, source: Path) -> Path:
+    """Path of a stack of many models whose chunks are hard links to those of another."""
+    import dask.array as da
+    import numpy as np
+
+    from mimtpy_cloud.codec import zarr_codecs
+    from mimtpy_cloud.plan.candidates import Candidates
+    from mimtpy_cloud.search import open_models
+    from mimtpy_cloud.search.stack import VALUES, stack_template
+
+    target = source / f"{count}.zarr"
+    if target.exists():
+        return target
+    partial = target.with_suffix(".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    stack = open_models(source / "models.zarr")
+    values = stack.template.isel(model=slice(1)).drop_encoding()
+    values = values.isel(model=[0] * count).copy(data=da.zeros((count, *size), np.float32, chunks=stack.chunk))
+    template = stack_template(values, Candidates({"number": np.arange(count)}), [""] * count, f"{count} models")
+    how = {VALUES: {"chunks": stack.chunk, "compressors": zarr_codecs(4)}}
+    template.to_zarr(partial, encoding=how, zarr_format=3, consolidated=True, compute=False)
+    blocks = sorted((source / "models.zarr" / VALUES / "c").iterdir(), key=lambda path: int(path.name))
+    full = blocks[: stack.template.shape[0] // stack.chunk[0]]
+    for number in range(-(-count // stack.chunk[0])):
+        shutil.copytree(full[number % len(full)], partial / VALUES / "c" / str(number), copy_function=os.link)
+    return partial.rename(target)
+
+
+def model_points(points: int, count: int, files: int) -> Path:
+    """
+    Folder of models at points with noise that is correlated, and of some of them in RELAX's JSON as MimtPy has it.
+
+    ``points.npz`` has places, looks and observations, of which a model is the truth; ``models.zarr`` is the stack.
+    """
+    import json
+
+    import numpy as np
+    import xarray as xr
+
+    from benchmarks.workers import NOISE
+    from mimtpy_cloud.kernels.covariance import CovarianceModel, covariance_matrix
+    from mimtpy_cloud.plan.plane import plane_km
+    from mimtpy_cloud.search import write_models
+
+    target = folder() / f"points_{count}_{points}"
+    if target.exists():
+        return target
+    print(f"making {target} ...", flush=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "files").mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    lon, lat = rng.uniform(-116.0, -115.0, points), rng.uniform(32.0, 33.0, points)
+    x, y = plane_km(lon, lat, (float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2))
+    look = np.array([-0.61, -0.14, 0.78])
+    depth, volume = (grid.ravel() for grid in np.meshgrid(np.linspace(5, 40, count // 20), np.linspace(0.02, 0.2, 20)))
+    los = np.empty((count, points))
+    for j in range(count):
+        fall = volume[j] / (1 + (x**2 + y**2) / depth[j] ** 2) ** 1.5
+        enu = fall * x / depth[j], fall * y / depth[j], fall
+        los[j] = look @ np.stack(enu)
+        if j % (count // files) == 0:
+            rows = np.stack([lon, lat, enu[1], enu[0], -enu[2]], axis=1)
+            (partial / "files" / f"{j}.json").write_text(json.dumps({"displacement": rows.tolist()}))
+    sill, length, nugget = NOISE
+    factor = np.linalg.cholesky(covariance_matrix(x, y, CovarianceModel("exponential", sill, length, nugget)))
+    seen = los[count // files * TRUE] + factor @ rng.normal(size=points)
+    np.savez(partial / "points.npz", lon=lon, lat=lat, x_km=x, y_km=y, look=look, observed=seen)
+    coords = {"depth": ("model", depth), "volume": ("model", volume), "lon": ("point", lon), "lat": ("point", lat)}
+    write_models(xr.DataArray(los, coords, ("model", "point"), attrs={"units": "m"}), partial / "models.zarr")
+    return partial.rename(target)

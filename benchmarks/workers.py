@@ -21,6 +21,8 @@ GRID = "HDFEOS/GRIDS/timeseries"
 GROUPS = ("observation", "geometry", "quality")
 THREADS = 2
 BLOCK = 8 << 20
+#: Noise of points: sill in m^2, range in km, nugget in m^2.
+NOISE = (2.8e-4, 19.2, 9.1e-5)
 
 
 # ---- ingest: peers and ours
@@ -147,7 +149,7 @@ def ramp_mintpy(maps: str, kind: str) -> Worker:
     first, second = (np.load(f"{maps}/{name}.npy") for name in "ab")
     difference = first - second
     yield
-    seconds, (_, ramp) = _repeat(lambda: deramp(difference, ramp_type=kind, ignore_zero_value=False), times=3)
+    seconds, (_, ramp) = repeat(lambda: deramp(difference, ramp_type=kind, ignore_zero_value=False), times=3)
     return {"seconds": seconds, "error": _ramp_error(ramp, difference, maps, kind)}
 
 
@@ -167,7 +169,7 @@ def ramp_ours(maps: str, kind: str) -> Worker:
     rows = -(-ny // 4)
     first, second = (xr.DataArray(a, coords, ("y", "x"), attrs={"units": "m"}).chunk(y=rows) for a in arrays)
     yield
-    seconds, flat = _repeat(lambda: remove_ramp(subtract(first, second), kind).compute())
+    seconds, flat = repeat(lambda: remove_ramp(subtract(first, second), kind).compute())
     difference = arrays[0] - arrays[1]
     return {"seconds": seconds, "error": _ramp_error(difference - flat.values, difference, maps, kind)}
 
@@ -201,7 +203,7 @@ def ramp_kernel(maps: str, kind: str) -> Worker:
 
             return ramp, list(pool.map(apply, strips))
 
-        seconds, (ramp, _) = _repeat(once)
+        seconds, (ramp, _) = repeat(once)
     error = _ramp_error(evaluate_ramp(ramp, x, y, kind), difference, maps, kind)
     return {"seconds": seconds, "error": error, "bytes": 6 * first.nbytes}
 
@@ -223,11 +225,11 @@ def triad_memory(maps: str) -> Worker:
     parts = list(zip(*(np.array_split(m, THREADS) for m in (first, second, third)), strict=True))
     yield
     with ThreadPoolExecutor(THREADS) as pool:
-        seconds, _ = _repeat(lambda: list(pool.map(lambda part: triad(*part), parts)))
+        seconds, _ = repeat(lambda: list(pool.map(lambda part: triad(*part), parts)))
     return {"seconds": seconds, "bytes": 3 * first.nbytes}
 
 
-def _repeat(function: Callable[[], Any], times: int = 9) -> tuple[list[float], Any]:
+def repeat(function: Callable[[], Any], times: int = 9) -> tuple[list[float], Any]:
     """Seconds of each repetition but the first, and the last result."""
     seconds, result = [], None
     for _ in range(times + 1):
@@ -354,7 +356,7 @@ def blend_ours(stores: list[str]) -> Worker:
     def blend() -> Any:
         return mosaic(tracks, known)["velocity"].compute()
 
-    seconds, blended = _repeat(blend)
+    seconds, blended = repeat(blend)
     return {"seconds": seconds, "bytes": sum(ds.velocity.nbytes for ds in tracks) + blended.nbytes}
 
 
@@ -385,7 +387,7 @@ def blend_kernel(stores: list[str]) -> Worker:
                 offsets.append(0.001 * k)
         jobs.append(((bottom - top, right - left), patches, offsets))
     yield
-    seconds, _ = _repeat(lambda: _threads(lambda job: np.isnan(blend_mean(*job)[0, 0]), jobs))
+    seconds, _ = repeat(lambda: in_threads(lambda job: np.isnan(blend_mean(*job)[0, 0]), jobs))
     return {"seconds": seconds, "bytes": sum(v.nbytes for v in tracks) + 4 * shape[0] * shape[1]}
 
 
@@ -467,7 +469,7 @@ def enu_mintpy(size: list[int]) -> Worker:
         with contextlib.redirect_stdout(io.StringIO()):
             return asc_desc2horz_vert(los, incidence, azimuth)
 
-    seconds, (east, up) = _repeat(once, times=1)
+    seconds, (east, up) = repeat(once, times=1)
     error = max(float(np.abs(east - EAST).max()), float(np.abs(up - UP).max()))
     return {"seconds": seconds, "error": error, "pixels": east.size}
 
@@ -479,7 +481,7 @@ def enu_lstsq(pixels: int = 20_000) -> Worker:
     vectors = looks([1, pixels], 4).reshape(4, 3, pixels).astype(np.float64)
     los = np.einsum("kcp,c->kp", vectors, [EAST, NORTH, UP])
     yield
-    seconds, _ = _repeat(lambda: [np.linalg.lstsq(vectors[:, :, p], los[:, p])[0] for p in range(pixels)], times=1)
+    seconds, _ = repeat(lambda: [np.linalg.lstsq(vectors[:, :, p], los[:, p])[0] for p in range(pixels)], times=1)
     return {"seconds": seconds, "pixels": pixels}
 
 
@@ -505,7 +507,7 @@ def enu_kernel(size: list[int], tracks: int, three: bool) -> Worker:
     def solve(block: Any) -> Any:
         return invert_enu(*block, across_std=std, max_gain=1e3)[:2, ::999].copy()
 
-    seconds, found = _repeat(lambda: _threads(solve, blocks))
+    seconds, found = repeat(lambda: in_threads(solve, blocks))
     for part in found:
         errors.append(max(float(np.abs(part[0] - EAST).max()), float(np.abs(part[1] - UP).max())))
     pixels = size[0] * size[1]
@@ -610,7 +612,7 @@ def timeline_dense(dates: int, pixels: int) -> Worker:
     """Decompose the series of some pixels one after the other with numpy."""
     obs, years = _timeline(dates, pixels)
     yield
-    seconds, _ = _repeat(lambda: [_dense(obs, years, p) for p in range(pixels)], times=1)
+    seconds, _ = repeat(lambda: [_dense(obs, years, p) for p in range(pixels)], times=1)
     return {"seconds": seconds, "pixels": pixels}
 
 
@@ -632,7 +634,7 @@ def timeline_kernel(dates: int, pixels: int, order: int) -> Worker:
         found = decompose_series(block, years, years, order=order, regularisation=WEIGHT)
         return found.motion[..., 0].copy(), found.std[..., 0].copy()
 
-    seconds, found = _repeat(lambda: _threads(solve, blocks))
+    seconds, found = repeat(lambda: in_threads(solve, blocks))
     errors = [0.0, 0.0]
     for part, ours in zip(parts, found, strict=True) if order == 1 else []:
         dense = _dense(obs, years, part.start)
@@ -648,7 +650,7 @@ def timeline_chosen(dates: int, pixels: int) -> Worker:
 
     obs, years = _timeline(dates, pixels)
     yield
-    seconds, _ = _repeat(lambda: cross_validation(obs, years, order=1, regularisation=np.array([WEIGHT])))
+    seconds, _ = repeat(lambda: cross_validation(obs, years, order=1, regularisation=np.array([WEIGHT])))
     return {"seconds": seconds, "pixels": pixels}
 
 
@@ -859,7 +861,7 @@ def encode_chunks(source: str, inner: list[int], codec: dict[str, Any]) -> Worke
         for x in range(0, strip.shape[2], inner[2])
     ]
     yield
-    sizes = _threads(lambda block: len(compressor.encode(block)), blocks)
+    sizes = in_threads(lambda block: len(compressor.encode(block)), blocks)
     return {"bytes": sum(block.nbytes for block in blocks), "encoded": sum(sizes)}
 
 
@@ -880,7 +882,7 @@ def decode_shards(shards: list[str], inner: list[int], inner_per_shard: int) -> 
         return len(present) * out.nbytes
 
     yield
-    return {"bytes": sum(_threads(decode, shards))}
+    return {"bytes": sum(in_threads(decode, shards))}
 
 
 def read_memory(size: int = 1 << 30) -> Worker:
@@ -888,9 +890,9 @@ def read_memory(size: int = 1 << 30) -> Worker:
     import numpy as np
 
     parts = np.array_split(np.ones(size // 4, np.int32), THREADS)
-    _threads(np.max, parts)
+    in_threads(np.max, parts)
     yield
-    _threads(np.max, parts)
+    in_threads(np.max, parts)
     return {"bytes": size}
 
 
@@ -901,13 +903,13 @@ def copy_memory(size: int = 1 << 29) -> Worker:
     source = np.ones(size // 4, np.float32)
     target = np.empty_like(source)
     pairs = list(zip(np.array_split(source, THREADS), np.array_split(target, THREADS), strict=True))
-    _threads(lambda pair: np.copyto(pair[1], pair[0]), pairs)
+    in_threads(lambda pair: np.copyto(pair[1], pair[0]), pairs)
     yield
-    _threads(lambda pair: np.copyto(pair[1], pair[0]), pairs)
+    in_threads(lambda pair: np.copyto(pair[1], pair[0]), pairs)
     return {"bytes": 2 * size}
 
 
-def _threads(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
+def in_threads(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -937,9 +939,18 @@ def _peak() -> float:
     return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 2**20
 
 
+def _worker(name: str) -> Callable[..., Worker]:
+    """Find a worker here, or among those of the search."""
+    if name in globals():
+        return globals()[name]  # type: ignore[no-any-return]
+    from benchmarks import searchworkers
+
+    return getattr(searchworkers, name)  # type: ignore[no-any-return]
+
+
 def main(name: str, arguments: dict[str, Any]) -> None:
     """Run one worker and print what it took as the last line of output."""
-    worker = globals()[name](**arguments)
+    worker = _worker(name)(**arguments)
     next(worker)
     wall, cpu, value = time.perf_counter(), _cpu(), None
     try:

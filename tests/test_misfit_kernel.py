@@ -83,11 +83,28 @@ def test_the_sums_are_those_of_plain_numpy(dtype, kind):
 
 
 def test_the_numba_kernels_agree_with_themselves_in_plain_python():
-    x, y, stack, data, _ = scene(n=40, models=3)
+    x, y, stack, data, _ = scene(n=40, models=4)
     fit = prepare_fit(data, ramp_design("quadratic", x, y))
-    args = (stack[0], fit.weight, fit.data, *fit.basis[:3])
-    np.testing.assert_allclose(module._sum_four(*args), module._sum_four.py_func(*args), rtol=1e-10)
-    np.testing.assert_allclose(module._sum_scaled(*args[:3]), module._sum_scaled.py_func(*args[:3]), rtol=1e-10)
+    weighted, rows = (fit.weight, fit.data), fit.basis[:3]
+    cases = {
+        module._sum_squares: (*stack, *weighted),
+        module._sum_four: (*stack, *weighted, *rows),
+        module._sum_three: (*stack, fit.weight, *rows),
+        module._sum_scaled: (stack[0], *weighted),
+    }
+    for kernel, args in cases.items():
+        np.testing.assert_allclose(kernel(*args), kernel.py_func(*args), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [None, "linear", "quadratic"])
+@pytest.mark.parametrize("models", range(1, 10))
+def test_models_in_company_have_the_sums_that_they_have_alone(models, kind):
+    x, y, stack, data, _ = scene(n=2100, models=max(models, 3))
+    stack = stack[:models]
+    stack[-1, 7] = np.nan
+    fit = prepare_fit(data, ramp_design(kind, x, y) if kind else np.empty((x.size, 0)))
+    alone = np.concatenate([sums_of(fit, stack[j : j + 1], scaled=True) for j in range(models)])
+    np.testing.assert_array_equal(sums_of(fit, stack, scaled=True), alone)
 
 
 def test_values_that_are_missing_where_no_point_is_used_do_not_count():

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from numba import njit
 
 from mimtpy_cloud.errors import RampError
@@ -17,8 +18,10 @@ _JIT: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
 }
-#: Points at a time: their weights, data and basis stay in the first cache while all models of a block pass by.
-_SEGMENT = 1024
+#: Points at a time: their weights, data and basis stay in the second cache while all models of a block pass by.
+_SEGMENT = 2048
+#: Models at a time.
+_ABREAST = 4
 #: Basis vectors are taken three at a time.
 _STEP = 3
 #: Sums before the projections on the basis: points without a value, |r|^2, d.m, |m|^2.
@@ -122,12 +125,13 @@ def prepare_fit(
     count, terms = int(good.sum()), design.shape[1]
     if whitener is None:
         data = np.where(good, values, 0.0) * weight
-        columns = np.where(good[:, np.newaxis], design, 0.0) * weight[:, np.newaxis]
+        rows = np.where(good, np.ascontiguousarray(design.T), 0.0) * weight
     else:
         data = whitener.whiten(np.asarray(values, np.float64)[np.newaxis, good])[0]
-        columns = whitener.whiten(np.ascontiguousarray(design[good].T, np.float64)).T if terms else np.empty((count, 0))
-    size = columns.max(axis=0, initial=0.0, where=np.isfinite(columns)) - columns.min(axis=0, initial=0.0)
-    q, r = np.linalg.qr(columns / np.where(size > 0, size, 1.0))
+        rows = whitener.whiten(np.ascontiguousarray(design[good].T, np.float64)) if terms else np.empty((0, count))
+    size = rows.max(axis=1, initial=0.0) - rows.min(axis=1, initial=0.0)
+    size = np.where(size > 0, size, 1.0)
+    q, r = scipy.linalg.qr((rows / size[:, np.newaxis]).T, mode="economic", overwrite_a=True, check_finite=False)
     if count < terms or (np.abs(np.diag(r)) <= _SINGULAR * np.sqrt(max(count, 1))).any():
         raise RampError(
             f"{count} points with data do not determine a ramp of {terms} coefficients: they are too few, or lie on "
@@ -140,7 +144,7 @@ def prepare_fit(
         part = basis[:terms] @ data
         data = data - part @ basis[:terms]
         start += part
-    return Fit(data, weight, basis, start, r * np.where(size > 0, size, 1.0), count, logdet, whitener)
+    return Fit(data, weight, basis, start, r * size, count, logdet, whitener)
 
 
 def add_model_sums(sums: np.ndarray, models: np.ndarray, fit: Fit, first: int, *, scaled: bool = False) -> None:
@@ -295,37 +299,70 @@ def solve_models(
 
 
 @njit(**_JIT)
-def _sum_square(m, w, d):  # type: ignore[no-untyped-def]
-    rr = 0.0
-    for i in range(m.size):
-        r = d[i] - w[i] * m[i]
-        rr += r * r
-    return rr
+def _sum_squares(a, b, c, d, weight, data):  # type: ignore[no-untyped-def]
+    """Squares of the residuals of four models."""
+    aa, bb, cc, dd = 0.0, 0.0, 0.0, 0.0
+    for i in range(a.size):
+        ra, rb = data[i] - weight[i] * a[i], data[i] - weight[i] * b[i]
+        rc, rd = data[i] - weight[i] * c[i], data[i] - weight[i] * d[i]
+        aa += ra * ra
+        bb += rb * rb
+        cc += rc * rc
+        dd += rd * rd
+    return aa, bb, cc, dd
 
 
 @njit(**_JIT)
-def _sum_four(m, w, d, q0, q1, q2):  # type: ignore[no-untyped-def]
-    """Square of the residual, and three projections of the model."""
-    rr, a0, a1, a2 = 0.0, 0.0, 0.0, 0.0
-    for i in range(m.size):
-        t = w[i] * m[i]
-        r = d[i] - t
-        rr += r * r
-        a0 += t * q0[i]
-        a1 += t * q1[i]
-        a2 += t * q2[i]
-    return rr, a0, a1, a2
+def _sum_four(a, b, c, d, weight, data, x, y, z):  # type: ignore[no-untyped-def]
+    """Of each of four models the square of the residual, and three projections."""
+    aa, ax, ay, az = 0.0, 0.0, 0.0, 0.0
+    bb, bx, by, bz = 0.0, 0.0, 0.0, 0.0
+    cc, cx, cy, cz = 0.0, 0.0, 0.0, 0.0
+    dd, dx, dy, dz = 0.0, 0.0, 0.0, 0.0
+    for i in range(a.size):
+        wa, wb, wc, wd = weight[i] * a[i], weight[i] * b[i], weight[i] * c[i], weight[i] * d[i]
+        ra, rb, rc, rd = data[i] - wa, data[i] - wb, data[i] - wc, data[i] - wd
+        aa += ra * ra
+        bb += rb * rb
+        cc += rc * rc
+        dd += rd * rd
+        ax += wa * x[i]
+        ay += wa * y[i]
+        az += wa * z[i]
+        bx += wb * x[i]
+        by += wb * y[i]
+        bz += wb * z[i]
+        cx += wc * x[i]
+        cy += wc * y[i]
+        cz += wc * z[i]
+        dx += wd * x[i]
+        dy += wd * y[i]
+        dz += wd * z[i]
+    return (aa, ax, ay, az), (bb, bx, by, bz), (cc, cx, cy, cz), (dd, dx, dy, dz)
 
 
 @njit(**_JIT)
-def _sum_three(m, w, q0, q1, q2):  # type: ignore[no-untyped-def]
-    a0, a1, a2 = 0.0, 0.0, 0.0
-    for i in range(m.size):
-        t = w[i] * m[i]
-        a0 += t * q0[i]
-        a1 += t * q1[i]
-        a2 += t * q2[i]
-    return a0, a1, a2
+def _sum_three(a, b, c, d, weight, x, y, z):  # type: ignore[no-untyped-def]
+    """Of each of four models three projections."""
+    ax, ay, az = 0.0, 0.0, 0.0
+    bx, by, bz = 0.0, 0.0, 0.0
+    cx, cy, cz = 0.0, 0.0, 0.0
+    dx, dy, dz = 0.0, 0.0, 0.0
+    for i in range(a.size):
+        wa, wb, wc, wd = weight[i] * a[i], weight[i] * b[i], weight[i] * c[i], weight[i] * d[i]
+        ax += wa * x[i]
+        ay += wa * y[i]
+        az += wa * z[i]
+        bx += wb * x[i]
+        by += wb * y[i]
+        bz += wb * z[i]
+        cx += wc * x[i]
+        cy += wc * y[i]
+        cz += wc * z[i]
+        dx += wd * x[i]
+        dy += wd * y[i]
+        dz += wd * z[i]
+    return (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz)
 
 
 @njit(**_JIT)
@@ -357,34 +394,50 @@ def _sum_known(m, w, d, basis, first, row):  # type: ignore[no-untyped-def]
 
 
 @njit(**_JIT)
+def _sum_abreast(four, w, d, basis, first, found):  # type: ignore[no-untyped-def]
+    """Of each of four models the square of the residual and all projections; they share what is loaded beside them."""
+    m0, m1, m2, m3 = four
+    last = first + m0.size
+    if basis.shape[0] == 0:
+        found[0, 0], found[1, 0], found[2, 0], found[3, 0] = _sum_squares(m0, m1, m2, m3, w, d)
+        return
+    x, y, z = basis[0][first:last], basis[1][first:last], basis[2][first:last]
+    fours = _sum_four(m0, m1, m2, m3, w, d, x, y, z)
+    for i in range(_ABREAST):
+        found[i, 0], found[i, 1], found[i, 2], found[i, 3] = fours[i]
+    for k in range(_STEP, basis.shape[0], _STEP):
+        x, y, z = basis[k][first:last], basis[k + 1][first:last], basis[k + 2][first:last]
+        threes = _sum_three(m0, m1, m2, m3, w, x, y, z)
+        for i in range(_ABREAST):
+            found[i, k + 1], found[i, k + 2], found[i, k + 3] = threes[i]
+
+
+@njit(**_JIT)
 def _add_sums(sums, models, weight, data, basis, first, scaled):  # type: ignore[no-untyped-def]
+    last, found = models.shape[0] - 1, np.zeros((_ABREAST, 1 + basis.shape[0]))
     for start in range(0, models.shape[1], _SEGMENT):
         stop = min(start + _SEGMENT, models.shape[1])
         w, d = weight[start:stop], data[start:stop]
-        a, b = first + start, first + stop
-        for j in range(models.shape[0]):
-            m, row = models[j][start:stop], sums[j]
-            if basis.shape[0] == 0:
-                rr = _sum_square(m, w, d)
-            else:
-                rr, a0, a1, a2 = _sum_four(m, w, d, basis[0][a:b], basis[1][a:b], basis[2][a:b])
-            if not np.isfinite(rr):
-                _sum_known(m, w, d, basis, a, row)
-                continue
-            row[1] += rr
-            if basis.shape[0] > 0:
-                row[4] += a0
-                row[5] += a1
-                row[6] += a2
-            for k in range(3, basis.shape[0], 3):
-                a0, a1, a2 = _sum_three(m, w, basis[k][a:b], basis[k + 1][a:b], basis[k + 2][a:b])
-                row[4 + k] += a0
-                row[5 + k] += a1
-                row[6 + k] += a2
-            if scaled:
-                dm, mm = _sum_scaled(m, w, d)
-                row[2] += dm
-                row[3] += mm
+        for j in range(0, models.shape[0], _ABREAST):
+            four = (
+                models[j][start:stop],
+                models[min(j + 1, last)][start:stop],  # the last one again where there are no four
+                models[min(j + 2, last)][start:stop],
+                models[min(j + 3, last)][start:stop],
+            )
+            _sum_abreast(four, w, d, basis, first + start, found)
+            for i in range(min(_ABREAST, last + 1 - j)):
+                m, row = models[j + i][start:stop], sums[j + i]
+                if not np.isfinite(found[i, 0]):
+                    _sum_known(m, w, d, basis, first + start, row)
+                    continue
+                row[1] += found[i, 0]
+                for k in range(basis.shape[0]):
+                    row[4 + k] += found[i, 1 + k]
+                if scaled:
+                    dm, mm = _sum_scaled(m, w, d)
+                    row[2] += dm
+                    row[3] += mm
 
 
 @njit(**_JIT)
