@@ -90,26 +90,10 @@ class Candidates:
         """
         indexes = []
         for name, axis in axes.items():
-            table = {value: k for k, value in enumerate(axis.tolist())}
-            indexes.append([table[value] for value in _rounded(self.values[name]).tolist()])
-        flat: np.ndarray = np.ravel_multi_index(tuple(np.array(indexes)), tuple(axis.size for axis in axes.values()))
+            order = np.argsort(axis)  # texts keep the order of the models
+            indexes.append(order[np.searchsorted(axis, _rounded(self.values[name]), sorter=order)])
+        flat: np.ndarray = np.ravel_multi_index(tuple(indexes), tuple(axis.size for axis in axes.values()))
         return flat
-
-    def one(self, model: int) -> dict[str, Any]:
-        """
-        Give the parameters of one model.
-
-        Parameters
-        ----------
-        model : int
-            Its number.
-
-        Returns
-        -------
-        dict
-            Name -> number or text.
-        """
-        return {name: values[model].item() for name, values in self.values.items()}
 
 
 def blocks_of(count: int, size: int) -> Iterator[slice]:

@@ -1,6 +1,6 @@
 """Blocks of models: where their values come from, and how each block gets its row of the table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,15 +79,15 @@ class CalledRows:
         ``model(places, **parameters)``.
     places : Places
         Where.
-    parameters : sequence of mapping
-        Those of each model.
+    parameters : mapping
+        Name -> value for each model, shape ``(model,)``.
     problems : list of str
         Filled by `read`.
     """
 
     model: Model
     places: Places
-    parameters: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, np.ndarray]
     problems: list[str] = field(default_factory=list)
 
     def read(self, wanted: np.ndarray | None = None) -> Iterator[Piece]:
@@ -104,12 +104,13 @@ class CalledRows:
         tuple
             One model, all points, and its values.
         """
-        self.problems = self.problems or [""] * len(self.parameters)
-        for number, parameters in enumerate(self.parameters):
+        names, columns = list(self.parameters), [values.tolist() for values in self.parameters.values()]
+        self.problems = self.problems or [""] * len(columns[0])
+        for number, row in enumerate(zip(*columns, strict=True)):
             if wanted is not None and not wanted[number]:
                 continue
             try:
-                values = np.asarray(self.model(self.places, **parameters))
+                values = np.asarray(self.model(self.places, **dict(zip(names, row, strict=True))))
             except Exception as error:  # noqa: BLE001 - the model is the user's
                 self.problems[number] = f"{type(error).__name__}: {error}"
                 continue

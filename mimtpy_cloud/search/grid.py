@@ -278,7 +278,7 @@ def _called(track: Observation, model: Any, parameters: Mapping[str, Any] | None
     places = track.places()
 
     def part(_: int, models: slice) -> Any:
-        return (CalledRows, model, places.key, [candidates.one(j) for j in range(models.start, models.stop)])
+        return (CalledRows, model, places.key, {name: v[models] for name, v in candidates.values.items()})
 
     token = tokenize(model, places.key, candidates.values)
     return _Source(candidates, 1, False, token, lambda _: ([places], part))
