@@ -19,6 +19,7 @@ from mimtpy_cloud.errors import (
     StorageError,
 )
 from mimtpy_cloud.kernels.covariance import CovarianceModel, covariance_matrix
+from mimtpy_cloud.plan.polyconic import polyconic_km
 from mimtpy_cloud.search import open_models, refine, residual, run_search, write_models
 
 X, Y = np.linspace(30, 30.6, 25), np.linspace(1.0, 0.6, 20)
@@ -202,10 +203,7 @@ def test_points_with_places_take_a_ramp_and_a_covariance():
     result = mc.search_grid(data, stack, "misfit", ramp="linear", covariance=model).compute()
     assert int(result["best_p"]) == 2
     assert float(result["misfit"].min()) < 1e-12
-    from mimtpy_cloud.plan.plane import plane_km
-
-    x, y = plane_km(lon, lat, ((lon.min() + lon.max()) / 2, (lat.min() + lat.max()) / 2))
-    matrix = covariance_matrix(x, y, model)
+    matrix = covariance_matrix(*polyconic_km(lon, lat), model)
     same = mc.search_grid(data, stack, "misfit", ramp="linear", covariance=matrix).compute()
     np.testing.assert_allclose(result["misfit"], same["misfit"], rtol=1e-9, atol=1e-12)
 

@@ -12,7 +12,8 @@ from mimtpy_cloud.kernels.semivariogram import fit_semivariogram, semivariogram
 from mimtpy_cloud.ops.deramp import remove_ramp
 from mimtpy_cloud.ops.pixels import map_projection, pixels_in_polygons
 from mimtpy_cloud.ops.select import grid_of
-from mimtpy_cloud.plan.plane import pixel_km, plane_km
+from mimtpy_cloud.plan.plane import pixel_km
+from mimtpy_cloud.plan.polyconic import polyconic_km
 from mimtpy_cloud.schema import require_dims, require_variables
 
 __all__ = ["covariance_matrix", "covariance_model", "estimate_covariance", "select_patch"]
@@ -172,7 +173,7 @@ def covariance_matrix(points: xr.Dataset | xr.DataArray, model: CovarianceModel)
     Examples
     --------
     >>> points = xr.Dataset({"lon": ("leaf", [0.0, 0.1]), "lat": ("leaf", [0.0, 0.0])})
-    >>> covariance_matrix(points, CovarianceModel("exponential", 1.0, 11.1195, 0.5)).values.round(4).tolist()
+    >>> covariance_matrix(points, CovarianceModel("exponential", 1.0, 11.1319, 0.5)).values.round(4).tolist()
     [[1.5, 0.3679], [0.3679, 1.5]]
     """
     x, y, dim, geographic = _places(points)
@@ -183,8 +184,8 @@ def covariance_matrix(points: xr.Dataset | xr.DataArray, model: CovarianceModel)
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise SchemaError("places of points must be finite; leave out points without one")
-    origin = (float(x[0]), (float(y.min()) + float(y.max())) / 2) if x.size else (0.0, 0.0)
-    matrix = kernel.covariance_matrix(*plane_km(x, y, origin, geographic=geographic), model)
+    x_km, y_km = polyconic_km(x, y) if geographic else (x / 1e3, y / 1e3)
+    matrix = kernel.covariance_matrix(x_km, y_km, model)
     return xr.DataArray(matrix, dims=(dim, f"{dim}_2"), attrs={"long_name": f"covariance, {model.kind}"})
 
 

@@ -18,6 +18,7 @@ from mimtpy_cloud.kernels.whiten import whiten_covariance, whiten_dense
 from mimtpy_cloud.ops.pixels import map_projection
 from mimtpy_cloud.plan.places import Places
 from mimtpy_cloud.plan.plane import centre_of, plane_km
+from mimtpy_cloud.plan.polyconic import polyconic_km
 from mimtpy_cloud.schema import LOS
 
 __all__ = ["Covariance", "Layout", "Observation", "observations", "same_places"]
@@ -359,8 +360,9 @@ def _prepare(
     if ramp is not None:
         design = ramp_design(ramp, x_km, y_km)
     whitener = None
-    if model is not None:
-        whitener = whiten_covariance(x_km[good], y_km[good], model)
+    if model is not None and layout is not None:
+        lon, lat = layout.flat(layout.lon, layout.lat)
+        whitener = whiten_covariance(*polyconic_km(lon[good], lat[good]), model)
     elif matrix is not None:
         whitener = whiten_dense(matrix[np.ix_(good, good)], overwrite=True)
     return prepare_fit(data, design, variance, used=good, whitener=whitener)
