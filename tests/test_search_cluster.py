@@ -15,7 +15,7 @@ import zarr
 from searchjob import build
 
 import mimtpy_cloud as mc
-from mimtpy_cloud.search import run_search, write_models
+from mimtpy_cloud.search import open_models, run_search, write_models
 
 
 def start(folder):
@@ -104,3 +104,20 @@ def test_workers_change_nothing_and_models_do_not_pass_through_the_client(tmp_pa
         xr.testing.assert_identical(found, expected)
         assert seen[-1] == (512, 512, "models")
     assert (float(expected["best_p"]), float(expected["best_q"])) == (3.0, 4.0)
+
+
+def test_stack_and_checkpoint_on_an_object_store(s3, tmp_path):
+    root = f"s3://{s3.bucket}/{tmp_path.name}"
+    rng = np.random.default_rng(0)
+    coords = {"p": np.arange(40.0), "y": 2 - 0.01 * np.arange(30), "x": 30 + 0.01 * np.arange(20)}
+    models = xr.DataArray(rng.standard_normal((40, 30, 20), np.float32), coords, ("p", "y", "x"))
+    stack = write_models(models, f"{root}/models.zarr")
+    observed = models[7].drop_vars("p") + 0.3 * (models.x - 30)
+    plain = mc.search_grid(observed, models, ramp="linear").compute()
+    kept = f"{root}/kept.zarr"
+    with mc.connect("local", workers=1):
+        found = run_search(mc.search_grid(observed, stack, ramp="linear", checkpoint=kept), lambda *_: None)
+    np.testing.assert_array_equal(found["misfit"], plain["misfit"])
+    assert float(found["best_p"]) == 7.0
+    again = mc.search_grid(observed, open_models(f"{root}/models.zarr"), ramp="linear", checkpoint=kept).compute()
+    xr.testing.assert_identical(again, found)
