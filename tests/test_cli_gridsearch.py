@@ -65,7 +65,7 @@ def test_a_map_is_searched_and_everything_is_written(folder):
     assert (rows[0]["depth"], rows[0]["volume"], rows[0]["in_region"]) == ("5000", "4000000", "yes")
     assert [float(row["rms"]) for row in rows] == sorted(float(row["rms"]) for row in rows)
     left = xr.open_zarr(f"{stem}_residual.zarr")
-    assert float(left["rms"]) == pytest.approx(1e-3, rel=0.1)
+    assert float(left["residual_rms"]) == pytest.approx(1e-3, rel=0.1)
     assert "15/15 models" in out.stderr
 
 
@@ -151,10 +151,41 @@ def test_a_stack_of_two_parameters_gives_mimtpys_json(folder):
         (("--models", "mogi", *MOGI, "--std", "1", "--std", "2"), "one standard deviation or covariance"),
         (("--models", "mogi", *MOGI, "--variable", "up"), "there is no variable up"),
         (("--models", "mogi", *MOGI, "--parameter", "depth=5e3", "--level", "95"), "between 0 and 1"),
+        (("--models", "m.zarr", "--refine", "5"), "--refine needs models that are computed"),
+        (("A064.zarr", "--models", "mogi"), "A064.zarr is given twice"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(folder, args, message):
+    args = [str(folder / arg) if arg == "A064.zarr" else arg for arg in args]
     found = run("gridsearch", folder / "A064.zarr", *args, "--out", folder / "p/", code=2)
     assert message in found.stderr
     assert len(found.stderr.strip().splitlines()) <= 4
     assert not (folder / "p").exists()
+
+
+def test_tracks_have_one_factor_in_the_search_and_in_the_residuals(folder):
+    run(
+        "gridsearch", folder / "A064.zarr", folder / "D071.zarr", "--models", "mogi", *MOGI[:4], "--parameter",
+        "volume=1e6", "--parameter", "depth=4e3,5e3,6e3", "--ramp", "linear", "--scaled", "--out", folder / "p/",
+    )  # fmt: skip
+    stem = folder / "p/gridsearch/A064+D071_mogi_ramp_linear_scaled"
+    result = xr.open_zarr(f"{stem}.zarr")
+    scale = float(result["scale"].sel(depth=5e3).squeeze())
+    assert scale == pytest.approx(4.0, rel=0.02)
+    for track in LOOKS:
+        left = xr.open_zarr(f"{stem}_residual_{track}.zarr")
+        assert left.attrs["provenance"]["scale"] == scale
+        assert float(left["residual_rms"]) == pytest.approx(1e-3, rel=0.1)
+
+
+def test_a_covariance_of_another_unit_and_half_known_noise_are_refused(folder):
+    (folder / "noise.json").write_text(
+        json.dumps({"kind": "exponential", "sill": 1e-6, "range_km": 5, "nugget": 1e-7, "units": "(m/yr)^2"})
+    )
+    args = ("--models", "mogi", *MOGI, "--parameter", "depth=5e3", "--out", folder / "p/")
+    found = run("gridsearch", folder / "A064.zarr", *args, "--covariance", folder / "noise.json", code=2)
+    assert "m/yr" in found.stderr
+    (folder / "a.csv").write_text("lon,lat,displacement,std\n-118.6,36.7,0.1,0.01\n-118.5,36.7,0.1,0.01\n")
+    (folder / "b.csv").write_text("lon,lat,displacement\n-118.6,36.7,0.1\n-118.5,36.7,0.1\n")
+    found = run("gridsearch", folder / "a.csv", folder / "b.csv", *args, code=2)
+    assert "some of the inputs have standard deviations" in found.stderr

@@ -489,8 +489,8 @@ def test_a_residual_is_what_model_and_ramp_leave(kind, tmp_path):
         left = residual(observed, model, parameters=parameters, ramp="linear")
     left = left.compute()
     np.testing.assert_allclose(left["observed"] - left["model"] - left["ramp"], left["residual"], atol=1e-12)
-    assert float(np.sqrt((left["residual"] ** 2).mean())) == pytest.approx(float(left["rms"]), rel=1e-9)
-    assert float(left["rms"]) == pytest.approx(1e-3, rel=0.1)
+    assert float(np.sqrt((left["residual"] ** 2).mean())) == pytest.approx(float(left["residual_rms"]), rel=1e-9)
+    assert float(left["residual_rms"]) == pytest.approx(1e-3, rel=0.1)
     east = 0.3 / (111.19508 * np.cos(np.deg2rad(0.8)))
     assert float(left["ramp_coefficient"].sel(term="x")) == pytest.approx(east, rel=0.02)
     assert left["residual"].attrs["units"] == "m"
@@ -509,3 +509,181 @@ def test_parameters_must_name_one_model_of_a_stack(tmp_path):
     stack = write_models(stack_array(), tmp_path / "m.zarr")
     with pytest.raises(SchemaError, match=r"parameters \(depth, volume\) of one model .*: 3 fit"):
         residual(truth(), stack, parameters={"depth": 4e3})
+
+
+# --- what a review found --------------------------------------------------------------------------------------
+
+
+def test_points_in_another_order_are_no_places_of_the_models(tmp_path):
+    rng = np.random.default_rng(0)
+    coords = {"lon": ("point", 30 + rng.random(9)), "lat": ("point", rng.random(9))}
+    models = xr.DataArray(rng.standard_normal((3, 9)), {"p": [1, 2, 3], **coords}, ("p", "point"))
+    backwards = models.isel(point=slice(None, None, -1))
+    stack = write_models(backwards, tmp_path / "m.zarr")
+    for reversed_ in (backwards, stack):
+        with pytest.raises(GridMismatchError, match="need the same lon, in the same order"):
+            mc.search_grid(models[1].drop_vars("p"), reversed_)
+
+
+def test_a_component_is_not_projected_onto_the_looks_of_a_satellite():
+    look = xr.Dataset({"los_east": 0.6, "los_north": 0.0, "los_up": 0.8}).broadcast_like(truth())
+
+    def along(places, *, height):
+        return height * places.look[2]
+
+    up = look.assign(up=xr.full_like(truth(), 0.02))[["up", "los_east", "los_north", "los_up"]]
+    result = mc.search_grid(up, along, parameters={"height": [0.02, 0.025]})
+    assert float(result["best_height"]) == 0.02
+
+
+def test_the_result_says_how_many_observations_counted_and_about_where_ramps_are():
+    variance = xr.full_like(truth(), 1e-6)
+    variance[0, :5] = np.nan
+    result = mc.search_grid(truth(noise=1e-3), stack_array(), ramp="linear", covariance=variance, scaled=True).compute()
+    assert int(result["count"]) == X.size * Y.size - 5
+    assert int(result["degrees_of_freedom"]) == X.size * Y.size - 5 - 3 - 1
+    np.testing.assert_allclose(result["ramp_coefficient"].attrs["origin"], [30.3, 0.8])
+
+
+def test_tracks_in_different_units_are_refused():
+    first, second = truth(), truth().assign_attrs(units="m/yr")
+    with pytest.raises(SchemaError, match="tracks need one unit, got m, m/yr"):
+        mc.search_grid([first, second], [stack_array(), stack_array().assign_attrs(units="m/yr")])
+
+
+def test_names_of_results_are_no_names_of_parameters():
+    with pytest.raises(ParameterError, match="other than scale"):
+        mc.search_grid(truth(), stack_array().rename(depth="scale"))
+    with pytest.raises(ParameterError, match="p is not finite"):
+        mc.search_grid(truth(), stack_array().rename(depth="p").assign_coords(p=[1.0, np.nan, 3.0, 4.0]))
+
+
+def test_text_parameters_survive_a_stack(tmp_path):
+    models = stack_array().isel(volume=1, drop=True).rename(depth="rheology").assign_coords(rheology=list("abcd"))
+    stack = write_models(models, tmp_path / "m.zarr")
+    result = mc.search_grid(truth(), stack).compute()
+    assert result["best_rheology"].item() == "b"
+    left = residual(truth(), stack, parameters={"rheology": "b"})
+    assert float(left["residual_rms"]) < 1e-15
+
+
+def test_a_stack_that_was_replaced_since_it_was_opened_is_refused(tmp_path):
+    stack = write_models(stack_array(), tmp_path / "m.zarr")
+    write_models(2 * stack_array(), tmp_path / "m.zarr")
+    with pytest.raises(StorageError, match="removed or replaced"):
+        mc.search_grid(truth(), stack).compute()
+
+
+def test_only_the_columns_that_are_said_to_be_parameters_count(tmp_path):
+    array = stack_array().stack(model=("depth", "volume")).transpose("model", ...).reset_index("model")
+    array = array.assign_coords(run=("model", [f"{k:04d}" for k in range(12)]), square=("model", array.depth.values**2))
+    array.attrs["parameters"] = ["depth", "volume"]
+    for models in (array, write_models(array, tmp_path / "m.zarr")):
+        assert mc.search_grid(truth(), models)["rms"].dims == ("depth", "volume")
+
+
+def test_a_fine_stack_gives_the_model_that_is_asked_for(tmp_path):
+    lon = [-118.9010, -118.9005, -118.9000]
+    models = xr.DataArray(np.arange(15.0).reshape(3, 5), {"lon0": lon}, ("lon0", "point"))
+    stack = write_models(models, tmp_path / "m.zarr")
+    left = residual(xr.DataArray(np.zeros(5), dims="point"), stack, parameters={"lon0": lon[1]})
+    assert left["model"].values.tolist() == [5, 6, 7, 8, 9]
+
+
+def test_dask_models_in_chunks_of_all_models_are_cut_into_blocks_that_fit():
+    lazy = da.ones((4000, 500, 500), chunks=(4000, 50, 50), dtype=np.float32)
+    y, x = 1 - 0.001 * np.arange(500), 30 + 0.001 * np.arange(500)
+    models = xr.DataArray(lazy, {"p": np.arange(4000.0), "y": y, "x": x}, ("p", "y", "x"))
+    observed = xr.DataArray(np.zeros((500, 500)), {"y": y, "x": x}, ("y", "x"))
+    graph = mc.search_grid(observed, models)["misfit"].__dask_graph__()
+    (scores,) = (layer for name, layer in graph.layers.items() if name.startswith("score-models"))
+    assert len(scores) == 4000 // 33 + 1  # 64 MB of float64 each
+
+
+def test_a_failure_that_may_pass_is_not_kept_in_a_checkpoint(tmp_path):
+    down = [True]
+
+    class Remote:
+        def __call__(self, places, *, depth):
+            if down and depth == 4e3:
+                raise OSError("network is down")
+            return mogi_model(places, depth=depth, volume=2e6)
+
+        def __dask_tokenize__(self):
+            return "remote"
+
+    model = Remote()
+
+    def search():
+        return mc.search_grid(truth(), model, parameters={"depth": DEPTHS}, checkpoint=tmp_path / "kept").compute()
+
+    assert str(search()["problem"].sel(depth=4e3).values) == "OSError: network is down"
+    down.clear()
+    assert float(search()["best_depth"]) == 4e3
+
+
+def test_observations_that_changed_since_the_checkpoint_are_noticed(tmp_path):
+    import zarr
+
+    truth().to_dataset(name="displacement").to_zarr(tmp_path / "obs.zarr", zarr_format=3, consolidated=False)
+
+    def search():
+        observed = xr.open_zarr(tmp_path / "obs.zarr", consolidated=False)["displacement"]
+        return mc.search_grid(observed, stack_array(), checkpoint=tmp_path / "kept").compute()
+
+    search()
+    array = zarr.open_array(tmp_path / "obs.zarr/displacement", mode="r+")
+    array[:] = 3 * array[:]
+    with pytest.raises(StorageError, match="observations have changed"):
+        search()
+
+
+def test_a_function_that_was_edited_is_another_search(tmp_path, monkeypatch):
+    import importlib
+    import sys
+
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "def model(places, *, depth):\n    return places.lon * depth * {}\n"
+    file = tmp_path / "editedmodel.py"
+    for factor in (1, 10):
+        file.write_text(text.format(factor))
+        sys.modules.pop("editedmodel", None)
+        importlib.invalidate_caches()
+        import linecache
+
+        linecache.checkcache()
+        model = importlib.import_module("editedmodel").model
+        if factor == 1:
+            mc.search_grid(truth(), model, parameters={"depth": [1.0]}, checkpoint=tmp_path / "kept")
+        else:
+            with pytest.raises(StorageError, match="another search"):
+                mc.search_grid(truth(), model, parameters={"depth": [1.0]}, checkpoint=tmp_path / "kept")
+
+
+def test_a_checkpoint_that_was_killed_while_it_was_begun_is_begun_anew(tmp_path):
+    mc.search_grid(truth(), stack_array(), checkpoint=tmp_path / "kept")
+    (tmp_path / "kept/zarr.json").unlink()
+    assert float(mc.search_grid(truth(), stack_array(), checkpoint=tmp_path / "kept")["rms"].min()) == 0.0
+
+
+def test_a_model_that_is_a_ramp_has_no_factor():
+    ramps = [k * (X - 30) + 0 * Y[:, None] for k in (1.0, 2.0)]
+    values = np.stack([*ramps, mogi_map(4e3, 2e6)])
+    models = xr.DataArray(values, {"k": [1.0, 2.0, 3.0], "y": Y, "x": X}, ("k", "y", "x"))
+    result = mc.search_grid(truth(noise=1e-3), models, ramp="linear", scaled=True).compute()
+    assert [bool(text) for text in result["problem"].values] == [True, True, False]
+    assert str(result["problem"].values[0]).startswith("zero, or a ramp itself")
+
+
+def test_chi2_without_degrees_of_freedom_is_an_error():
+    coords = {"lon": ("point", [30.0, 31.0, 30.0]), "lat": ("point", [0.0, 0.0, 1.0])}
+    models = xr.DataArray(np.ones((2, 3)), {"p": [1, 2], **coords}, ("p", "point"))
+    with pytest.raises(SchemaError, match="more observations than coefficients, got 3 and 3"):
+        mc.search_grid(models[0].drop_vars("p"), models, "chi2", ramp="linear").compute()
+
+
+@pytest.mark.parametrize("dtype", [">f8", "i4"])
+def test_any_numbers_are_compared_in_full(dtype):
+    values = (1e6 * stack_array()).round().astype(dtype)
+    observed = values[1, 1].astype(float).drop_vars(["depth", "volume"])
+    assert float(mc.search_grid(observed, values)["rms"].min()) == 0.0

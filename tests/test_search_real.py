@@ -103,4 +103,4 @@ def test_the_north_anatolian_fault_slips_17_mm_a_year_below_8_km(shared, tmp_pat
     best = {name: float(result[f"best_{name}"]) for name in grid}
     left = residual(thin, fault, parameters=best, ramp="constant", covariance=noise, mask=mask).compute()
     step = float(thin.where(mask).std())
-    assert float(left["rms"]) < 0.6 * step
+    assert float(left["residual_rms"]) < 0.6 * step

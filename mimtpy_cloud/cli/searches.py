@@ -47,6 +47,7 @@ def open_models_of(
     *,
     names: str | None,
     trace: str | None,
+    refine: int | None,
     progress: Any,
 ) -> list[Any]:
     """
@@ -64,6 +65,8 @@ def open_models_of(
         Names of the parameters in file names, with commas.
     trace : str, optional
         Vector file of the fault, for ``trace``.
+    refine : int, optional
+        Of ``--refine``.
     progress : callable
         ``progress(done, total, unit)``.
 
@@ -75,12 +78,14 @@ def open_models_of(
     Raises
     ------
     SchemaError
-        If they are not one, or one for each track; if a trace is missing, or has several lines.
+        If they are not one, or one for each track; cannot be refined; if a trace is missing, or has several lines.
     """
     if len(models) not in (1, len(tracks)):
         raise SchemaError(f"expected --models once, or for each of {len(tracks)} tracks, got {len(models)}")
     if trace is not None and "trace" not in models:
         raise SchemaError("--trace goes with --models trace")
+    if refine and any(_computed(one) is None for one in models):
+        raise SchemaError("--refine needs models that are computed; of files and stacks there are no others")
     parts = None if names is None else names.split(",")
     return [
         _open_models(one, track, stem + (f"_{k}" if k else ""), names=parts, trace=trace, progress=progress)
@@ -88,11 +93,18 @@ def open_models_of(
     ]
 
 
+def _computed(name: str) -> Any:
+    """Built-in model of that name, also of a screw along a trace that is read later; None if there is none."""
+    from mimtpy_cloud.ops.forward import MODELS, TraceScrew
+
+    return TraceScrew if name == "trace" else MODELS.get(name)
+
+
 def _open_models(
     given: str, observed: Any, stem: str, *, names: Sequence[str] | None, trace: str | None, progress: Any
 ) -> Any:
     from mimtpy_cloud.io.vectors import read_lines
-    from mimtpy_cloud.ops.forward import MODELS, TraceScrew
+    from mimtpy_cloud.ops.forward import TraceScrew
     from mimtpy_cloud.search import index_models, open_models
 
     if given == "trace":
@@ -100,8 +112,8 @@ def _open_models(
         if len(lines) != 1:
             raise SchemaError(f"--models trace needs --trace FILE with one line, got {len(lines)}")
         return TraceScrew(tuple(map(tuple, lines[0].tolist())))
-    if given in MODELS:
-        return MODELS[given]
+    if (model := _computed(given)) is not None:
+        return model
     if given.rstrip("/").lower().endswith(".zarr"):
         return open_models(given)
     return index_models(given, f"{stem}_models.zarr", observed, names=names, progress=progress)
@@ -142,15 +154,17 @@ def search_lines(result: xr.Dataset) -> list[str]:
     values = result[metric]
     best = float(values.max() if metric == "loglike" else values.min())
     units = values.attrs.get("units", "1")
+    free = int(result["degrees_of_freedom"])
     lines = [
-        f"best of {int(np.isfinite(values).sum())} models: {metric} {best:.6g}{'' if units == '1' else f' {units}'}"
+        f"{int(result['count'].sum())} observations, {free} degrees of freedom",
+        f"best of {int(np.isfinite(values).sum())} models: {metric} {best:.6g}{'' if units == '1' else f' {units}'}",
     ]
     for name, value in best_parameters(result).items():
         lines.append(f"  {name} {value if isinstance(value, str) else f'{value:.6g}'}{_region(result, name)}")
     if result["in_region"].size:
         lines.append(f"  region by {result.attrs['confidence_method']}")
     if bad := int((~np.isfinite(values)).sum()):
-        first = next(text for text in result["problem"].values.ravel() if text)
+        first = next((text for text in result["problem"].values.ravel() if text), "no value")
         lines.append(f"{bad} models without a value; the first: {first}")
     return lines
 
@@ -240,6 +254,7 @@ def open_observed(
     variable: str | None,
     angles: str | None,
     mask_file: str | None,
+    units: str | None,
     **choice: Any,
 ) -> tuple[list[str], list[Any], list[Any] | None, dict[str, Any]]:
     """
@@ -257,6 +272,8 @@ def open_observed(
         Angles of the points of a table of MimtPy.
     mask_file : str, optional
         Mask of the first track.
+    units : str, optional
+        Unit of a table that does not say.
     **choice : object
         Options of `mimtpy_cloud.cli.inputs.open_inputs`.
 
@@ -274,7 +291,7 @@ def open_observed(
     Raises
     ------
     SchemaError
-        If a mask is given with several tracks.
+        If a mask is given with several tracks, or one is given twice.
     """
     from mimtpy_cloud.cli.inputs import open_inputs, read_mask
     from mimtpy_cloud.cli.names import file_stem
@@ -282,6 +299,11 @@ def open_observed(
 
     if mask_file is not None and len(names) > 1:
         raise SchemaError("a mask goes with one track; mask products before, or give one")
+    twice = [name for name in names if list(names).count(name) > 1]
+    if twice:
+        raise SchemaError(f"{twice[0]} is given twice; give each track, product or table once")
+    if units is not None and not any(map(_is_table, names)):
+        raise SchemaError("--units is the unit of a table of points, and there is none; leave it out")
     labels, tracks, revisions = [], [], []
     for name in names:
         if _is_table(name):
@@ -293,6 +315,7 @@ def open_observed(
         tracks.append(_pick_variable(ds, variable))
         revisions += told["revisions"]
     first = tracks[0] if isinstance(tracks[0], xr.Dataset) else tracks[0].to_dataset(name="observed")
+    labels = [f"{label}_{k}" if labels.count(label) > 1 else label for k, label in enumerate(labels)]
     masks = None if mask_file is None else [read_mask(mask_file.rstrip("/"), first)]
     return labels, tracks, masks, {"datasets": list(names), "revisions": revisions, "mask": mask_file}
 
@@ -321,16 +344,33 @@ def read_noise(tracks: Sequence[Any], *, std: Sequence[float], covariance: Seque
         If both are given, or the numbers do not fit.
     """
     from mimtpy_cloud.io.covariance import read_covariance
+    from mimtpy_cloud.search.observation import observations
 
     if std and covariance:
         raise SchemaError("expected --std or --covariance, got both")
-    if std or covariance:
-        given: list[Any] = [value**2 for value in std] or [read_covariance(url) for url in covariance]
-        if len(given) not in (1, len(tracks)):
-            raise SchemaError(f"expected one standard deviation or covariance, or {len(tracks)}, got {len(given)}")
-        return given * len(tracks) if len(given) == 1 else given
-    own = [track["std"] ** 2 if isinstance(track, xr.Dataset) and "std" in track else None for track in tracks]
-    return own if all(noise is not None for noise in own) else None
+    number = len(std) or len(covariance)
+    if number not in (0, 1, len(tracks)):
+        raise SchemaError(f"expected one standard deviation or covariance, or {len(tracks)}, got {number}")
+    if covariance:
+        urls = list(covariance) * (len(tracks) if number == 1 else 1)
+        units = [str(track.values.attrs.get("units", "1")) for track in observations(list(tracks))]
+        return [read_covariance(url, unit) for url, unit in zip(urls, units, strict=True)]
+    if std:
+        return [value**2 for value in std] * (len(tracks) if number == 1 else 1)
+    own = [_own_variance(track) for track in tracks]
+    known = sum(noise is not None for noise in own)
+    if known not in (0, len(tracks)):
+        raise SchemaError("some of the inputs have standard deviations and others have none; give --std for each")
+    return own if known else None
+
+
+def _own_variance(track: Any) -> xr.DataArray | None:
+    """Variance that the rows of a table say of themselves."""
+    if not isinstance(track, xr.Dataset):
+        return None
+    if "weight" in track:
+        return 1.0 / track["weight"]
+    return track["std"] ** 2 if "std" in track else None
 
 
 def write_residuals(
@@ -373,12 +413,14 @@ def write_residuals(
     from mimtpy_cloud.view.map import save_figure
     from mimtpy_cloud.view.search import plot_residual
 
-    written, best = [], best_parameters(result)
+    written, best, scale = [], best_parameters(result), 1.0
+    if options.pop("scaled", False):  # one for all tracks, as the search has it
+        scale = float(result["scale"].values.ravel()[int(np.nanargmin(result["misfit"].values))])
     for k, (track, label) in enumerate(zip(tracks, labels, strict=True)):
-        own = {"covariance": covariance and covariance[k], "mask": mask and mask[k], **options}
+        own = {"scale": scale, "covariance": covariance and covariance[k], "mask": mask and mask[k], **options}
         left = residual(track, models[k if len(models) > 1 else 0], parameters=best, **own)
         place = f"{stem}_residual" if len(tracks) == 1 else f"{stem}_residual_{label}"
-        write_zarr(left.assign_attrs(provenance={**provenance, "best": best}), f"{place}.zarr")
-        save_figure(plot_residual(xr.open_zarr(f"{place}.zarr") if "://" not in place else left), f"{place}.png")
+        write_zarr(left.assign_attrs(provenance={**provenance, "best": best, "scale": scale}), f"{place}.zarr")
+        save_figure(plot_residual(left), f"{place}.png")
         written += [f"{place}.zarr", f"{place}.png"]
     return written

@@ -28,6 +28,8 @@ _STEP = 3
 _MISSING, _RR, _DM, _MM, _Q = range(5)
 #: Where projection leaves less than this of a square, the difference is summed anew from the residuals.
 _CANCELLED = 1e-3
+#: A model of which the ramp leaves less than this has no amplitude.
+_NOTHING = 1e-12
 #: Smallest part of a column of the ramp that may be left after the others.
 _SINGULAR = 1e-9
 
@@ -253,7 +255,8 @@ def solve_models(
     Returns
     -------
     misfit : np.ndarray
-        ``r^T C^-1 r``, shape ``(model,)``; NaN where a model lacks a value at a used point, or is zero and `scaled`.
+        ``r^T C^-1 r``, shape ``(model,)``; NaN where a model lacks a value at a used point, or is zero or
+        itself a ramp and `scaled`.
     scale : np.ndarray
         Factors, shape ``(model,)``.
     cancelled : np.ndarray
@@ -278,11 +281,12 @@ def solve_models(
     own = [table[:, _Q:] for table in sums]
     projected = [np.einsum("mq,mq->m", q, q) for q in own]
     if scaled:
-        norms = np.sum([table[:, _MM] - p for table, p in zip(sums, projected, strict=True)], axis=0)
+        whole = np.sum([table[:, _MM] for table in sums], axis=0)
+        norms = whole - np.sum(projected, axis=0)
         products = np.sum([table[:, _DM] for table in sums], axis=0)
         total = np.full(norms.shape, float(sum(fit.data @ fit.data for fit in fits)))
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = products / np.where(norms > 0, norms, np.nan)
+            scale = products / np.where(norms > _NOTHING * whole, norms, np.nan)
         misfit = total - scale * products
     else:
         scale = np.ones(lacks.shape)

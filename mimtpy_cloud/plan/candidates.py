@@ -29,7 +29,7 @@ class Candidates:
     Raises
     ------
     ParameterError
-        If there is no parameter or no model, or the lengths differ.
+        If there is no parameter or no model, the lengths differ, or a value is not finite.
 
     Examples
     --------
@@ -48,6 +48,9 @@ class Candidates:
             raise ParameterError(f"models need parameters of one length each, got shapes {sizes}")
         if self.count == 0:
             raise ParameterError("there is no model; name at least one")
+        for name, values in self.values.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise ParameterError(f"parameter {name} is not finite in a model; leave that model out")
 
     @property
     def count(self) -> int:

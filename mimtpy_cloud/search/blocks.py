@@ -63,7 +63,8 @@ class HeldRows:
         tuple
             Models, points, and their values.
         """
-        kept = np.float64 if self.values.dtype == np.float64 else np.float32
+        single = self.values.dtype.kind == "f" and self.values.dtype.itemsize <= 4
+        kept = np.float32 if single else np.float64
         rows = np.ascontiguousarray(self.values.reshape(self.values.shape[0], -1), kept)
         yield slice(0, rows.shape[0]), slice(0, rows.shape[1]), rows
 
@@ -83,12 +84,15 @@ class CalledRows:
         Name -> value for each model, shape ``(model,)``.
     problems : list of str
         Filled by `read`.
+    passing : bool
+        Whether a model failed by what may pass, such as a network that is down; set by `read`.
     """
 
     model: Model
     places: Places
     parameters: Mapping[str, np.ndarray]
     problems: list[str] = field(default_factory=list)
+    passing: bool = False
 
     def read(self, wanted: np.ndarray | None = None) -> Iterator[Piece]:
         """
@@ -112,6 +116,7 @@ class CalledRows:
             try:
                 values = np.asarray(self.model(self.places, **dict(zip(names, row, strict=True))))
             except Exception as error:  # noqa: BLE001 - the model is the user's
+                self.passing = self.passing or isinstance(error, OSError | MemoryError)
                 self.problems[number] = f"{type(error).__name__}: {error}"
                 continue
             if values.shape != (self.places.size,):
@@ -176,7 +181,7 @@ def _problems(rows: list[Rows], missing: np.ndarray, misfit: np.ndarray, points:
         if not text and missing[j]:
             texts[j] = f"no value at {int(missing[j])} of {points} points"
         elif not text and not np.isfinite(misfit[j]):
-            texts[j] = "zero at every point, so that no factor fits it"
+            texts[j] = "zero, or a ramp itself, so that no factor fits it"
     return np.array([text[:_LETTERS] for text in texts], object)
 
 

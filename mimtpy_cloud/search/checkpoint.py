@@ -34,7 +34,7 @@ class Checkpoint:
     rows: int
     columns: int
 
-    def load(self, block: int, count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def load(self, block: int, count: int, stamp: float) -> tuple[np.ndarray, np.ndarray] | None:
         """
         Take a block that is done.
 
@@ -44,23 +44,34 @@ class Checkpoint:
             Its number.
         count : int
             Its models.
+        stamp : float
+            What tells the values of the observations from others.
 
         Returns
         -------
         tuple or None
             Numbers and problems as `score_block` gives them; None if the block is not done, or damaged.
+
+        Raises
+        ------
+        StorageError
+            If it was made from other values.
         """
         storage = open_storage(self.url)
-        numbers, letters = np.empty((self.rows, self.columns)), np.empty((self.rows, _LETTERS), np.uint8)
+        numbers, letters = np.empty((self.rows, self.columns + 1)), np.empty((self.rows, _LETTERS), np.uint8)
         try:
             decode(storage.read(f"{_NUMBERS}/c/{block}/0"), numbers)
             decode(storage.read(f"{_PROBLEMS}/c/{block}/0"), letters)
         except (FileNotFoundError, ValueError):
             return None
+        if numbers[0, -1] != stamp:
+            raise StorageError(
+                f"the observations have changed since the checkpoint {self.url} was begun; remove it or name another"
+            )
         texts = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in letters[:count]]
-        return numbers[:count], np.array(texts, object)
+        return numbers[:count, :-1], np.array(texts, object)
 
-    def save(self, block: int, numbers: np.ndarray, problems: np.ndarray) -> None:
+    def save(self, block: int, numbers: np.ndarray, problems: np.ndarray, stamp: float) -> None:
         """
         Keep a block; its numbers last, as they say that it is done.
 
@@ -70,14 +81,17 @@ class Checkpoint:
             Its number.
         numbers, problems : np.ndarray
             As `score_block` gives them.
+        stamp : float
+            As for `load`.
         """
         storage = open_storage(self.url)
         letters = np.zeros((self.rows, _LETTERS), np.uint8)
         for row, text in zip(letters, problems.tolist(), strict=False):
             data = text.encode()[:_LETTERS]
             row[: len(data)] = np.frombuffer(data, np.uint8)
-        whole = np.full((self.rows, self.columns), np.nan)
-        whole[: len(numbers)] = numbers
+        whole = np.full((self.rows, self.columns + 1), np.nan)
+        whole[: len(numbers), :-1] = numbers
+        whole[:, -1] = stamp
         storage.write(f"{_PROBLEMS}/c/{block}/0", encode(letters))
         storage.write(f"{_NUMBERS}/c/{block}/0", encode(whole))
 
@@ -108,7 +122,7 @@ def open_checkpoint(url: str | os.PathLike[str], search: str, models: int, rows:
     try:
         found = _begun(storage)
     except FileNotFoundError:
-        if storage.children(""):
+        if set(storage.children("")) - {_NUMBERS, _PROBLEMS}:  # these two are left by one that was killed at once
             raise StorageError(
                 f"{url} is a folder with something else; name another place for the checkpoint"
             ) from None
@@ -136,7 +150,7 @@ def _begin(storage: Storage, search: str, models: int, rows: int, columns: int) 
 
     made: dict[str, Any] = {}
     group = zarr.create_group(zarr.storage.MemoryStore(made), zarr_format=3, attributes={_SEARCH: search})
-    for name, width, dtype, fill in ((_NUMBERS, columns, "float64", np.nan), (_PROBLEMS, _LETTERS, "uint8", 0)):
+    for name, width, dtype, fill in ((_NUMBERS, columns + 1, "float64", np.nan), (_PROBLEMS, _LETTERS, "uint8", 0)):
         group.create_array(
             name,
             shape=(models, width),

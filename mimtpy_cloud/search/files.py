@@ -75,7 +75,8 @@ def index_models(
     Returns
     -------
     ModelStack
-        A file that cannot be read, or has other places, stays as a model without values, and says why.
+        A file that cannot be opened, or has other places, stays as a model without values, and says why; so does one
+        that turns out damaged later, which the log tells.
 
     Raises
     ------

@@ -1,18 +1,23 @@
 """Grid search: every model against the observations, lazily, block by block, on any dask cluster."""
 
+import functools
+import inspect
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
+import xxhash
 from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph
 
+from mimtpy_cloud._version import __version__
 from mimtpy_cloud.errors import ParameterError, SchemaError
 from mimtpy_cloud.kernels.covariance import CovarianceModel
 from mimtpy_cloud.kernels.misfit import Fit
@@ -24,7 +29,7 @@ from mimtpy_cloud.plan.parameters import full_factorial
 from mimtpy_cloud.search.blocks import COLUMNS, CalledRows, HeldRows, Rows, score_block
 from mimtpy_cloud.search.checkpoint import Checkpoint, open_checkpoint
 from mimtpy_cloud.search.observation import Covariance, Observation, observations, same_places
-from mimtpy_cloud.search.result import SCORING, Search, label_result
+from mimtpy_cloud.search.result import DERIVED, RESERVED, SCORING, Search, label_result
 from mimtpy_cloud.search.stack import ModelStack, flatten_parameters
 
 __all__ = ["search_grid"]
@@ -166,6 +171,8 @@ def search_grid(
         for track, noise, used in zip(tracks, noises, _one_each(mask, tracks, "mask"), strict=True)
     ]
     sources = _sources(tracks, models, parameters)
+    _require_one_unit(tracks, models, known=noises[0] is not None)
+    _require_free_names(sources[0].candidates)
     terms = 0 if ramp is None else len(ramp_terms(ramp))
     columns = len(COLUMNS) + terms * len(tracks)
     whole = any(map(_is_matrix, noises))
@@ -183,12 +190,26 @@ def search_grid(
         tracks=tuple(track.name for track in tracks),
         several=isinstance(observed, Sequence),
         units=str(tracks[0].values.attrs.get("units", "1")),
+        origins=tuple(None if track.layout is None else track.layout.origin for track in tracks),
     )
     result = label_result(numbers, problems, fits, sources[0].candidates, search)
     for name in parameters or ():
         if name in PARAMETER_UNITS:
             result[name].attrs["units"] = PARAMETER_UNITS[name]
     return result
+
+
+def _require_one_unit(tracks: list[Observation], models: Any, *, known: bool) -> None:
+    """Refuse to add up squares of different units, and to explain different units by one function."""
+    units = dict.fromkeys(str(track.values.attrs.get("units", "1")) for track in tracks)
+    if len(units) > 1 and (callable(models) or not known):
+        raise SchemaError(f"tracks need one unit, got {', '.join(units)}; convert them first")
+
+
+def _require_free_names(candidates: Candidates) -> None:
+    taken = [name for name in candidates.names if name in RESERVED or name.startswith(DERIVED)]
+    if taken:
+        raise ParameterError(f"results have variables of that name: call the parameter other than {', '.join(taken)}")
 
 
 def _is_matrix(noise: Any) -> bool:
@@ -280,21 +301,34 @@ def _called(track: Observation, model: Any, parameters: Mapping[str, Any] | None
     def part(_: int, models: slice) -> Any:
         return (CalledRows, model, places.key, {name: v[models] for name, v in candidates.values.items()})
 
-    token = tokenize(model, places.key, candidates.values)
+    token = tokenize(model, _code_of(model), places.key, candidates.values)
     return _Source(candidates, 1, False, token, lambda _: ([places], part))
+
+
+def _code_of(model: Any) -> tuple[str, ...]:
+    """Text of a function and of its module: dask names both by their names alone, which an edit does not change."""
+    while isinstance(model, functools.partial):
+        model = model.func
+    code = model if inspect.isroutine(model) else type(model)
+    texts = [__version__]
+    for part in (code, inspect.getmodule(code)):
+        if getattr(part, "__name__", "") != "__main__":  # of which all else may be edited
+            with suppress(OSError, TypeError):
+                texts.append(inspect.getsource(part))  # type: ignore[arg-type]
+    return tuple(texts)
 
 
 def _rows(sources: list[_Source], tracks: list[Observation], *, whole: bool) -> int:
     """Models of a task: whole chunks, few enough to be held where they must be, and not too many tasks."""
     count, natural = sources[0].candidates.count, max(source.natural for source in sources)
     values = sum(track.values.size for track in tracks)
-    held = whole or any(source.held for source in sources)
-    most = max(1, _HELD // (8 * values)) if held else _CALLED
-    if natural > 1 and not held:
-        most = natural
-    rows = max(natural, most // natural * natural)
-    least = -(-count // _TASKS)
-    return min(count, max(rows, -(-least // natural) * natural))
+    most = max(1, _HELD // (8 * values))
+    if any(source.held for source in sources):  # dask may cut them anywhere
+        return min(count, most if most < natural else most // natural * natural)
+    if whole:
+        return min(count, max(natural, most // natural * natural))
+    least = max(-(-count // _TASKS), _CALLED if natural == 1 else natural)
+    return min(count, -(-least // natural) * natural)
 
 
 def _table(
@@ -330,12 +364,24 @@ def _table(
 def _score(
     fits: list[Fit], rows: list[Rows], count: int, scaled: bool, kept: Checkpoint | None, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    found = None if kept is None else kept.load(number, count)
+    if kept is None:
+        return score_block(fits, rows, count, scaled=scaled)
+    stamp = _stamp(fits)
+    found = kept.load(number, count, stamp)
     if found is None:
         found = score_block(fits, rows, count, scaled=scaled)
-        if kept is not None:
-            kept.save(number, *found)
+        if not any(isinstance(part, CalledRows) and part.passing for part in rows):
+            kept.save(number, *found, stamp)
     return found
+
+
+def _stamp(fits: list[Fit]) -> float:
+    """A number that tells observations from others; exact in float64."""
+    digest = xxhash.xxh64()
+    for fit in fits:
+        digest.update(np.ascontiguousarray(fit.data))
+        digest.update(np.ascontiguousarray(fit.weight))
+    return float(digest.intdigest() >> 12)
 
 
 def _take(pair: tuple[np.ndarray, np.ndarray], which: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """What is observed, as a search needs it: one row of points with their places, looks, weights and ramp."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
@@ -31,6 +31,8 @@ _OBSERVED = ("velocity", "displacement", "east", "north", "up", "horizontal")
 _AXES = {"east": (1.0, 0.0, 0.0), "north": (0.0, 1.0, 0.0), "up": (0.0, 0.0, 1.0)}
 #: Degrees, or parts of a pixel, by which places of observations and models may differ.
 _NEAR = 1e-3
+#: Degrees by which places of points may differ.
+_SAME_POINT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Layout:
         Degrees; of a grid those of its columns and of its rows, else of each point.
     x_km, y_km : np.ndarray
         km east and north of the middle, likewise.
+    origin : tuple of float
+        Longitude and latitude of that middle.
     grid : bool
         Whether they are columns and rows.
     """
@@ -55,6 +59,7 @@ class Layout:
     lat: np.ndarray
     x_km: np.ndarray
     y_km: np.ndarray
+    origin: tuple[float, float]
     grid: bool
 
     def flat(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,7 +236,11 @@ def observations(observed: Any) -> list[Observation]:
     found = [_observation(one, number, several) for number, one in enumerate(observed if several else [observed])]
     if not found:
         raise SchemaError("expected at least one track or table of observations, got an empty list")
-    return found
+    names = [track.name for track in found]
+    return [
+        track if names.count(track.name) == 1 else replace(track, name=f"{track.name} ({number})")
+        for number, track in enumerate(found)
+    ]
 
 
 def _observation(observed: Any, number: int, several: bool) -> Observation:
@@ -247,8 +256,8 @@ def _observation(observed: Any, number: int, several: bool) -> Observation:
         )
     if values.dtype.kind != "f" or values.ndim == 0:
         raise SchemaError(f"observations must be floating-point arrays, got {values.dtype} of shape {values.shape}")
-    look: Any = _AXES.get(name)
-    if all(part in known for part in LOS):
+    look: Any = _AXES.get(name)  # a component is what it is, however satellites saw it
+    if look is None and name != "horizontal" and all(part in known for part in LOS):
         look = tuple(known[part] for part in LOS)
     label = str(values.attrs.get("track") or observed.attrs.get("track") or (number if several else name))
     found = Observation(values, _layout(values), None, f"track {label}" if several else label)
@@ -283,19 +292,21 @@ def _layout(values: xr.DataArray) -> Layout | None:
         raise SchemaError("a point has no longitude or latitude; leave it out")
     lon = (lon - lon[0] + 180.0) % 360 + lon[0] - 180.0  # all on one side of the antimeridian
     centre = (float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2)
-    return Layout(values.shape, lon, lat, *plane_km(lon, lat, centre), grid=False)
+    return Layout(values.shape, lon, lat, *plane_km(lon, lat, centre), centre, grid=False)
 
 
 def _grid_layout(values: xr.DataArray) -> Layout:
     x, y = (values[name].to_numpy().astype(float) for name in ("x", "y"))
     projection = map_projection(values)
     if projection is None:
-        x_km, y_km = plane_km(x, y, centre_of(x, y))
-        return Layout(values.shape, x, y, x_km, y_km, grid=True)
-    x_km, y_km = plane_km(x, y, centre_of(x, y, geographic=False), geographic=False)
+        centre = centre_of(x, y)
+        return Layout(values.shape, x, y, *plane_km(x, y, centre), centre, grid=True)
+    centre = centre_of(x, y, geographic=False)
+    x_km, y_km = plane_km(x, y, centre, geographic=False)
     columns, rows = np.tile(x, y.size), np.repeat(y, x.size)
     lon, lat = projection(columns, rows, inverse=True)
-    return Layout(values.shape, lon, lat, np.tile(x_km, y.size), np.repeat(y_km, x.size), grid=False)
+    origin = projection(*centre, inverse=True)
+    return Layout(values.shape, lon, lat, np.tile(x_km, y.size), np.repeat(y_km, x.size), origin, grid=False)
 
 
 def same_places(what: str, one: xr.DataArray, name: str, other: xr.DataArray) -> None:
@@ -320,10 +331,25 @@ def same_places(what: str, one: xr.DataArray, name: str, other: xr.DataArray) ->
     """
     for dim in (dim for dim in one.dims if dim in other.dims):
         a, b = (array[dim].to_numpy() if dim in array.coords else np.arange(array.sizes[dim]) for array in (one, other))
-        if a.shape != b.shape or not _agree(a, b):
-            raise GridMismatchError(
-                f"{what} and {name} need the same {dim}: {_span(a)} and {_span(b)}; select or align them first"
-            )
+        _require_equal(str(dim), what, a, name, b, _agree)
+    for place in ("lon", "lat"):
+        if all(place in array.coords and place not in array.indexes for array in (one, other)):
+            a, b = (array[place].to_numpy() for array in (one, other))
+            _require_equal(place, what, a, name, b, _near)
+
+
+def _require_equal(
+    dim: str, what: str, a: np.ndarray, name: str, b: np.ndarray, agree: Callable[[np.ndarray, np.ndarray], bool]
+) -> None:
+    if a.shape != b.shape or not agree(a, b):
+        raise GridMismatchError(
+            f"{what} and {name} need the same {dim}, in the same order: {_span(a)} and {_span(b)}; select or align them"
+        )
+
+
+def _near(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether places of points agree; turns do not count."""
+    return bool(np.abs((a - b + 180.0) % 360.0 - 180.0).max(initial=0.0) <= _SAME_POINT)
 
 
 def _agree(a: np.ndarray, b: np.ndarray) -> bool:

@@ -26,6 +26,7 @@ def residual(
     covariance: Covariance = None,
     mask: xr.DataArray | None = None,
     scaled: bool = False,
+    scale: float = 1.0,
 ) -> xr.Dataset:
     """
     Subtract a model, and the ramp that fits what is left, from observations.
@@ -43,12 +44,16 @@ def residual(
         As for `mimtpy_cloud.search_grid`; the mask and the covariance say how the ramp is fitted, the residual is given
         at every point that has data.
 
+    scale : float
+        Factor of the model, such as a search over several tracks has found.
+
     Returns
     -------
     xr.Dataset
         Lazy, on the dimensions of the observations and in their unit: ``observed``, ``model`` (times its factor),
-        ``ramp`` and ``residual``, which is observed less model less ramp, and its ``rms``; ``misfit``,
-        ``ramp_coefficient (term)`` and ``scale`` as the search gives them.
+        ``ramp`` and ``residual``, which is observed less model less ramp, and its ``residual_rms`` in that
+        unit; ``rms`` (with the weights of a covariance), ``misfit``, ``ramp_coefficient (term)`` and ``scale`` as the
+        search gives them.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def residual(
     (True, True)
     """
     (track,) = observations([observed])
-    given = _one_model(track, model, dict(parameters or {}))
+    given = scale * _one_model(track, model, dict(parameters or {}))
     options: dict[str, Any] = {"ramp": ramp, "covariance": covariance, "mask": mask, "scaled": scaled}
     found = search_grid(observed, given.expand_dims(model=[0]), **options).isel(model=0, drop=True)
     values = track.values
@@ -79,7 +84,7 @@ def residual(
     if scaled:
         shown = shown * found["scale"]
     removed = _ramp_map(track, found["ramp_coefficient"].data, ramp) if ramp else xr.zeros_like(values)
-    kept = {name: found[name] for name in ("misfit", "ramp_coefficient", "scale") if name in found}
+    kept = {name: found[name] for name in ("rms", "misfit", "ramp_coefficient", "scale") if name in found}
     ds = xr.Dataset({"observed": values, "model": shown, "ramp": removed, "residual": values - shown - removed})
     for name, words in (
         ("observed", "what is explained"),
@@ -89,14 +94,16 @@ def residual(
     ):
         ds[name].attrs = {"units": values.attrs.get("units", "1"), "long_name": words}
     counted = ds["residual"] if mask is None else ds["residual"].where(track.on_points("the mask", mask).data > 0)
-    kept["rms"] = ((counted**2).mean() ** 0.5).assign_attrs(ds["residual"].attrs, long_name="rms of the residual")
+    kept["residual_rms"] = ((counted**2).mean() ** 0.5).assign_attrs(
+        ds["residual"].attrs, long_name="rms of the residual"
+    )
     return ds.assign(kept).assign_attrs(observed.attrs | {"ramp": ramp or "none"})
 
 
 def _one_model(track: Observation, model: Any, parameters: dict[str, Any]) -> xr.DataArray:
     """Values of the model at the places of a track, lazy."""
     if isinstance(model, ModelStack):
-        chosen = [np.isclose(model.candidates.values[name], value) for name, value in parameters.items()]
+        chosen = [_same_value(model.candidates.values[name], value) for name, value in parameters.items()]
         at = np.flatnonzero(np.all(chosen, axis=0)) if chosen else np.arange(model.candidates.count)
         if at.size != 1:
             names = ", ".join(model.candidates.names)
@@ -112,6 +119,14 @@ def _one_model(track: Observation, model: Any, parameters: dict[str, Any]) -> xr
     flat = da.from_delayed(run(track.places(), **parameters), (track.values.size,), dtype=np.float64)  # type: ignore[no-untyped-call]
     bare = track.values.drop_vars([name for name in track.values.coords if name not in track.values.dims])
     return bare.copy(data=flat.reshape(track.values.shape))
+
+
+def _same_value(values: np.ndarray, value: Any) -> np.ndarray:
+    """Where a parameter has a value, but for rounding far below the steps between values."""
+    if values.dtype.kind not in "iuf":
+        return np.asarray(values == str(value))
+    steps = np.diff(np.unique(values))
+    return np.asarray(np.abs(values - float(value)) <= 1e-6 * steps.min(initial=abs(float(value)) or 1.0))
 
 
 def _ramp_map(track: Observation, coefficients: da.Array, kind: str) -> xr.DataArray:

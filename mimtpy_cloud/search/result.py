@@ -22,11 +22,17 @@ from mimtpy_cloud.kernels.region import confidence_threshold, evaluate_metric, m
 from mimtpy_cloud.plan.candidates import Candidates
 from mimtpy_cloud.search.blocks import COLUMNS
 
-__all__ = ["SCORING", "Search", "label_result", "refine", "run_search"]
+__all__ = ["DERIVED", "RESERVED", "SCORING", "Search", "label_result", "refine", "run_search"]
 
 #: How the name of every task that scores a block of models begins.
 SCORING = "score-models"
+#: Names in a result that no parameter can have, and how others begin.
+RESERVED = ("rms", "misfit", "chi2", "loglike", "scale", "problem", "in_region", "term", "track", "count",
+            "ramp_coefficient", "degrees_of_freedom")  # fmt: skip
+DERIVED = ("best_", "low_", "high_", "marginal_")
 _NO_MODEL = "no such model"
+#: Name of the task that counts the observations.
+_FACTS = "_facts-"
 _ASSUMED = "noise white, of one unknown variance"
 
 
@@ -53,6 +59,8 @@ class Search:
         Whether they were given as a sequence.
     units : str
         Of the observations.
+    origins : tuple
+        Longitude and latitude about which the ramp of each track counts; None where there are no places.
     """
 
     metric: str
@@ -63,6 +71,7 @@ class Search:
     tracks: tuple[str, ...]
     several: bool
     units: str
+    origins: tuple[tuple[float, float] | None, ...]
 
     @property
     def terms(self) -> int:
@@ -130,6 +139,11 @@ def label_result(
     data |= _ramps(table, search, dims, shape)
     data["problem"] = (dims, texts.reshape(shape), {"long_name": "why a model has no misfit"})  # type: ignore[no-untyped-call]
     ds = xr.Dataset(data, coords)
+    counts = da.from_delayed(facts, (1 + len(search.tracks),), dtype=float)[1:]  # type: ignore[no-untyped-call]
+    said = {"units": "1", "long_name": "observations that count"}
+    ds["count"] = ("track", counts, said) if search.several else ((), counts[0], said)
+    free = {"units": "1", "long_name": "observations less coefficients that are solved for each model"}
+    ds["degrees_of_freedom"] = ((), counts.sum() - search.terms, free)
     return _with_region(ds, misfit, facts, search, candidates).assign_attrs(_attributes(search, candidates.count))
 
 
@@ -159,7 +173,9 @@ def _ramps(table: da.Array, search: Search, dims: tuple[str, ...], shape: tuple[
         return {}
     terms = ramp_terms(search.ramp)
     units = [search.units + ("", "/km", "/km^2")[power] for power in ramp_degrees(search.ramp)]
-    attrs = {"long_name": "ramp removed from observed less model, about the middle", "term_units": units}
+    origins = [None if place is None else [float(place[0]), float(place[1])] for place in search.origins]
+    attrs: dict[str, Any] = {"long_name": "ramp removed from observed less model", "term_units": units}
+    attrs["origin"] = origins if search.several else origins[0]
     values: Any = table[:, len(COLUMNS) :]
     if search.several:
         whole = values.reshape((*shape, len(search.tracks), len(terms)))
@@ -223,17 +239,23 @@ def _place_text(texts: np.ndarray, *, positions: np.ndarray, size: int) -> np.nd
 
 
 def _facts(fits: list[Fit]) -> np.ndarray:
-    return np.array([sum(fit.count for fit in fits), sum(fit.logdet for fit in fits)], float)
+    return np.array([sum(fit.logdet for fit in fits), *(fit.count for fit in fits)], float)
 
 
 def _metric(misfit: np.ndarray, *, facts: np.ndarray, metric: str, terms: int, known: bool) -> np.ndarray:
-    return evaluate_metric(misfit, metric, count=int(facts[0]), terms=terms, logdet=float(facts[1]), known=known)
+    count = int(facts[1:].sum())
+    if metric == "chi2" and count <= terms:
+        raise SchemaError(
+            f"chi2 needs more observations than coefficients, got {count} and {terms}; mask less, or choose "
+            "a simpler ramp"
+        )
+    return evaluate_metric(misfit, metric, count=count, terms=terms, logdet=float(facts[0]), known=known)
 
 
 def _region(
     misfit: np.ndarray, *, facts: np.ndarray, level: float, terms: int, known: bool, parameters: int
 ) -> np.ndarray:
-    count = int(facts[0])
+    count = int(facts[1:].sum())
     inside: np.ndarray = misfit <= confidence_threshold(
         misfit, level, count=count, terms=terms, parameters=parameters, known=known
     )
@@ -252,7 +274,7 @@ def _end(region: np.ndarray, *, along: np.ndarray, axis: int | None, end: int) -
 
 
 def _marginal(misfit: np.ndarray, *, facts: np.ndarray, axis: int, terms: int, known: bool) -> np.ndarray:
-    return marginal(misfit, axis, free=int(facts[0]) - terms, known=known)
+    return marginal(misfit, axis, free=int(facts[1:].sum()) - terms, known=known)
 
 
 class _Models(Callback):
@@ -303,8 +325,10 @@ def run_search(result: xr.Dataset, progress: Progress | None = None) -> xr.Datas
             return result.compute(scheduler=_threads())
     from distributed import as_completed, futures_of
 
+    facts = Delayed(next(layer for layer in graph.layers if layer.startswith(_FACTS)), graph)  # type: ignore[no-untyped-call]  # so that fits may go
     scores = da.Array(graph, name, ((1,) * blocks, (1,)), dtype=object)  # type: ignore[no-untyped-call]
-    futures = futures_of(client.persist(scores))  # type: ignore[no-untyped-call]
+    kept = client.persist([scores, facts])
+    futures = futures_of(kept[0])  # type: ignore[no-untyped-call]
     try:
         for done, future in enumerate(as_completed(futures), start=1):  # type: ignore[no-untyped-call]
             future.result()
@@ -359,7 +383,7 @@ def refine(result: xr.Dataset, values: int | Mapping[str, int] | None = None) ->
         old = result[name].to_numpy()
         if old.dtype.kind not in "iuf":
             raise ParameterError(f"a finer grid needs numbers; {name} is text")
-        number = values if isinstance(values, int) else (values or {}).get(str(name), old.size)
+        number = int(values) if isinstance(values, int | np.integer) else (values or {}).get(str(name), old.size)
         at = np.flatnonzero(inside.any(axis=tuple(k for k in range(inside.ndim) if k != axis)))
         low, high = old[max(at[0] - 1, 0)], old[min(at[-1] + 1, old.size - 1)]
         found[str(name)] = np.linspace(low, high, number) if low < high else old[at[:1]].astype(float)

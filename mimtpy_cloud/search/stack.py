@@ -1,5 +1,6 @@
 """Stacks of models: a Zarr store ``(model, ...)`` that a search reads chunk by chunk, as fast as it decodes."""
 
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from mimtpy_cloud.codec import decode
 from mimtpy_cloud.errors import SchemaError, SourceFormatError, StorageError
 from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.zarr import write_zarr
-from mimtpy_cloud.io.cache import cached_storage
+from mimtpy_cloud.io.storage import Storage, open_storage
 from mimtpy_cloud.plan.candidates import Candidates
 
 __all__ = ["VALUES", "ModelStack", "StackRows", "open_models", "stack_chunks", "stack_template", "write_models"]
@@ -79,6 +80,7 @@ class ModelStack:
             self.chunk,
             self.template.dtype.str,
             (models.start, models.stop),
+            self.identity,
             list(self.problems[models]),
         )
 
@@ -98,6 +100,8 @@ class StackRows:
         Of the values.
     models : tuple of int
         First model, from the start of a chunk, and the one after the last.
+    identity : str
+        Of the stack: a store that was replaced is refused.
     problems : list of str
         Of each model.
     """
@@ -107,6 +111,7 @@ class StackRows:
     chunk: tuple[int, ...]
     dtype: str
     models: tuple[int, int]
+    identity: str
     problems: list[str] = field(default_factory=list)
 
     def read(self, wanted: np.ndarray | None = None) -> Iterator[tuple[slice, slice, np.ndarray]]:
@@ -126,9 +131,10 @@ class StackRows:
         Raises
         ------
         StorageError
-            If the store is gone, or a chunk is damaged.
+            If the store is gone or was replaced, or a chunk is damaged.
         """
-        storage, (first, last) = cached_storage(self.url), self.models
+        storage, (first, last) = open_storage(self.url), self.models
+        _require_same(storage, self.identity)
         inner = math.prod(self.chunk[2:])
         buffer = np.empty(self.chunk, self.dtype)
         rest = "/0" * (len(self.shape) - 2)
@@ -143,12 +149,20 @@ class StackRows:
                 yield models, points, flat[: models.stop - models.start, : points.stop - points.start]
 
 
+def _require_same(storage: Storage, identity: str) -> None:
+    try:
+        found = json.loads(storage.read("zarr.json"))["attributes"].get(_ID)
+    except (FileNotFoundError, ValueError, KeyError):
+        found = None
+    if found != identity:
+        raise StorageError(f"the stack {storage.url} was removed or replaced since it was opened; open it again")
+
+
 def _decode_into(storage: Any, key: str, buffer: np.ndarray) -> None:
     for attempt in range(2):  # once more: it may have become damaged on its way
         try:
             data = storage.read(key)
-        except FileNotFoundError:
-            storage.read("zarr.json")  # else the store is gone
+        except FileNotFoundError:  # nothing but NaN
             buffer[...] = np.nan
             return
         try:
@@ -223,7 +237,8 @@ def write_models(
     models : xr.DataArray
         Values of each model at each place, in the unit of what will be searched; dimensions of the parameters first,
         with their values as coordinates, then those of the places (``y, x``, or a dimension of points), or ``model``
-        first, with the parameters as coordinates along it. Lazy or not.
+        first, with the parameters as coordinates along it: all, or those that the attribute ``parameters`` lists. Lazy
+        or not.
     url : str or path
         Of the store; one that is there is replaced.
     progress : callable, optional
@@ -296,8 +311,11 @@ def flatten_parameters(models: xr.DataArray, dims: tuple[str, ...]) -> tuple[xr.
     rest = [dim for dim in models.dims if dim not in dims]
     models = models.transpose(*dims, *rest)
     if dims == ("model",):
+        named = models.attrs.get(_PARAMETERS)
         along = {str(n): c.to_numpy() for n, c in models.coords.items() if c.dims == dims and n != _PROBLEM}
-        if set(along) != {"model"}:
+        if named is not None:
+            along = {name: along[name] for name in named if name in along}
+        elif set(along) != {"model"}:
             along.pop("model", None)
         if not along:
             along = {"model": np.arange(models.sizes["model"])}
@@ -313,7 +331,7 @@ def flatten_parameters(models: xr.DataArray, dims: tuple[str, ...]) -> tuple[xr.
 
 
 def _plain(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: v.astype(str) if v.dtype.kind in "OTS" else v for name, v in values.items()}
+    return {name: np.array(v.tolist(), dtype=str) if v.dtype.kind in "OTSU" else v for name, v in values.items()}
 
 
 def open_models(url: str | os.PathLike[str]) -> ModelStack:
@@ -338,7 +356,7 @@ def open_models(url: str | os.PathLike[str]) -> ModelStack:
         If it is no stack of models.
     """
     text = os.fspath(url).rstrip("/")
-    storage = cached_storage(text)
+    storage = open_storage(text)
     try:
         storage.read("zarr.json")
         ds = xr.open_zarr(storage.zarr_store("", read_only=True), consolidated=True)
@@ -355,6 +373,7 @@ def open_models(url: str | os.PathLike[str]) -> ModelStack:
     parameters = {name: ds[name].to_numpy() for name in ds.attrs[_PARAMETERS]}
     problems = tuple(str(text) for text in ds[_PROBLEM].to_numpy())
     template = values.drop_vars([n for n in values.coords if "model" in values[n].dims])
+    template = template.assign_coords({n: c.load() for n, c in template.coords.items() if n not in template.indexes})
     return ModelStack(
         storage.url,
         template,

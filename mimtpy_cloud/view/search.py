@@ -128,8 +128,9 @@ def _patch(colour: str, label: str) -> Any:
 
 
 def _draw_curve(panels: Any, result: xr.Dataset, metric: str, name: str) -> None:
-    along, inside = result[name].values, result["in_region"].squeeze()
-    values = result[metric].squeeze()
+    rest = [dim for dim in result[metric].dims if dim != name]
+    along, inside = result[name].values, result["in_region"].any(rest)
+    values = (result[metric].max if metric == "loglike" else result[metric].min)(rest)
     top, bottom = panels
     top.plot(along, values, ".-", color="#0072b2", lw=1)
     shaded = np.where(inside.values, values, np.nan)
@@ -239,7 +240,7 @@ def plot_residual(
             f"expected what residual() gives, maps or points with lon and lat, got {', '.join(map(str, left))}"
         )
     units = str(left["residual"].attrs.get("units", "1"))
-    heading = title or f"rms of the residual {float(left['rms']):.3g}{'' if units == '1' else f' {units}'}"
+    heading = title or f"rms of the residual {float(left['residual_rms']):.3g}{'' if units == '1' else f' {units}'}"
     if left["residual"].dims != ("y", "x"):
         return _points_figure(left[names].compute(), names, units, heading)
     grid = map_grid(left[names])

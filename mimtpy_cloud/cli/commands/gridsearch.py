@@ -1,5 +1,6 @@
 """``mimtpy gridsearch``."""
 
+import re
 from typing import Any
 
 import click
@@ -32,6 +33,9 @@ _OUT = (
 @click.option("--trace", metavar="FILE", help="Vector file with the fault of --models trace, one line.")
 @click.option("--variable", metavar="NAME", help="What is explained, if a product has several, such as east and up.")
 @click.option("--angles", metavar="FILE", help="points_angle.json beside a points_disp.json.")
+@click.option(
+    "--units", type=click.Choice(["m", "cm", "mm", "m/yr", "cm/yr", "mm/yr"]), help="Of a table that does not say."
+)
 @click.option(
     "--metric",
     type=click.Choice(["rms", "misfit", "chi2", "loglike"]),
@@ -72,6 +76,7 @@ def gridsearch(
     parameters: tuple[str, ...],
     variable: str | None,
     angles: str | None,
+    units: str | None,
     mask_file: str | None,
     names: str | None,
     trace: str | None,
@@ -110,15 +115,16 @@ def gridsearch(
     if check_out(out):
         raise StorageError(f"--out is a folder here, since a store, a table and figures are written, got {out}")
     labels, tracks, masks, provenance = open_observed(
-        root, observed, variable=variable, angles=angles, mask_file=mask_file, **choice
+        root, observed, variable=variable, angles=angles, mask_file=mask_file, units=units, **choice
     )
     how = {"ramp": ramp, "covariance": read_noise(tracks, std=std, covariance=covariance), "scaled": scaled}
-    what = "_".join(file_stem(name) if "." in name or "/" in name else name for name in dict.fromkeys(models))
+    short = (file_stem(name) if "." in name or "/" in name else name for name in dict.fromkeys(models))
+    what = "_".join(re.sub(r"[*?\[\]]+", "", name).strip("_") or "files" for name in short)
     told = marks(metric=None if metric == "rms" else metric, ramp=ramp, scaled=scaled)
     told += marks(mask=mask_file and file_stem(mask_file))
     stem = shortened(join(out, "gridsearch", f"{'+'.join(labels)}_{what}{told}"))
     with progress_bar("index models") as progress:
-        found = open_models_of(tracks, models, stem, names=names, trace=trace, progress=progress)
+        found = open_models_of(tracks, models, stem, names=names, trace=trace, refine=refine, progress=progress)
     asked: dict[str, Any] = {
         "models": models,
         "parameters": parameters,
