@@ -317,8 +317,13 @@ def _write_mintpy(path: Path, window: "Window", *, kind: str = "velocity", **lay
         file.attrs.update({key: str(text) for key, text in attrs.items()})
 
 
-#: Models whose files the peers of a search read; the true one is among them.
-FILES, TRUE = 40, 21
+#: Models of maps whose files the peers of a search read; the true one is among them.
+FILES, _TRUE = 40, 21
+
+
+def true_model(count: int, files: int = FILES) -> int:
+    """Number of the model that is the truth."""
+    return count // files * _TRUE
 
 
 def model_maps(size: tuple[int, int], count: int) -> Path:
@@ -361,9 +366,9 @@ def model_maps(size: tuple[int, int], count: int) -> Path:
     for j in range(0, count, step):
         _write_mintpy(partial / "files" / f"{j}.h5", window, velocity=one(j).astype(np.float32))
     rng = np.random.default_rng(1)
-    seen = one(step * TRUE) + rng.normal(0, 1e-3, size)
+    seen = one(true_model(count)) + rng.normal(0, 1e-3, size)
     seen[rng.random(size) < 0.1] = np.nan
-    seen[9, 99] = one(step * TRUE)[9, 99]
+    seen[9, 99] = one(true_model(count))[9, 99]
     linear = 0.02 * x - 0.03 * y
     ramps = {"none": 0 * x * y, "linear": linear, "quadratic": linear + 0.04 * x * x - 0.02 * x * y + 0.03 * y * y}
     for kind, ramp in ramps.items():
@@ -389,7 +394,7 @@ def many_models(size: tuple[int, int], count: int, source: Path) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     stack = open_models(source / "models.zarr")
     values = stack.template.isel(model=slice(1)).drop_encoding()
-    values = values.isel(model=[0] * count).copy(data=da.zeros((count, *size), np.float32, chunks=stack.chunk))
+    values = values.isel(model=[0] * count).copy(data=da.zeros((count, *size), dtype=np.float32, chunks=stack.chunk))
     template = stack_template(values, Candidates({"number": np.arange(count)}), [""] * count, f"{count} models")
     how = {VALUES: {"chunks": stack.chunk, "compressors": zarr_codecs(4)}}
     template.to_zarr(partial, encoding=how, zarr_format=3, consolidated=True, compute=False)
@@ -427,7 +432,7 @@ def model_points(points: int, count: int, files: int) -> Path:
     lon, lat = rng.uniform(-116.0, -115.0, points), rng.uniform(32.0, 33.0, points)
     x, y = plane_km(lon, lat, (float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2))
     look = np.array([-0.61, -0.14, 0.78])
-    depth, volume = (grid.ravel() for grid in np.meshgrid(np.linspace(5, 40, count // 20), np.linspace(0.02, 0.2, 20)))
+    depth, volume = (grid.ravel() for grid in np.meshgrid(np.linspace(5, 40, count // 20), np.linspace(0.2, 2.0, 20)))
     los = np.empty((count, points))
     for j in range(count):
         fall = volume[j] / (1 + (x**2 + y**2) / depth[j] ** 2) ** 1.5
@@ -438,7 +443,7 @@ def model_points(points: int, count: int, files: int) -> Path:
             (partial / "files" / f"{j}.json").write_text(json.dumps({"displacement": rows.tolist()}))
     sill, length, nugget = NOISE
     factor = np.linalg.cholesky(covariance_matrix(x, y, CovarianceModel("exponential", sill, length, nugget)))
-    seen = los[count // files * TRUE] + factor @ rng.normal(size=points)
+    seen = los[true_model(count, files)] + factor @ rng.normal(size=points)
     np.savez(partial / "points.npz", lon=lon, lat=lat, x_km=x, y_km=y, look=look, observed=seen)
     coords = {"depth": ("model", depth), "volume": ("model", volume), "lon": ("point", lon), "lat": ("point", lat)}
     write_models(xr.DataArray(los, coords, ("model", "point"), attrs={"units": "m"}), partial / "models.zarr")
