@@ -73,6 +73,8 @@ def test_scripts_takes_tables_and_the_ways_of_mimtpy(tmp_path):
         (("--parameter", "vs"), "expected --parameter NAME=VALUES such as vs=17:18:0.25, got 'vs'"),
         (("--parameter", "vs=17", "--parameter", "vs=18"), "--parameter vs is given more than once"),
         (("--parameter", "vs=17", "--viscosity", "vs", "--no-viscosity"), "exclude each other"),
+        (("--table", "nothere.parquet"), "error: no such file: nothere.parquet"),
+        (("--table", "nothere.csv"), "error: no such file: nothere.csv"),
         (("--parameter", "vs=17:18"), "error: expected values as start:end:step"),
         (("--parameter", "vx=17"), "must assign vx exactly once"),
     ],

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mimtpy_cloud.errors import ParameterError
+from mimtpy_cloud.io.parquet import read_parquet
 from mimtpy_cloud.io.text import read_text
-from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.plan.parameters import full_factorial, parse_values
 
 __all__ = ["NAMING", "RunTable", "checked_table", "run_table"]
@@ -49,7 +49,7 @@ def run_table(parameters: Any) -> RunTable:
     StorageError
         If there is no such file.
     SourceFormatError
-        If the file is no text.
+        If the file is no text, or no Parquet file.
 
     See Also
     --------
@@ -131,13 +131,7 @@ def _read(url: str | os.PathLike[str]) -> dict[str, list[Any]]:
     """Columns of a file."""
     text = os.fspath(url)
     if text.endswith((".parquet", ".pq")):
-        try:
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise ParameterError(f"{text} needs pyarrow, which is not installed; write the table as .csv") from error
-        fs, path = locate(url)
-        with reaching(url), fs.open(path, "rb") as file:
-            return dict(pq.read_table(file).to_pydict())
+        return dict(read_parquet(text).to_pydict())
     rows = [row for row in csv.reader(io.StringIO(read_text(url, "a table of runs"))) if row]
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
