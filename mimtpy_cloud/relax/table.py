@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,15 @@ from mimtpy_cloud.io.parquet import read_parquet
 from mimtpy_cloud.io.text import read_text
 from mimtpy_cloud.plan.parameters import full_factorial, parse_values
 
-__all__ = ["NAMING", "RunTable", "checked_table", "run_table"]
+__all__ = ["NAMING", "RunTable", "checked_table", "parameter_names", "run_table"]
 
 #: Columns by name: text or numbers, shape ``(run,)`` each.
 type RunTable = dict[str, np.ndarray]
 
 #: Columns that name a run rather than being a parameter.
 NAMING = ("run", "name", "script")
+#: Ends of the names of columns that follow from a parameter: fluidity and Maxwell time.
+_DERIVED = ("_gammadot0", "_maxwell_years")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -105,6 +107,30 @@ def checked_table(columns: Mapping[str, Any], what: str = "the table") -> RunTab
     ids = found.pop("run", np.array([f"{i:0{max(4, len(str(count - 1)))}d}" for i in range(count)]))
     _check_ids(ids, what)
     return {"run": ids} | found | {name: _numbers(columns[name], name, what) for name in names}
+
+
+def parameter_names(columns: Iterable[str]) -> list[str]:
+    """
+    Tell which columns of a table of runs are parameters.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Names of all columns.
+
+    Returns
+    -------
+    list of str
+        Without those that name a run, and those that `make_runs` derives from a viscosity.
+
+    Examples
+    --------
+    >>> parameter_names(["run", "name", "vs", "H", "vs_gammadot0", "vs_maxwell_years"])
+    ['vs', 'H']
+    """
+    columns = list(columns)
+    derived = {name + end for name in columns for end in _DERIVED}
+    return [name for name in columns if name not in NAMING and name not in derived]
 
 
 def _check_ids(ids: np.ndarray, what: str) -> None:
