@@ -12,6 +12,7 @@ from scipy.io import netcdf_file
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.io.mimtpyjson import read_model_json
 from mimtpy_cloud.relax import run_table, to_los
+from mimtpy_cloud.search import open_models
 
 
 def run(*args, code=0):
@@ -73,6 +74,8 @@ def test_scripts_takes_tables_and_the_ways_of_mimtpy(tmp_path):
         (("--parameter", "vs"), "expected --parameter NAME=VALUES such as vs=17:18:0.25, got 'vs'"),
         (("--parameter", "vs=17", "--parameter", "vs=18"), "--parameter vs is given more than once"),
         (("--parameter", "vs=17", "--viscosity", "vs", "--no-viscosity"), "exclude each other"),
+        (("--table", "nothere.parquet"), "error: no such file: nothere.parquet"),
+        (("--table", "nothere.csv"), "error: no such file: nothere.csv"),
         (("--parameter", "vs=17:18"), "error: expected values as start:end:step"),
         (("--parameter", "vx=17"), "must assign vx exactly once"),
     ],
@@ -110,6 +113,69 @@ def test_post_projects_each_station_by_its_own_look_and_writes_models(runs, geom
         assert ds["los_east"].sel(station="P473") < 0
 
 
+def test_post_says_which_times_no_run_has(runs, tmp_path):
+    (runs / "iran_vs_0001" / "P066-relax.txt").write_text("0 0 0 0\n1 1 2 -3\n")
+    found = run("relax", "post", runs, "--times", "1.5,2,3", "--out", tmp_path / "p.zarr")
+    warnings = [line for line in found.stderr.splitlines() if line.startswith("warning")]
+    assert warnings == [
+        "warning: no data at 3 years; the runs have 0 to 2 years",
+        "warning: 1 of 6 series do not reach all times; they are NaN there",
+    ]
+    assert "warning" not in run("relax", "post", runs, "--times", "0.5,1", "--out", tmp_path / "p.zarr").stderr
+
+
+def test_a_stack_has_what_moved_along_the_look_in_the_order_of_the_table(runs, geometry, tmp_path):
+    options = ("--times", "0.5,1.5", "--geometry", geometry, "--stack", tmp_path / "m.zarr")
+    lines = run("relax", "post", runs, *options, "--out", tmp_path / "p.zarr").stdout.splitlines()
+    assert lines == [f"{tmp_path}/p.zarr", f"{tmp_path}/m.zarr"]
+    stack = open_models(tmp_path / "m.zarr")
+    assert stack.candidates.names == ("vs", "vm")
+    assert stack.candidates.values["vm"].tolist() == [18, 19, 18, 19]
+    assert stack.template.dims == ("model", "point")
+    assert stack.template["lon"].values.tolist() == [-117, -116]
+    with xr.open_zarr(tmp_path / "p.zarr") as ds, xr.open_zarr(tmp_path / "m.zarr") as models:
+        assert "site" not in ds.coords
+        moved = ds["displacement"].isel(time=1) - ds["displacement"].isel(time=0)
+        np.testing.assert_allclose(models["model_values"], moved.sel(station=["P473", "P066"]))
+        assert models["model_values"].isel(model=3).isnull().all()
+        assert ds.attrs["parameters"] == ["vs", "vm"]
+
+
+def test_models_of_runs_without_a_table_have_their_names(runs, geometry, tmp_path):
+    (runs / "runs.csv").unlink()
+    options = ("--times", "1", "--geometry", geometry, "--stack", tmp_path / "m.zarr", "--out", tmp_path / "p.zarr")
+    run("relax", "post", runs, *options)
+    stack = open_models(tmp_path / "m.zarr")
+    assert stack.candidates.names == ("model",)
+    assert stack.candidates.values["model"].tolist() == [f"iran_vs_000{i}" for i in range(3)]
+
+
+def test_a_stack_of_stations_without_looks_is_refused_before_anything_is_written(runs, geometry, tmp_path):
+    geometry.write_text("station,lon,lat\nP066,0,0\nP473,1,0\n")
+    options = ("--geometry", geometry, "--stack", tmp_path / "m.zarr", "--out", tmp_path / "p.zarr")
+    found = run("relax", "post", runs, *options, code=2)
+    assert "--stack needs a look: add it to the table of --geometry, or give --look" in found.stderr
+    assert not (tmp_path / "p.zarr").exists()
+    run("relax", "post", runs, *options, "--look", "39", "102")
+    assert open_models(tmp_path / "m.zarr").candidates.count == 4
+
+
+def test_a_search_over_a_stack_finds_the_run_that_was_observed(runs, geometry, tmp_path):
+    geometry.write_text("station,lon,lat,inc,az\nP473,-117,33,30,102\nP066,-116,32,40,-102\n")
+    options = ("--times", "0.5,1.5", "--geometry", geometry, "--stack", tmp_path / "m.zarr")
+    run("relax", "post", runs, *options, "--out", tmp_path / "p.zarr")
+    with xr.open_zarr(tmp_path / "p.zarr") as ds:
+        seen = ds["displacement"].sel(model="iran_vs_0001", station=["P473", "P066"])
+        rows = zip(geometry.read_text().splitlines()[1:], (seen.isel(time=1) - seen.isel(time=0)).values, strict=True)
+    lines = ["station,lon,lat,inc,az,los [mm]", *(f"{row},{value * 1e3:.9f}" for row, value in rows)]
+    (tmp_path / "observed.csv").write_text("\n".join(lines))
+    found = run("gridsearch", tmp_path / "observed.csv", "--models", tmp_path / "m.zarr", "--out", tmp_path)
+    assert "best of 3 models: rms " in found.stdout
+    with xr.open_zarr(tmp_path / "gridsearch" / "observed_m.zarr") as result:
+        assert (float(result["best_vs"]), float(result["best_vm"])) == (17, 19)
+        assert float(result["rms"].min()) < 1e-6
+
+
 def test_post_names_stations_without_geometry(runs, geometry, tmp_path):
     geometry.write_text("station,lon,lat\nP066,0,0\n")
     found = run("relax", "post", runs, "--geometry", geometry, "--out", tmp_path / "p.zarr", code=2)
@@ -125,6 +191,11 @@ def test_post_names_stations_without_geometry(runs, geometry, tmp_path):
             ("--grids", "--look", "1", "2", "--geometry", "g", "--out", "p.zarr"),
             "--look and --geometry exclude each other",
         ),
+        (("--stack", "m.zarr", "--out", "p.zarr"), "--stack needs the places of the stations: --geometry FILE"),
+        (("--stack", "m.zip", "--out", "p.zarr"), "--stack must end in .zarr, got m.zip"),
+        (("--grids", "--stack", "m.zarr", "--out", "p.zarr"), "--stack needs a look: --look INCIDENCE AZIMUTH, or"),
+        (("--times", "5,9", "--out", "p.zarr"), "expected times from 0 to 2 years, which the runs have, got 5 to 9"),
+        (("--times", "-1", "--out", "p.zarr"), "expected times from 0 to 2 years, which the runs have, got -1"),
         (("--grids", "--out", "p.zarr"), "can be read, the first since: no grid NNN-relax-east.grd in"),
     ],
 )
@@ -161,3 +232,26 @@ def test_post_writes_grids_and_why_some_are_missing(tmp_path):
         assert ds["up"].sel(model="b").isnull().all()
         assert str(ds["missing"].values[0]) == ""
         assert "no such file" in str(ds["missing"].values[1])
+
+
+def test_grids_of_runs_become_a_stack(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "runs.csv").write_text("run,name,vs,vs_gammadot0\n0,a,17,1\n1,b,18,2\n")
+    for run_, up in (("a", 1.0), ("b", 5.0)):
+        (tmp_path / "runs" / run_).mkdir()
+        (tmp_path / "runs" / run_ / "time.txt").write_text("0\n1\n")
+        for output, name in ((o, n) for o in range(2) for n in ("east", "north", "up")):
+            with netcdf_file(tmp_path / "runs" / run_ / f"00{output}-relax-{name}.grd", "w") as file:
+                for axis, values in (("y", (0.0, 1.0)), ("x", (5.0, 6.0, 7.0))):
+                    file.createDimension(axis, len(values))
+                    file.createVariable(axis, "f8", (axis,))[:] = values
+                file.createVariable("z", "f4", ("y", "x"))[:] = np.full((2, 3), 0.5 + up * output)
+    options = ("--grids", "--times", "0,1", "--look", "0", "0", "--stack", tmp_path / "m.zarr")
+    run("relax", "post", tmp_path / "runs", *options, "--out", tmp_path / "g.zarr")
+    stack = open_models(tmp_path / "m.zarr")
+    assert stack.candidates.names == ("vs",)
+    assert stack.template.dims == ("model", "y", "x")
+    with xr.open_zarr(tmp_path / "m.zarr") as models:
+        np.testing.assert_allclose(models["model_values"].isel(y=0, x=0), [1, 5])
+    found = run("relax", "post", tmp_path / "runs", "--grids", "--times", "3", "--out", tmp_path / "g.zarr", code=2)
+    assert "expected times from 0 to 1 years, which the runs have, got 3" in found.stderr

@@ -161,15 +161,15 @@ def test_results_that_are_none_are_named(write, tmp_path):
 # --- tables of points -----------------------------------------------------------------------------------------
 
 TABLE = (
-    "Longitude, lat, Displacement (m), sigma, weight, inc, azimuth, note\n"
-    "30.1,40.2,0.012,0.001,2,39,102,fine\n"
-    "30.2,40.3,,0.002,1,39,102,\n"
+    "Longitude, lat, Displacement (m), sigma, inc, azimuth, note\n"
+    "30.1,40.2,0.012,0.001,39,102,fine\n"
+    "30.2,40.3,,0.002,39,102,\n"
 )
 
 
 def test_a_table_names_its_columns_in_several_ways(write, tmp_path):
     ds = read_points(write(TABLE, "p.csv"))
-    assert list(ds.data_vars) == ["displacement", "std", "weight", "los_east", "los_north", "los_up"]
+    assert list(ds.data_vars) == ["displacement", "std", "los_east", "los_north", "los_up"]
     assert ds["displacement"].values[0] == 0.012
     assert np.isnan(ds["displacement"].values[1])
     assert ds["los_up"].values[0] == pytest.approx(np.cos(np.deg2rad(39)))

@@ -173,15 +173,30 @@ def test_a_scale_is_applied(tmp_path):
     assert float(grid.values[0, 2]) == 2.5
 
 
-def test_the_old_layout_of_gmt_begins_in_the_north(tmp_path):
-    with netcdf_file(tmp_path / "a.grd", "w") as file:
+def old_layout(path, x_range, y_range, **attributes):
+    with netcdf_file(path, "w") as file:
         file.createDimension("side", 2)
         file.createDimension("xysize", 6)
-        for name, kind, value in (("x_range", "f8", (10, 12)), ("y_range", "f8", (0, 1)), ("dimension", "i4", (3, 2))):
+        for name, kind, value in (("x_range", "f8", x_range), ("y_range", "f8", y_range), ("dimension", "i4", (3, 2))):
             file.createVariable(name, kind, ("side",))[:] = value
-        file.createVariable("z", "f4", ("xysize",))[:] = [3, 4, 5, 0, 1, 2]
-    grid = read_relax_grid(tmp_path / "a.grd")
+        z = file.createVariable("z", "f4", ("xysize",))
+        z[:] = [3, 4, 5, 0, 1, 2]
+        for name, value in attributes.items():
+            setattr(z, name, value)
+    return path
+
+
+@pytest.mark.parametrize("attributes", [{}, {"node_offset": np.int32(0)}])
+def test_the_old_layout_of_gmt_begins_in_the_north(tmp_path, attributes):
+    grid = read_relax_grid(old_layout(tmp_path / "a.grd", (10, 12), (0, 1), **attributes))
     assert float(grid.sel(y=0, x=12)) == 2
+    assert grid.values.tolist() == [[3, 4, 5], [0, 1, 2]]
+
+
+def test_ranges_of_the_old_layout_are_of_edges_if_it_says_so(tmp_path):
+    grid = read_relax_grid(old_layout(tmp_path / "a.grd", (0, 3), (0, 4), node_offset=np.int32(1)))
+    assert grid["x"].values.tolist() == [0.5, 1.5, 2.5]
+    assert grid["y"].values.tolist() == [3, 1]
     assert grid.values.tolist() == [[3, 4, 5], [0, 1, 2]]
 
 

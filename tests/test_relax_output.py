@@ -209,7 +209,9 @@ def test_one_output_needs_no_time(grids):
     ds = open_grids(grids)
     assert ds["east"].dims == ("model", "y", "x")
     assert open_grids(grids, times=[0.0])["east"].isel(model=1, y=0, x=0).values.tolist() == [1001]
-    assert np.isnan(open_grids(grids, times=[0.1])["east"]).all()
+    assert np.isnan(open_grids(grids, times=[0.0, 0.1])["east"].sel(time=0.1)).all()
+    with pytest.raises(ParameterError, match=r"expected times from 0 to 0 years, which the runs have, got 0\.1"):
+        open_grids(grids, times=[0.1])
 
 
 def test_without_a_report_outputs_are_their_own_times(grids):
@@ -297,3 +299,20 @@ def test_wrong_looks_are_named(folder):
         to_los(ds, xr.Dataset({"los_east": 1.0}))
     with pytest.raises(SchemaError, match=r"the look has dimensions \['pixel'\]"):
         to_los(ds, xr.Dataset({name: ("pixel", [1.0]) for name in ("los_east", "los_north", "los_up")}))
+
+
+def test_parameters_are_told_from_what_follows_from_them(folder):
+    table = {"name": ["a", "b"], "run": ["0", "1"], "vs": [17, 18], "vs_gammadot0": [1, 2], "vs_maxwell_years": [3, 4]}
+    ds = open_output(folder, runs=table, times=[1.0])
+    assert set(ds.coords) >= {"vs", "vs_gammadot0", "vs_maxwell_years"}
+    assert ds.attrs["parameters"] == ds["east"].attrs["parameters"] == ["vs"]
+    assert to_los(ds, (39.0, 102.0)).attrs["parameters"] == ["vs"]
+    assert "parameters" not in open_output(folder, times=[1.0]).attrs
+    assert "parameters" not in to_los(open_output(folder, times=[1.0]), (39.0, 102.0)).attrs
+
+
+def test_times_that_no_series_has_are_refused(folder):
+    span = open_output(folder).attrs["time_range"]
+    with pytest.raises(ParameterError, match=f"expected times from {span[0]:g} to {span[1]:g} years, .* got 50 to 60"):
+        open_output(folder, times=[50.0, 60.0])
+    assert open_output(folder, times=[span[1], 60.0])["up"].sel(time=60.0).isnull().all()

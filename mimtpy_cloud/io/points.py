@@ -2,16 +2,18 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.errors import SourceFormatError, StorageError
+from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.mimtpyjson import read_points_json
+from mimtpy_cloud.io.parquet import read_parquet
 from mimtpy_cloud.io.text import bad_line, read_text
+from mimtpy_cloud.io.units import Unit, is_unit, parse_unit
 from mimtpy_cloud.kernels.look import los_unit_vector
-from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.schema import LOS, VARIABLES
 
 __all__ = ["read_points", "read_sites"]
@@ -31,10 +33,19 @@ _SPELLINGS = {
 }
 _NAMES = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings}
 _ANGLES = ("incidence_angle", "los_azimuth_angle")
+_VALUES = ("displacement", "velocity")
+#: Columns whose name does not tell whether they are a displacement or a velocity: their unit does.
+_EITHER = ("los", "value")
+_DEGREES = re.compile(r"(°|deg|degrees?)[\s_]*(e|n|east|north)?")
+_BRACKETS = re.compile(r"(.*?)\s*[\[({](.*)[\])}]")
+#: Unit of a weight: one over the square of a unit.
+_WEIGHT = re.compile(r"(?:1\s*/\s*\(?(?P<under>.+?)\)?\s*(?:\^|\*\*)?[2²]|\(?(?P<power>.+?)\)?\s*(?:\^|\*\*)?-2)")
 _EXPECTED = "a table whose heading names lon, lat and displacement or velocity"
 
 
-def read_points(url: str | os.PathLike[str], angles: str | os.PathLike[str] | None = None) -> xr.Dataset:
+def read_points(
+    url: str | os.PathLike[str], angles: str | os.PathLike[str] | None = None, *, units: str | None = None
+) -> xr.Dataset:
     """
     Read observed points.
 
@@ -42,47 +53,63 @@ def read_points(url: str | os.PathLike[str], angles: str | os.PathLike[str] | No
     ----------
     url : str or path
         Local path or any fsspec URL of a text (commas, semicolons or blanks) whose first line names its columns, a
-        ``.parquet``, or a ``points_disp.json`` of MimtPy. Columns: lon, lat, displacement (m) or velocity (m/yr), and
-        optionally std, weight, and the look as los_east, los_north, los_up or incidence_angle and azimuth (degrees; the
-        azimuth anticlockwise from north, ground to satellite). Others are left out.
+        ``.parquet``, or a ``points_disp.json`` of MimtPy. Columns: lon, lat, displacement or velocity, and optionally
+        std or weight, and the look as los_east, los_north, los_up or incidence_angle and azimuth (degrees; the azimuth
+        anticlockwise from north, ground to satellite). Others are left out. A heading may say the unit of its column:
+        ``velocity [mm/yr]``, ``los(mm)``, ``disp_cm``.
     angles : str or path, optional
         ``points_angle.json`` beside a ``points_disp.json``.
+    units : str, optional
+        Unit of displacement or velocity where the file does not say: ``m``, ``cm``, ``mm``, ``m/yr``, ``cm/yr`` or
+        ``mm/yr``. By default m or m/yr.
 
     Returns
     -------
     xr.Dataset
-        Dimension `point`: `lon`, `lat`, `displacement` or `velocity`, and if there `std`, `weight`, and `los_east,
-        los_north, los_up`; float64, NaN without data. Positive toward the satellite.
+        Dimension `point`: `lon`, `lat`, `displacement` (m) or `velocity` (m/yr), and if there `std` in the same unit,
+        or `weight`, one over the variance in the square of that unit, and `los_east, los_north, los_up`; float64, NaN
+        without data. Positive toward the satellite.
 
     Raises
     ------
     StorageError
         If there is no such file.
     SourceFormatError
-        If a column is missing or comes twice, a cell is no number, a place is none, or a look vector has not the length
-        one.
+        If a column is missing or comes twice, std and weight are both there, a unit is unknown or does not fit, a cell
+        is no number, a place is none, or a look vector has not the length one.
 
     See Also
     --------
     mimtpy_cloud.io.mimtpyjson.read_points_json : MimtPy's files only.
+
+    Notes
+    -----
+    A std or a weight whose heading says no unit has that of the displacement or velocity: of values in mm, a weight of
+    0.25 is that of a standard deviation of 2 mm, and becomes 0.25e6. A column `los` or `value` whose unit is one of
+    length in a year is a velocity, else a displacement.
 
     Examples
     --------
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder, "points.csv")
-    ...     _ = file.write_text("lon,lat,velocity,incidence,azimuth\\n30.1,40.2,0.012,39,102\\n")
+    ...     _ = file.write_text("lon,lat,velocity [mm/yr],incidence,azimuth\\n30.1,40.2,12,39,102\\n")
     ...     points = read_points(file)
     >>> points["velocity"].values.tolist(), points["los_up"].values.round(4).tolist()
     ([0.012], [0.7771])
     """
     text = os.fspath(url)
     if text.lower().endswith(".json"):
-        return read_points_json(url, angles)
+        ds = read_points_json(url, angles)
+        unit = parse_unit(units or "m", text)
+        if unit.rate:
+            raise SourceFormatError(f"{text} holds a displacement; expected its unit as m, cm or mm, got {units!r}")
+        return ds.assign(displacement=(ds["displacement"] * unit.metres).assign_attrs(ds["displacement"].attrs))
     if angles is not None:
         raise SourceFormatError(f"a file of angles goes with a points_disp.json, got {text}; add columns to the table")
-    columns = _read_parquet(text) if text.lower().endswith((".parquet", ".pq")) else _read_table(text)
-    return _points(columns, text).assign_attrs(source=text)
+    read = _read_parquet if text.lower().endswith((".parquet", ".pq")) else _read_table
+    columns, said = read(text, units)
+    return _points(_in_metres(columns, said, text), text).assign_attrs(source=text)
 
 
 def read_sites(url: str | os.PathLike[str]) -> xr.Dataset:
@@ -113,7 +140,7 @@ def read_sites(url: str | os.PathLike[str]) -> xr.Dataset:
     read_points : Points with what is observed there.
     """
     text = os.fspath(url)
-    columns = _read_table(text)
+    columns, _ = _read_table(text, None)
     if missing := [name for name in ("station", "lon", "lat") if name not in columns]:
         raise SourceFormatError(f"{text}: expected columns station, lon, lat; {', '.join(missing)} is missing")
     names = columns["station"].tolist()
@@ -124,16 +151,17 @@ def read_sites(url: str | os.PathLike[str]) -> xr.Dataset:
     return xr.Dataset(data, {"station": names} | _coordinates(columns, "station"), {"source": text})
 
 
-def _read_table(url: str) -> dict[str, np.ndarray]:
-    """Columns that we know of a text."""
+def _read_table(url: str, units: str | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Columns that we know of a text, and the units that are said of them."""
     rows = [(n, line.strip()) for n, line in enumerate(read_text(url, _EXPECTED).splitlines(), 1) if line.strip()]
     if not rows:
         raise bad_line(url, 1, _EXPECTED, "an empty file")
     first = rows[0][1].lstrip("# ")
     separator = next((mark for mark in ",;" if mark in first), None)
-    names = [_NAMES.get(re.sub(r"[\[(].*", "", cell).strip().lower()) for cell in first.split(separator)]
+    if separator is None:  # blanks before and within brackets do not separate
+        first = re.sub(r"\s*([\[({][^\])}]*[\])}])", lambda found: "".join(found[1].split()), first)
+    names, said = _headings(first.split(separator), units, url)
     columns: dict[str, list[Any]] = {name: [] for name in names if name is not None}
-    _require_once(names, url)
     for number, line in rows[1:]:
         if line.startswith("#"):
             continue
@@ -143,7 +171,95 @@ def _read_table(url: str) -> dict[str, np.ndarray]:
         for name, cell in zip(names, cells, strict=True):
             if name is not None:
                 columns[name].append(cell if name == "station" else _number(cell, name, number, url))
-    return {name: np.array(column) for name, column in columns.items()}
+    return {name: np.array(column) for name, column in columns.items()}, said
+
+
+def _headings(cells: Iterable[str], units: str | None, url: str) -> tuple[list[str | None], dict[str, str]]:
+    """Our name of each column, None of those that we do not know, and the units of some."""
+    names: list[str | None] = []
+    said: dict[str, str] = {}
+    for cell in cells:
+        spelling, unit = _split_heading(cell.strip().lower())
+        name = _NAMES.get(spelling)
+        if name in _VALUES:
+            unit = _one_unit(unit, units, f"{url}: {cell.strip()}")
+            if spelling in _EITHER and unit and parse_unit(unit, f"{url}: {spelling}").rate:
+                name = "velocity"
+        names.append(name)
+        if name is not None and unit:
+            said[name] = unit
+    twice = sorted({name for name in names if name is not None and names.count(name) > 1})
+    if twice:
+        raise SourceFormatError(
+            f"{url}: expected one column for {twice[0]}, got {names.count(twice[0])}; drop the others"
+        )
+    _check_angular(said, url)
+    return names, said
+
+
+def _split_heading(text: str) -> tuple[str, str]:
+    """Name and unit: ``velocity [mm/yr]``, ``velocity_mm_yr``."""
+    if found := _BRACKETS.fullmatch(text):
+        return found[1], found[2].strip()
+    for spelling in () if text in _NAMES else sorted(_NAMES, key=len, reverse=True):
+        rest = text.removeprefix(spelling)
+        if rest != text and rest[:1] in tuple("_. ") and is_unit(rest[1:]):
+            return spelling, rest[1:]
+    return text, ""
+
+
+def _one_unit(said: str, given: str | None, what: str) -> str:
+    """The unit of a heading, or that which is given."""
+    if said and given and parse_unit(said, what) != parse_unit(given, "units"):
+        raise SourceFormatError(f"{what} says its unit, which is not {given}; leave the option of units out")
+    return said or given or ""
+
+
+def _check_angular(said: dict[str, str], url: str) -> None:
+    """Refuse places and angles that are not in degrees, and look vectors with a unit."""
+    for name in ("lon", "lat", *_ANGLES):
+        if name in said and not _DEGREES.fullmatch(said[name]):
+            raise SourceFormatError(f"{url}: expected {name} in degrees, got {said[name]!r}")
+    for name in LOS:
+        if said.get(name, "1") not in ("1", "-"):
+            raise SourceFormatError(f"{url}: expected {name} of a unit vector, without a unit, got {said[name]!r}")
+
+
+def _in_metres(columns: dict[str, np.ndarray], said: dict[str, str], url: str) -> dict[str, np.ndarray]:
+    """Columns with displacement or velocity, std and weight in m, m/yr, and one over the square of that."""
+    if {"std", "weight"} <= columns.keys():
+        raise SourceFormatError(f"{url}: expected std or weight, which is 1/std^2, got both; drop one")
+    value = next((name for name in _VALUES if name in columns), None)
+    if value is None:
+        return columns
+    default = "m/yr" if value == "velocity" else "m"
+    unit = _fitting(said.get(value, default), value, value, url)
+    scaled = {value: columns[value] * unit.metres}
+    if "std" in columns:
+        own = _fitting(said["std"], "std", value, url) if "std" in said else unit
+        scaled["std"] = columns["std"] * own.metres
+    if "weight" in columns:
+        own = _fitting(_squared(said["weight"], url), "weight", value, url) if "weight" in said else unit
+        scaled["weight"] = columns["weight"] / own.metres**2
+    return columns | scaled
+
+
+def _fitting(text: str, name: str, value: str, url: str) -> Unit:
+    """Unit of a column that goes with a displacement or a velocity."""
+    unit = parse_unit(text, f"{url}: {name}")
+    if unit.rate != (value == "velocity"):
+        wanted = "m/yr, cm/yr or mm/yr" if value == "velocity" else "m, cm or mm"
+        of = "" if name == value else f" of a {value}"
+        raise SourceFormatError(f"{url}: {name}{of} needs a unit of {wanted}, got {text!r}; name the column as it is")
+    return unit
+
+
+def _squared(text: str, url: str) -> str:
+    """The unit of which a weight has one over the square."""
+    found = _WEIGHT.fullmatch(text)
+    if found is None:
+        raise SourceFormatError(f"{url}: expected weight in one over the square of a unit, as 1/mm^2, got {text!r}")
+    return found["under"] or found["power"]
 
 
 def _number(cell: str, name: str, number: int, url: str) -> float:
@@ -153,31 +269,10 @@ def _number(cell: str, name: str, number: int, url: str) -> float:
         raise bad_line(url, number, f"a number for {name}", cell) from None
 
 
-def _require_once(names: list[str | None], url: str) -> None:
-    twice = sorted({name for name in names if name is not None and names.count(name) > 1})
-    if twice:
-        raise SourceFormatError(
-            f"{url}: expected one column for {twice[0]}, got {names.count(twice[0])}; drop the others"
-        )
-
-
-def _read_parquet(url: str) -> dict[str, np.ndarray]:
-    """Columns that we know of a Parquet file."""
-    try:
-        import pyarrow as pa  # type: ignore[import-untyped]
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise SourceFormatError(f"{url} needs pyarrow, which is not installed; write the table as .csv") from error
-    fs, path = locate(url)
-    try:
-        with reaching(url), fs.open(path, "rb") as file:
-            table = pq.read_table(file)
-    except FileNotFoundError as error:
-        raise StorageError(f"no such file: {url}") from error
-    except pa.ArrowException as error:
-        raise SourceFormatError(f"{url} is no whole Parquet file ({error}); write it again") from error
-    names = [_NAMES.get(str(name).lower()) for name in table.column_names]
-    _require_once(names, url)
+def _read_parquet(url: str, units: str | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Columns that we know of a Parquet file, and the units that are said of them."""
+    table = read_parquet(url)
+    names, said = _headings(map(str, table.column_names), units, url)
     found = {}
     for name, column in zip(names, table.columns, strict=True):
         if name not in (None, "station"):
@@ -185,12 +280,12 @@ def _read_parquet(url: str) -> dict[str, np.ndarray]:
                 found[name] = np.asarray(column.to_numpy(), np.float64)
             except (TypeError, ValueError):
                 raise SourceFormatError(f"{url}: expected numbers in the column of {name}, got {column.type}") from None
-    return found
+    return found, said
 
 
 def _points(columns: dict[str, np.ndarray], url: str) -> xr.Dataset:
     """Points from checked columns."""
-    values = [name for name in ("displacement", "velocity") if name in columns]
+    values = [name for name in _VALUES if name in columns]
     missing = [name for name in ("lon", "lat") if name not in columns]
     if missing or len(values) != 1:
         lacks = ", ".join(missing) or (
@@ -203,7 +298,9 @@ def _points(columns: dict[str, np.ndarray], url: str) -> xr.Dataset:
     unit = VARIABLES[values[0]].units
     data: dict[str, Any] = {values[0]: ("point", columns[values[0]], VARIABLES[values[0]].attrs)}
     data |= {
-        name: ("point", columns[name], {"units": u}) for name, u in (("std", unit), ("weight", "1")) if name in columns
+        name: ("point", columns[name], {"units": u})
+        for name, u in (("std", unit), ("weight", f"({unit})^-2"))
+        if name in columns
     }
     look = _look(columns, url)
     data |= {name: ("point", vector, VARIABLES[name].attrs) for name, vector in look.items()}

@@ -2,7 +2,6 @@
 
 import io
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,11 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
 from mimtpy_cloud.io.text import bad_line, read_text
+from mimtpy_cloud.io.units import METRES
 from mimtpy_cloud.location import locate, reaching
 
 __all__ = ["PointSeries", "read_gps_table", "read_output_times", "read_relax_grid", "read_relax_series"]
 
-_METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 _SERIES = "years and displacement to north, east and down (t u1 u2 u3), in order of time"
 _GPS = {
     3: "station, east and north in km",
@@ -81,8 +80,8 @@ def read_relax_series(url: str | os.PathLike[str], *, unit: str = "m") -> PointS
     >>> float(series.north[-1]), float(series.east[-1]), float(series.up[-1])
     (0.01, -0.02, -0.003)
     """
-    if unit not in _METRES:
-        raise SourceFormatError(f"unknown unit {unit!r} of a displacement; expected one of {', '.join(_METRES)}")
+    if unit not in METRES:
+        raise SourceFormatError(f"unknown unit {unit!r} of a displacement; expected one of {', '.join(METRES)}")
     text = read_text(url, _SERIES)
     rows = [
         (number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line.lstrip()[0] != "#"
@@ -95,7 +94,7 @@ def read_relax_series(url: str | os.PathLike[str], *, unit: str = "m") -> PointS
     if not later.all():
         number, line = rows[int(np.argmin(later)) + 1]
         raise bad_line(url, number, "a time after that of the line before", line)
-    north, east, down = values[:, 1:4].T * _METRES[unit]
+    north, east, down = values[:, 1:4].T * METRES[unit]
     return PointSeries(values[:, 0], east, north, -down)
 
 
@@ -239,8 +238,8 @@ def read_relax_grid(url: str | os.PathLike[str]) -> xr.DataArray:
     except OSError as error:
         raise StorageError(f"cannot read {os.fspath(url)}: {error}") from error
     try:
-        read = _open(data)
-        z, y, x = _old_layout(read) if read("x_range") is not None else _layout(read)
+        found = _open(data)
+        z, y, x = _old_layout(found) if "x_range" in found else _layout(found)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AssertionError) as error:
         raise SourceFormatError(
             f"{os.fspath(url)} is no whole netCDF grid with z, x and y ({error}); write it again, or convert it by "
@@ -251,53 +250,53 @@ def read_relax_grid(url: str | os.PathLike[str]) -> xr.DataArray:
     return xr.DataArray(z[np.ix_(rows, columns)], coords, ("y", "x"), name="z")
 
 
-#: Reads a variable by name, with its scale, offset and missing values; None if there is none.
-type _Reader = Callable[[str], np.ndarray | None]
+#: Raw values and attributes of variables by name.
+type _Variables = dict[str, tuple[np.ndarray, dict[str, Any]]]
 
 
-def _open(data: bytes) -> _Reader:
+def _open(data: bytes) -> _Variables:
     """Variables of a netCDF file."""
     if data[:4] == b"\x89HDF":
         import h5py
 
         with h5py.File(io.BytesIO(data), "r") as file:
-            found = {name: (v[()], dict(v.attrs)) for name, v in file.items() if isinstance(v, h5py.Dataset)}
-    else:
-        from scipy.io import netcdf_file
+            return {name: (v[()], dict(v.attrs)) for name, v in file.items() if isinstance(v, h5py.Dataset)}
+    from scipy.io import netcdf_file
 
-        with netcdf_file(io.BytesIO(data), "r", mmap=False) as file:
-            found = {name: (v[:].copy(), dict(v._attributes)) for name, v in file.variables.items()}
+    with netcdf_file(io.BytesIO(data), "r", mmap=False) as file:
+        return {name: (v[:].copy(), dict(v._attributes)) for name, v in file.variables.items()}
 
-    def read(name: str) -> np.ndarray | None:
-        if name not in found:
-            return None
-        raw, attrs = found[name]
-        value = np.asarray(raw, np.float64)
-        for mark in ("_FillValue", "missing_value"):
-            if mark in attrs:
-                value = np.where(np.asarray(raw) == np.ravel(attrs[mark])[0], np.nan, value)
-        return value * _attribute(attrs, "scale_factor", 1.0) + _attribute(attrs, "add_offset", 0.0)
 
-    return read
+def _values(found: _Variables, name: str) -> np.ndarray:
+    """Values of a variable, with its scale, offset and missing values."""
+    raw, attrs = found[name]
+    value = np.asarray(raw, np.float64)
+    for mark in ("_FillValue", "missing_value"):
+        if mark in attrs:
+            value = np.where(np.asarray(raw) == np.ravel(attrs[mark])[0], np.nan, value)
+    return np.asarray(value * _attribute(attrs, "scale_factor", 1.0) + _attribute(attrs, "add_offset", 0.0))
 
 
 def _attribute(attrs: dict[str, Any], name: str, default: float) -> float:
     return float(np.ravel(attrs.get(name, default))[0])
 
 
-def _layout(read: _Reader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _layout(found: _Variables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """z, y and x of two dimensions."""
-    found = [read("z"), *(read(a) if read(a) is not None else read(b) for a, b in (("y", "lat"), ("x", "lon")))]
-    if any(value is None for value in found):
+    names = ("z", "y" if "y" in found else "lat", "x" if "x" in found else "lon")
+    if any(name not in found for name in names):
         raise ValueError("a variable is missing")
-    z, y, x = (np.asarray(value) for value in found)
+    z, y, x = (_values(found, name) for name in names)
     if z.shape != (y.size, x.size) or min(z.shape) == 0:
         raise ValueError(f"z has the shape {z.shape}, y and x have {y.size} and {x.size} values")
     return z, y, x
 
 
-def _old_layout(read: _Reader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """z, y and x of one dimension, whose rows go from north to south; ranges are those of nodes."""
-    names = ("z", "x_range", "y_range", "dimension")
-    z, (west, east), (south, north), (nx, ny) = (np.asarray(read(name)) for name in names)
-    return z.reshape(int(ny), int(nx)), np.linspace(north, south, int(ny)), np.linspace(west, east, int(nx))
+def _old_layout(found: _Variables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z, y and x of one dimension, whose rows go from north to south; ranges are of nodes, or of edges."""
+    (west, east), (south, north), (nx, ny) = (_values(found, name) for name in ("x_range", "y_range", "dimension"))
+    edge = 0.5 if _attribute(found["z"][1], "node_offset", 0.0) == 1 else 0.0
+    width, height = edge * (east - west) / nx, edge * (north - south) / ny
+    x = np.linspace(west + width, east - width, int(nx))
+    y = np.linspace(north - height, south + height, int(ny))
+    return _values(found, "z").reshape(int(ny), int(nx)), y, x

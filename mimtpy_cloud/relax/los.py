@@ -29,7 +29,8 @@ def to_los(ds: xr.Dataset, look: xr.Dataset | Sequence[float]) -> xr.DataArray:
     Returns
     -------
     xr.DataArray
-        `displacement` in m, dimensions of `ds`, positive toward the satellite.
+        `displacement` in m, dimensions of `ds`, positive toward the satellite; with the attribute `parameters`, if the
+        dataset has it.
 
     Raises
     ------
@@ -63,11 +64,12 @@ def to_los(ds: xr.Dataset, look: xr.Dataset | Sequence[float]) -> xr.DataArray:
         raise SchemaError(
             f"the look must have the coordinates of the displacement; select or interpolate first: {error}"
         ) from error
+    kept = {name: ds.attrs[name] for name in ("parameters",) if name in ds.attrs}
     los: xr.DataArray = project_enu(east, north, up, (looks[0], looks[1], looks[2]))
     return (
         los.transpose(*ds["east"].dims)
         .rename("displacement")
-        .assign_attrs(units="m", long_name="line-of-sight displacement, toward the satellite positive")
+        .assign_attrs(units="m", long_name="line-of-sight displacement, toward the satellite positive", **kept)
     )
 
 

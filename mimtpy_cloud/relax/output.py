@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from mimtpy_cloud.errors import ParameterError, SourceFormatError, StorageError
 from mimtpy_cloud.io.relax import PointSeries, read_output_times, read_relax_grid, read_relax_series
-from mimtpy_cloud.relax.table import checked_table, run_table
+from mimtpy_cloud.relax.table import checked_table, parameter_names, run_table
 
 __all__ = ["open_grids", "open_output"]
 
@@ -58,8 +58,9 @@ def open_output(
     xr.Dataset
         Dimensions `model, station, time`: `east, north, up` in m, float64; `time` in yr. A series is interpolated
         linearly on its time column; before its first and after its last time, and where there is none, it is NaN.
-        `missing` (`model, station`) says why there is no series ("" where there is one). Parameters of the table are
-        coordinates on `model`, whose runs are those of the table.
+        `missing` (`model, station`) says why there is no series ("" where there is one). Columns of the table are
+        coordinates on `model`, whose runs are those of the table; the attribute `parameters`, also of each component,
+        names those that are parameters. Attribute `time_range`: first and last time of all series.
 
     Raises
     ------
@@ -68,7 +69,8 @@ def open_output(
     SourceFormatError
         If no series can be read, or the unit is unknown.
     ParameterError
-        If the times do not ascend, the kind is unknown, or the table is malformed or has no names.
+        If the times do not ascend or all lie outside of the series, the kind is unknown, or the table is malformed or
+        has no names.
 
     See Also
     --------
@@ -105,17 +107,18 @@ def open_output(
                 missing[i, j] = str(error)
     if not series:
         raise SourceFormatError(f"no series of {os.fspath(folder)} can be read, the first since: {missing.ravel()[0]}")
-    axis = _axis(times, [one.time for one in series.values()])
+    axis, span = _axis(times, [one.time for one in series.values()])
     values = np.full((3, *missing.shape, axis.size), np.nan)
     for (i, j), one in series.items():
         for c, name in enumerate(_ENU):
             values[c, i, j] = np.interp(axis, one.time, getattr(one, name), left=np.nan, right=np.nan)
+    marks = _marks(coords)
     data: dict[str, Any] = {
-        name: (("model", "station", "time"), values[c], {"units": "m"}) for c, name in enumerate(_ENU)
+        name: (("model", "station", "time"), values[c], {"units": "m"} | marks) for c, name in enumerate(_ENU)
     }
     data["missing"] = (("model", "station"), missing.astype(str), {"long_name": "why there is no series"})
     coords |= {"station": stations, "time": ("time", axis, {"units": "yr", "long_name": "time after the start"})}
-    return xr.Dataset(data, coords, {"source": os.fspath(folder), "kind": kind})
+    return xr.Dataset(data, coords, {"source": os.fspath(folder), "kind": kind, "time_range": span} | marks)
 
 
 def open_grids(
@@ -145,8 +148,8 @@ def open_grids(
     xr.Dataset
         Dimensions `model, time, y, x`: `east, north, up` in the unit of the slip, float32, `y` north to south, lazy, in
         one chunk a run; without `time` where no run has more than one output and no times are asked for. `missing`
-        (`model`), lazy too, says why a run is NaN ("" where it is not), such as a damaged file or another grid.
-        Parameters of the table are coordinates on `model`.
+        (`model`), lazy too, says why a run is NaN ("" where it is not), such as a damaged file or another grid. Columns
+        of the table and attributes are as those of `open_output`.
 
     Raises
     ------
@@ -155,8 +158,8 @@ def open_grids(
     SourceFormatError
         If no run has a grid that can be read.
     ParameterError
-        If runs have different times and none are asked for, the times do not ascend, the kind is unknown, or the table
-        is malformed or has no names.
+        If runs have different times and none are asked for, the times do not ascend or all lie outside of those of the
+        outputs, the kind is unknown, or the table is malformed or has no names.
 
     See Also
     --------
@@ -172,7 +175,7 @@ def open_grids(
     whole = [files for files in found if isinstance(files, _GridFiles)]
     if not whole:
         raise SourceFormatError(f"no grids of {os.fspath(folder)} can be read, the first since: {found[0]}")
-    axis = _axis(times, [files.times for files in whole])
+    axis, span = _axis(times, [files.times for files in whole])
     if times is None and any(not np.array_equal(files.times, axis) for files in whole):
         raise ParameterError("the runs wrote grids at different times; say at which times you want them")
     first = _first_grid(whole)
@@ -181,12 +184,13 @@ def open_grids(
     blocks = [read(files, axis, first["y"].values, first["x"].values) for files in found]
     values = da.stack([da.from_delayed(block[0], shape, np.float32) for block in blocks])  # type: ignore[no-untyped-call]
     missing = da.stack([da.from_delayed(block[1], (), _REASON) for block in blocks])  # type: ignore[no-untyped-call]
+    marks = _marks(coords)
     data: dict[str, Any] = {
-        name: (("model", "time", "y", "x"), values[:, c], {"units": "m"}) for c, name in enumerate(_ENU)
+        name: (("model", "time", "y", "x"), values[:, c], {"units": "m"} | marks) for c, name in enumerate(_ENU)
     }
     data["missing"] = (("model",), missing, {"long_name": "why there are no grids"})
     coords |= {"time": ("time", axis, {"units": "yr"}), "y": first["y"].values, "x": first["x"].values}
-    ds = xr.Dataset(data, coords, {"source": os.fspath(folder), "kind": kind})
+    ds = xr.Dataset(data, coords, {"source": os.fspath(folder), "kind": kind, "time_range": span} | marks)
     return ds.isel(time=0) if times is None and axis.size == 1 else ds
 
 
@@ -242,14 +246,27 @@ def _read(file: Path | None, path: Path | None, name: str, unit: str) -> PointSe
     return read_relax_series(file, unit=unit)
 
 
-def _axis(times: ArrayLike | None, found: Sequence[np.ndarray]) -> np.ndarray:
-    """Times of the result."""
+def _marks(coords: dict[str, Any]) -> dict[str, list[str]]:
+    """Attribute that tells which of the coordinates on `model` are parameters."""
+    names = parameter_names(name for name in coords if name not in ("model", "station", "time", "y", "x"))
+    return {"parameters": names} if names else {}
+
+
+def _axis(times: ArrayLike | None, found: Sequence[np.ndarray]) -> tuple[np.ndarray, list[float]]:
+    """Times of the result, and the first and last that there are."""
+    known = np.unique(np.concatenate(found))
+    span = [float(known[0]), float(known[-1])]
     if times is None:
-        return np.unique(np.concatenate(found))
+        return known, span
     axis = np.atleast_1d(np.asarray(times, np.float64))
     if axis.ndim != 1 or axis.size == 0 or not np.isfinite(axis).all() or (np.diff(axis) <= 0).any():
         raise ParameterError(f"expected times in years that ascend, got {axis.tolist()}")
-    return axis
+    if ((axis < span[0]) | (axis > span[1])).all():
+        raise ParameterError(
+            f"expected times from {span[0]:g} to {span[1]:g} years, which the runs have, got "
+            + " to ".join(f"{time:g}" for time in axis[[0, -1][: axis.size]])
+        )
+    return axis, span
 
 
 def _outputs(path: Path, kind: str) -> Iterator[tuple[int, str]]:

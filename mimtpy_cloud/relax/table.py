@@ -4,23 +4,25 @@ import csv
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from mimtpy_cloud.errors import ParameterError
+from mimtpy_cloud.io.parquet import read_parquet
 from mimtpy_cloud.io.text import read_text
-from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.plan.parameters import full_factorial, parse_values
 
-__all__ = ["NAMING", "RunTable", "checked_table", "run_table"]
+__all__ = ["NAMING", "RunTable", "checked_table", "parameter_names", "run_table"]
 
 #: Columns by name: text or numbers, shape ``(run,)`` each.
 type RunTable = dict[str, np.ndarray]
 
 #: Columns that name a run rather than being a parameter.
 NAMING = ("run", "name", "script")
+#: Ends of the names of columns that follow from a parameter: fluidity and Maxwell time.
+_DERIVED = ("_gammadot0", "_maxwell_years")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -49,7 +51,7 @@ def run_table(parameters: Any) -> RunTable:
     StorageError
         If there is no such file.
     SourceFormatError
-        If the file is no text.
+        If the file is no text, or no Parquet file.
 
     See Also
     --------
@@ -107,6 +109,30 @@ def checked_table(columns: Mapping[str, Any], what: str = "the table") -> RunTab
     return {"run": ids} | found | {name: _numbers(columns[name], name, what) for name in names}
 
 
+def parameter_names(columns: Iterable[str]) -> list[str]:
+    """
+    Tell which columns of a table of runs are parameters.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Names of all columns.
+
+    Returns
+    -------
+    list of str
+        Without those that name a run, and those that `make_runs` derives from a viscosity.
+
+    Examples
+    --------
+    >>> parameter_names(["run", "name", "vs", "H", "vs_gammadot0", "vs_maxwell_years"])
+    ['vs', 'H']
+    """
+    columns = list(columns)
+    derived = {name + end for name in columns for end in _DERIVED}
+    return [name for name in columns if name not in NAMING and name not in derived]
+
+
 def _check_ids(ids: np.ndarray, what: str) -> None:
     for text in ids.tolist():
         if not _ID.fullmatch(text):
@@ -131,13 +157,7 @@ def _read(url: str | os.PathLike[str]) -> dict[str, list[Any]]:
     """Columns of a file."""
     text = os.fspath(url)
     if text.endswith((".parquet", ".pq")):
-        try:
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise ParameterError(f"{text} needs pyarrow, which is not installed; write the table as .csv") from error
-        fs, path = locate(url)
-        with reaching(url), fs.open(path, "rb") as file:
-            return dict(pq.read_table(file).to_pydict())
+        return dict(read_parquet(text).to_pydict())
     rows = [row for row in csv.reader(io.StringIO(read_text(url, "a table of runs"))) if row]
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):

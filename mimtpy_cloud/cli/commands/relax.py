@@ -156,6 +156,12 @@ def run(folder: str, output: str) -> None:
 @click.option(
     "--points-json", metavar="DIR", help="Also each model as JSON of MimtPy; from the first to the last of --times."
 )
+@click.option(
+    "--stack",
+    metavar="URL",
+    help="Also a stack .zarr for mimtpy gridsearch --models: motion along the look from the first to the last of "
+    "--times, or at the only one; stations in the order of --geometry.",
+)
 @options.out("relax.zarr", "Product, ending in .zarr.")
 def post(
     folder: str,
@@ -166,6 +172,7 @@ def post(
     look: tuple[float, float] | None,
     geometry: str | None,
     points_json: str | None,
+    stack: str | None,
     out: str,
 ) -> None:
     """
@@ -179,14 +186,18 @@ def post(
       mimtpy relax post runs --times 0.5:3:0.5 --out runs.zarr
       mimtpy relax post runs --times 1 --geometry stations.csv --points-json models --out runs.zarr
       mimtpy relax post runs --grids --look 39 -102 --out runs.zarr
+      mimtpy relax post runs --times 0.5,2 --geometry stations.csv --stack models.zarr --out runs.zarr
+      mimtpy gridsearch observed.csv --models models.zarr --out products
     """
     from mimtpy_cloud.cli.console import progress_bar
     from mimtpy_cloud.exports.zarr import write_zarr
     from mimtpy_cloud.plan.parameters import parse_values
     from mimtpy_cloud.relax.los import to_los
     from mimtpy_cloud.relax.output import open_grids, open_output
+    from mimtpy_cloud.search import write_models
 
     _check_post(out, look, geometry, points_json, grids=grids)
+    _check_stack(stack, look, geometry, grids=grids)
     axis = None if times is None else parse_values(times)
     kind: Any = "total" if total else "relax"
     ds = open_grids(folder, times=axis, kind=kind) if grids else open_output(folder, times=axis, kind=kind, unit=unit)
@@ -194,11 +205,16 @@ def post(
         ds = _with_geometry(ds, geometry, grids=grids)
     if look is not None or "los_east" in ds:
         ds = ds.assign(displacement=to_los(ds, ds if look is None else look))
+    models = None if stack is None else _stacked(ds)
     files = [] if points_json is None else _write_models(ds, Path(points_json))
     with cluster_in_use(), progress_bar("relax") as progress:
-        write_zarr(ds, out, progress=progress)
+        write_zarr(ds.drop_vars("site", errors="ignore"), out, progress=progress)
+        if stack is not None and models is not None:
+            write_models(models, stack, progress=progress)
+            files.append(stack)
     for file in (out, *files):
         click.echo(file)
+    _tell_times(ds)
     if not grids:
         _tell_missing(ds)
 
@@ -210,6 +226,17 @@ def _check_post(out: str, look: Any, geometry: str | None, points_json: str | No
         raise click.UsageError("--look and --geometry exclude each other")
     if points_json is not None and (geometry is None or grids):
         raise click.UsageError("--points-json needs the places of the stations: --geometry FILE, and no --grids")
+
+
+def _check_stack(stack: str | None, look: Any, geometry: str | None, *, grids: bool) -> None:
+    if stack is None:
+        return
+    if not stack.endswith(".zarr"):
+        raise click.UsageError(f"--stack must end in .zarr, got {stack}")
+    if geometry is None and not grids:
+        raise click.UsageError("--stack needs the places of the stations: --geometry FILE")
+    if geometry is None and look is None:
+        raise click.UsageError("--stack needs a look: --look INCIDENCE AZIMUTH, or --geometry with looks")
 
 
 def _with_geometry(ds: Any, geometry: str, *, grids: bool) -> Any:
@@ -231,19 +258,23 @@ def _with_geometry(ds: Any, geometry: str, *, grids: bool) -> Any:
         raise SourceFormatError(f"{geometry} lacks {len(lacking)} stations of the models: {', '.join(lacking[:5])}")
     order = [at[str(name).upper()] for name in ds["station"].values]
     found = sites.isel(station=order).drop_vars("station")
-    return ds.assign(found.data_vars).assign_coords(lon=found["lon"], lat=found["lat"])
+    return ds.assign(found.data_vars).assign_coords(lon=found["lon"], lat=found["lat"], site=("station", order))
+
+
+def _moved(displacement: Any) -> Any:
+    """What moved from the first to the last time, or since the start if there is one."""
+    if "time" not in displacement.dims:
+        return displacement
+    last = displacement.isel(time=-1, drop=True)
+    return last - displacement.isel(time=0, drop=True) if displacement.sizes["time"] > 1 else last
 
 
 def _write_models(ds: Any, folder: Path) -> list[str]:
-    """A JSON file of each model: what moved from the first to the last time, or since the start if there is one."""
+    """A JSON file of each model."""
     from mimtpy_cloud.exports.mimtpyjson import model_name, write_model_json
 
-    moved = ds.isel(time=-1, drop=True)
-    if ds.sizes["time"] > 1:
-        moved = moved.assign({name: moved[name] - ds[name].isel(time=0, drop=True) for name in ("east", "north", "up")})
-    derived = ("_gammadot0", "_maxwell_years")
-    parameters = [str(n) for n, c in ds.coords.items() if c.dims == ("model",) and n not in ("model", "run")]
-    parameters = [name for name in parameters if not name.endswith(derived)]
+    moved = ds.assign({name: _moved(ds[name]) for name in ("east", "north", "up")})
+    parameters = ds.attrs.get("parameters", [])
     files = []
     for i, model in enumerate(ds["model"].values.tolist()):
         one = moved.isel(model=i)
@@ -252,6 +283,38 @@ def _write_models(ds: Any, folder: Path) -> list[str]:
         write_model_json(one, folder / name)
         files.append(str(folder / name))
     return files
+
+
+def _stacked(ds: Any) -> Any:
+    """Models along the look, with their parameters and no other coordinates on `model`, for a search."""
+    from mimtpy_cloud.errors import SchemaError
+
+    if "displacement" not in ds:
+        raise SchemaError("--stack needs a look: add it to the table of --geometry, or give --look INCIDENCE AZIMUTH")
+    moved = _moved(ds["displacement"]).assign_attrs(ds["displacement"].attrs)
+    if "station" in moved.dims:
+        moved = moved.sortby("site").drop_vars(["station", "site"]).rename(station="point")
+    parameters = ds.attrs.get("parameters", ["model"])
+    others = [name for name, c in moved.coords.items() if c.dims == ("model",) and name not in ("model", *parameters)]
+    return moved.drop_vars([*others, *(name for name, c in moved.coords.items() if not c.dims)])
+
+
+def _tell_times(ds: Any) -> None:
+    """Times that no series or grid reaches, and how many series do not reach all others."""
+    if "time" not in ds.dims:
+        return
+    first, last = ds.attrs["time_range"]
+    axis = ds["time"].values
+    outside = axis[(axis < first) | (axis > last)]
+    if outside.size:
+        shown = ", ".join(f"{time:g}" for time in outside[:5]) + (" ..." if outside.size > 5 else "")
+        click.echo(f"warning: no data at {shown} years; the runs have {first:g} to {last:g} years", err=True)
+    if "station" in ds.dims:
+        inside = ds["up"].isel(time=(axis >= first) & (axis <= last))
+        short = inside.isnull().any("time") & (ds["missing"] == "")
+        if count := int(short.sum()):
+            told = f"warning: {count} of {int((ds['missing'] == '').sum())} series do not reach all times"
+            click.echo(f"{told}; they are NaN there", err=True)
 
 
 def _tell_missing(ds: Any) -> None:
