@@ -308,7 +308,7 @@ def open_observed(
     for name in names:
         if _is_table(name):
             labels.append(file_stem(name))
-            tracks.append(_pick_variable(read_points(name, angles), variable))
+            tracks.append(_pick_variable(read_points(name, angles, units=units), variable))
             continue
         (label,), (ds,), told = open_inputs(root, (name,), least=1, **choice)
         labels.append(label)

@@ -34,8 +34,9 @@ from mimtpy_cloud.search.stack import ModelStack, flatten_parameters
 
 __all__ = ["search_grid"]
 
-#: Most tasks of a graph, bytes of models that are held at a time, and models that are computed in a task.
-_TASKS, _HELD, _CALLED = 2000, 64 << 20, 64
+#: Most tasks of a graph, bytes of models that are held at a time (to be whitened: twice), and models that are computed
+#: in a task.
+_TASKS, _HELD, _WHITENED, _CALLED = 2000, 64 << 20, 16 << 20, 64
 
 
 #: Part of a graph that gives the `Rows` of a block, from its number and its models.
@@ -322,7 +323,7 @@ def _rows(sources: list[_Source], tracks: list[Observation], *, whole: bool) -> 
     """Models of a task: whole chunks, few enough to be held where they must be, and not too many tasks."""
     count, natural = sources[0].candidates.count, max(source.natural for source in sources)
     values = sum(track.values.size for track in tracks)
-    most = max(1, _HELD // (8 * values))
+    most = max(1, (_WHITENED if whole else _HELD) // (8 * values))
     if any(source.held for source in sources):  # dask may cut them anywhere
         return min(count, most if most < natural else most // natural * natural)
     if whole:
