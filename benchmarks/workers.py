@@ -180,7 +180,8 @@ def ramp_kernel(maps: str, kind: str) -> Worker:
 
     import numpy as np
 
-    from mimtpy_cloud.kernels.ramp import accumulate_ramp, evaluate_ramp, solve_ramp, subtract_ramp
+    from mimtpy_cloud.kernels.ramp import evaluate_ramp, subtract_ramp
+    from mimtpy_cloud.kernels.rampfit import accumulate_ramp, solve_ramp
 
     first, second = (np.load(f"{maps}/{name}.npy") for name in "ab")
     (ny, nx), step = first.shape, -(-first.shape[0] // (2 * THREADS))

@@ -7,7 +7,7 @@ import numpy as np
 
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["KINDS", "CovarianceModel", "correlation", "covariance_matrix", "distances_km"]
+__all__ = ["KINDS", "CovarianceModel", "checked_coordinates", "correlation", "covariance_matrix", "distances_km"]
 
 #: Models of the correlation.
 KINDS = ("exponential", "gaussian", "spherical", "matern32")
@@ -162,6 +162,34 @@ def distances_km(x_km: np.ndarray, y_km: np.ndarray, to_x_km: np.ndarray, to_y_k
     return square
 
 
+def checked_coordinates(x_km: np.ndarray, y_km: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Check the coordinates of points whose covariance is wanted.
+
+    Parameters
+    ----------
+    x_km, y_km : np.ndarray
+        km east and north, shape ``(point,)``.
+
+    Returns
+    -------
+    x_km, y_km : np.ndarray
+        The same as float64.
+
+    Raises
+    ------
+    SchemaError
+        If they are not one-dimensional, equally long and finite.
+    """
+    x_km, y_km = np.asarray(x_km, np.float64), np.asarray(y_km, np.float64)
+    if x_km.ndim != 1 or x_km.shape != y_km.shape or not (np.isfinite(x_km).all() and np.isfinite(y_km).all()):
+        raise SchemaError(
+            f"coordinates of points must be finite and of one shape (point,), got {x_km.shape} and {y_km.shape}; "
+            "leave out points without a place"
+        )
+    return x_km, y_km
+
+
 def covariance_matrix(x_km: np.ndarray, y_km: np.ndarray, model: CovarianceModel) -> np.ndarray:
     """
     Fill the covariance matrix of points.
@@ -198,12 +226,7 @@ def covariance_matrix(x_km: np.ndarray, y_km: np.ndarray, model: CovarianceModel
     >>> covariance_matrix(np.array([0.0, 3.0]), np.array([0.0, 4.0]), model).round(8).tolist()
     [[0.00025, 0.00012131], [0.00012131, 0.00025]]
     """
-    x_km, y_km = np.asarray(x_km, np.float64), np.asarray(y_km, np.float64)
-    if x_km.ndim != 1 or x_km.shape != y_km.shape or not (np.isfinite(x_km).all() and np.isfinite(y_km).all()):
-        raise SchemaError(
-            f"coordinates of points must be finite and of one shape (point,), got {x_km.shape} and {y_km.shape}; "
-            "leave out points without a place"
-        )
+    x_km, y_km = checked_coordinates(x_km, y_km)
     n = x_km.size
     out = np.empty((n, n))
     step = max(1, _ELEMENTS // max(n, 1))

@@ -2,14 +2,8 @@
 
 import numpy as np
 
-from mimtpy_cloud.kernels.ramp import (
-    accumulate_ramp,
-    ramp_degrees,
-    ramp_size,
-    ramp_terms,
-    solve_ramp,
-    subtract_ramp,
-)
+from mimtpy_cloud.kernels.ramp import ramp_degrees, ramp_terms, subtract_ramp
+from mimtpy_cloud.kernels.rampfit import accumulate_ramp, ramp_size, solve_ramp
 
 __all__ = ["accumulate_huber", "solve_huber"]
 
@@ -50,7 +44,7 @@ def accumulate_huber(
     sigma : float
         Standard deviation of the step before, unit of the data, of a pixel of weight one.
     weights : np.ndarray, optional
-        As for `mimtpy_cloud.kernels.ramp.accumulate_ramp`.
+        As for `mimtpy_cloud.kernels.rampfit.accumulate_ramp`.
     scale : float
         As there, km.
 
@@ -94,7 +88,7 @@ def solve_huber(vector: np.ndarray, kind: str, scale: float = 1.0) -> tuple[np.n
     Returns
     -------
     coefficients : np.ndarray
-        As `mimtpy_cloud.kernels.ramp.solve_ramp` gives them.
+        As `mimtpy_cloud.kernels.rampfit.solve_ramp` gives them.
     covariance : np.ndarray
         Asymptotic, section 7.6 of [1]_, for noise that is independent from pixel to pixel.
     sigma : float

@@ -10,7 +10,8 @@ import numpy as np
 from mimtpy_cloud.kernels.correlation import correlation_of, count_cells, mean_variance
 from mimtpy_cloud.kernels.median import median
 from mimtpy_cloud.kernels.offset import half_sample_mode
-from mimtpy_cloud.kernels.ramp import accumulate_ramp, ramp_degrees, ramp_size, ramp_terms, subtract_ramp
+from mimtpy_cloud.kernels.ramp import ramp_degrees, ramp_terms, subtract_ramp
+from mimtpy_cloud.kernels.rampfit import accumulate_ramp, ramp_size
 from mimtpy_cloud.kernels.tiles import Change, Tiles
 
 __all__ = ["STATISTICS", "PairSummary", "Robust", "summarise_pair"]

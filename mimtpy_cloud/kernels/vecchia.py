@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 
 from mimtpy_cloud.errors import SchemaError
-from mimtpy_cloud.kernels.covariance import CovarianceModel, distances_km
+from mimtpy_cloud.kernels.covariance import CovarianceModel, checked_coordinates, distances_km
 
-__all__ = ["VecchiaWhitener", "apply_neighbours", "solve_neighbours", "whiten_vecchia"]
+__all__ = ["VecchiaWhitener", "apply_neighbours", "checked_rows", "solve_neighbours", "whiten_vecchia"]
 
 #: Rows that are whitened at a time, so that a weight is read once for all of them.
 _ROWS = 8
@@ -68,12 +68,35 @@ class VecchiaWhitener:
         SchemaError
             If the rows have another number of points.
         """
-        if rows.ndim != 2 or rows.shape[1] != self.size:
-            raise SchemaError(f"rows to whiten need the shape (m, {self.size}), got {rows.shape}")
-        white: np.ndarray = apply_neighbours(
-            np.ascontiguousarray(rows, np.float64), self.scale, self.neighbours, self.weights
-        )
+        given = np.ascontiguousarray(checked_rows(rows, self.size), np.float64)
+        white: np.ndarray = apply_neighbours(given, self.scale, self.neighbours, self.weights)
         return white
+
+
+def checked_rows(rows: np.ndarray, size: int) -> np.ndarray:
+    """
+    Check the shape of rows to whiten.
+
+    Parameters
+    ----------
+    rows : np.ndarray
+        Shape ``(m, point)``.
+    size : int
+        Number of points.
+
+    Returns
+    -------
+    np.ndarray
+        The rows.
+
+    Raises
+    ------
+    SchemaError
+        If they have another number of points.
+    """
+    if rows.ndim != 2 or rows.shape[1] != size:
+        raise SchemaError(f"rows to whiten need the shape (m, {size}), got {rows.shape}")
+    return rows
 
 
 def whiten_vecchia(
@@ -134,12 +157,7 @@ def whiten_vecchia(
     >>> white.whiten(np.ones((2, 4))).shape
     (2, 4)
     """
-    x_km, y_km = np.asarray(x_km, np.float64), np.asarray(y_km, np.float64)
-    if x_km.ndim != 1 or x_km.shape != y_km.shape or not (np.isfinite(x_km).all() and np.isfinite(y_km).all()):
-        raise SchemaError(
-            f"coordinates of points must be finite and of one shape (point,), got {x_km.shape} and {y_km.shape}; "
-            "leave out points without a place"
-        )
+    x_km, y_km = checked_coordinates(x_km, y_km)
     if neighbours < 1:
         raise SchemaError(f"expected at least one neighbour, got {neighbours}")
     order = np.random.default_rng(seed).permutation(x_km.size)

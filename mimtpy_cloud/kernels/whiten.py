@@ -10,7 +10,7 @@ from numba.extending import get_cython_function_address
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.covariance import CovarianceModel, covariance_matrix
-from mimtpy_cloud.kernels.vecchia import whiten_vecchia
+from mimtpy_cloud.kernels.vecchia import checked_rows, whiten_vecchia
 
 __all__ = ["DenseWhitener", "DiagonalWhitener", "Whitener", "whiten_covariance", "whiten_dense", "whiten_diagonal"]
 
@@ -92,7 +92,7 @@ class DenseWhitener:
         SchemaError
             If the rows have another number of points.
         """
-        white = np.array(_checked(rows, self.size), np.float64, order="C")  # its columns, to Fortran
+        white = np.array(checked_rows(rows, self.size), np.float64, order="C")  # its columns, to Fortran
         count, size, one = ctypes.c_int(len(white)), ctypes.c_int(self.size), ctypes.c_double(1.0)
         if white.size:
             factor, columns = self.factor.ctypes.data, white.ctypes.data
@@ -143,7 +143,7 @@ class DiagonalWhitener:
         SchemaError
             If the rows have another number of points.
         """
-        white: np.ndarray = _checked(rows, self.size) / self.std
+        white: np.ndarray = checked_rows(rows, self.size) / self.std
         return white
 
 
@@ -271,9 +271,3 @@ def whiten_covariance(
     if np.asarray(x_km).size <= dense_up_to:
         return whiten_dense(covariance_matrix(x_km, y_km, model), overwrite=True)
     return whiten_vecchia(x_km, y_km, model)
-
-
-def _checked(rows: np.ndarray, size: int) -> np.ndarray:
-    if rows.ndim != 2 or rows.shape[1] != size:
-        raise SchemaError(f"rows to whiten need the shape (m, {size}), got {rows.shape}")
-    return rows

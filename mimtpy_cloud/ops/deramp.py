@@ -12,15 +12,8 @@ from dask.graph_manipulation import bind
 from mimtpy_cloud.errors import GridMismatchError, RampError, SchemaError
 from mimtpy_cloud.kernels.huber import accumulate_huber, solve_huber
 from mimtpy_cloud.kernels.polygon import pixels_in_polygon
-from mimtpy_cloud.kernels.ramp import (
-    accumulate_ramp,
-    evaluate_ramp,
-    ramp_degrees,
-    ramp_size,
-    ramp_terms,
-    solve_ramp,
-    subtract_ramp,
-)
+from mimtpy_cloud.kernels.ramp import evaluate_ramp, ramp_degrees, ramp_terms, subtract_ramp
+from mimtpy_cloud.kernels.rampfit import accumulate_ramp, ramp_size, solve_ramp
 from mimtpy_cloud.ops.pixels import map_projection
 from mimtpy_cloud.plan.dates import parse_dates
 from mimtpy_cloud.plan.grid import ON_LATTICE
@@ -148,7 +141,7 @@ def estimate_ramp(
     See Also
     --------
     remove_ramp : Subtract it.
-    mimtpy_cloud.kernels.ramp.solve_ramp : The equations.
+    mimtpy_cloud.kernels.rampfit.solve_ramp : The equations.
 
     Notes
     -----

@@ -55,19 +55,3 @@ class Places:
         turned = (self.lon - lon + 180) % 360 - 180 + lon
         east_km, north_km = plane_km(turned, self.lat, (lon, lat))
         return east_km * 1e3, north_km * 1e3
-
-    def part(self, points: slice) -> "Places":
-        """
-        Take some of the points.
-
-        Parameters
-        ----------
-        points : slice
-            Which.
-
-        Returns
-        -------
-        Places
-        """
-        look = None if self.look is None else (self.look[0][points], self.look[1][points], self.look[2][points])
-        return Places(self.lon[points], self.lat[points], look)
