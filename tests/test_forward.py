@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.dislocation import lower_edge
+from mimtpy_cloud.kernels.greatcircle import distance_to_great_circle
+from mimtpy_cloud.ops import forward
 from mimtpy_cloud.ops.forward import (
     MODELS,
     TraceScrew,
@@ -31,11 +33,11 @@ SOURCES = {
 }
 
 
-def places(look, lon=None, lat=None, n=60, seed=0):
+def places(look, lon=None, lat=None, n=60, seed=0, within=0.5):
     """Points around (30, 40) that all look in one direction."""
     rng = np.random.default_rng(seed)
-    lon = rng.uniform(29.5, 30.5, n) if lon is None else np.array(lon, float)
-    lat = rng.uniform(39.6, 40.4, n) if lat is None else np.array(lat, float)
+    lon = rng.uniform(30 - within, 30 + within, n) if lon is None else np.array(lon, float)
+    lat = rng.uniform(40 - 0.8 * within, 40 + 0.8 * within, n) if lat is None else np.array(lat, float)
     return Places(lon, lat, tuple(np.full(lon.size, part) for part in look))
 
 
@@ -103,7 +105,7 @@ def test_a_right_lateral_fault_that_strikes_north_moves_the_east_side_south():
 
 
 def test_a_long_right_lateral_rupture_below_a_depth_is_the_screw_model():
-    where = places(ASCENDING)
+    where = places(ASCENDING, within=0.1)  # planes differ from the sphere by metres
     fault = {"lon": 30.0, "lat": 40.0, "strike": 75.0}
     screw = screw_model(where, **fault, slip_rate=0.02, locking_depth=10e3)
     deep = {"depth": 10e3, "length": 1e8, "width": 1e8, "dip": 90.0, "rake": 180.0}
@@ -111,7 +113,7 @@ def test_a_long_right_lateral_rupture_below_a_depth_is_the_screw_model():
 
 
 def test_a_long_right_lateral_rupture_down_to_a_depth_is_the_creep_of_the_creep_model():
-    where = places(ASCENDING)
+    where = places(ASCENDING, within=0.1)  # planes differ from the sphere by metres
     fault = {"lon": 30.0, "lat": 40.0, "strike": 75.0}
     creep = creep_model(where, **fault, slip_rate=0.0, locking_depth=10e3, creep_rate=0.005, creep_depth=4e3)
     shallow = {"depth": 0.0, "length": 1e8, "width": 4e3, "dip": 90.0, "rake": 180.0}
@@ -128,12 +130,99 @@ def test_two_faults_one_below_the_other_are_one():
     np.testing.assert_allclose(parts, evaluate("okada", where), atol=1e-3)  # the planes differ by metres in 100 km
 
 
-def test_a_straight_trace_is_the_screw_model():
-    where = places(ASCENDING)
-    trace = [(29.0, 40.0), (31.0, 40.0)]
+def great_circle(lon, lat, strike, degrees):
+    """Longitudes and latitudes at distances along a great circle through a point, by the haversine's formulas."""
+    arc, turn, phi = np.radians(degrees), np.radians(strike), np.radians(lat)
+    there = np.arcsin(np.sin(phi) * np.cos(arc) + np.cos(phi) * np.sin(arc) * np.cos(turn))
+    aside = np.arctan2(np.sin(turn) * np.sin(arc) * np.cos(phi), np.cos(arc) - np.sin(phi) * np.sin(there))
+    return np.column_stack([lon + np.degrees(aside), np.degrees(there)])
+
+
+@pytest.mark.parametrize("strike", [0.0, 30.0, 90.0, 255.0])
+def test_a_trace_along_a_great_circle_is_the_screw_model_degrees_away(strike):
+    """Of 20 mm/yr, 0.03 mm/yr are left: a trace takes its strike at the nearest point, where meridians lean."""
+    trace = great_circle(30.0, 40.0, strike, np.linspace(-6, 6, 241))
+    rng = np.random.default_rng(1)
+    near = trace[rng.integers(40, 200, 200)] + rng.uniform(-0.4, 0.4, (200, 2))  # up to 4 degrees along strike
+    where = places(ASCENDING, lon=near[:, 0], lat=near[:, 1])
     got = TraceScrew(trace)(where, slip_rate=0.02, locking_depth=12e3)
-    wanted = screw_model(where, lon=30.0, lat=40.0, strike=90.0, slip_rate=0.02, locking_depth=12e3)
-    np.testing.assert_allclose(got, wanted, rtol=1e-9)
+    wanted = screw_model(where, lon=30.0, lat=40.0, strike=strike, slip_rate=0.02, locking_depth=12e3)
+    np.testing.assert_allclose(got, wanted, atol=3e-5)
+
+
+def test_a_fault_along_a_meridian_three_degrees_away_is_as_far_as_it_is_there():
+    """The width of a degree is that at the place, not that at the point of the fault."""
+    where = places(NORTH, lon=[30.2], lat=[43.0])
+    metres = 6371008.8 * np.arcsin(np.cos(np.radians(43.0)) * np.sin(np.radians(0.2)))
+    wanted = -0.02 / np.pi * np.arctan(metres / 12e3)
+    got = screw_model(where, lon=30.0, lat=40.0, strike=0.0, slip_rate=0.02, locking_depth=12e3)
+    assert got[0] == pytest.approx(
+        wanted, rel=1e-5
+    )  # north there leans from north on the fault by a seventh of a degree
+
+
+@pytest.mark.parametrize("name", ["screw", "creep"])
+def test_any_point_of_a_straight_fault_will_do(name):
+    where = places(ASCENDING, lon=np.linspace(28, 34, 50))
+    before, (lon, lat), after = great_circle(30.0, 40.0, 80.0, np.array([1.99, 2.0, 2.01]))
+    step = after - before
+    strike = np.degrees(np.arctan2(step[0] * np.cos(np.radians(lat)), step[1]))
+    other = evaluate(name, where, lon=lon, lat=lat, strike=strike)
+    np.testing.assert_allclose(other, evaluate(name, where), atol=2e-8)
+
+
+def test_the_great_circle_is_that_of_plain_vectors():
+    rng = np.random.default_rng(2)
+    lon, lat = rng.uniform(-180, 180, 100), rng.uniform(-89, 89, 100)
+    got = distance_to_great_circle(lon, lat, (10.0, 50.0, 70.0), 1.0)
+
+    def unit(lon, lat):
+        turn, rise = np.radians(lon), np.radians(lat)
+        return np.array([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
+
+    ahead = great_circle(10.0, 50.0, 70.0, np.array([90.0]))[0]
+    pole = np.cross(unit(10.0, 50.0), unit(*ahead))
+    p = unit(lon, lat)
+    along = np.cross(pole, p.T)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    east = np.array([-np.sin(np.radians(lon)), np.cos(np.radians(lon)), 0 * lon])
+    np.testing.assert_allclose(got[0], np.arcsin(pole @ p), atol=1e-12)
+    np.testing.assert_allclose(got[1], np.sum(along.T * east, axis=0), atol=1e-12)
+    np.testing.assert_allclose(got[2], along[:, 2] / np.cos(np.radians(lat)), atol=1e-9)
+    assert np.isnan(distance_to_great_circle(np.array([np.nan]), np.array([1.0]), (0.0, 0.0, 0.0), 1.0)[0]).all()
+
+
+@pytest.mark.parametrize("value", [0.0, -5e3, np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("mogi", "depth"), ("screw", "locking_depth"), ("creep", "locking_depth"), ("creep", "creep_depth")],
+)
+def test_a_depth_that_is_none_is_refused_by_name(name, depth, value):
+    with pytest.raises(SchemaError, match=f"^{depth} of a source must be positive and finite, in m, got {value}$"):
+        evaluate(name, places(ASCENDING), **{depth: value})
+
+
+def test_a_trace_refuses_a_locking_depth_that_is_none():
+    with pytest.raises(SchemaError, match="locking_depth of a source must be positive and finite, in m, got -1"):
+        TraceScrew([(29.0, 40.0), (30.0, 40.2)])(places(ASCENDING), slip_rate=0.02, locking_depth=-1.0)
+
+
+def test_distances_to_a_trace_are_measured_once_for_each_set_of_places(monkeypatch):
+    asked = []
+    monkeypatch.setattr(forward, "fault_distance", lambda *args: asked.append(args) or fault_distance(*args))
+    model, other = TraceScrew([(29.0, 40.3), (30.0, 40.2)]), TraceScrew([(29.0, 40.3), (30.0, 40.1)])
+    here, there = places(ASCENDING, seed=7), places(ASCENDING, seed=8)
+    again = Places(here.lon.copy(), here.lat.copy(), here.look)
+    values = {"slip_rate": 0.02, "locking_depth": 9e3}
+    first = model(here, **values)
+    np.testing.assert_array_equal(model(again, slip_rate=0.01, locking_depth=9e3) * 2, first)
+    assert len(asked) == 1
+    assert not np.array_equal(model(there, **values), first)
+    assert not np.array_equal(other(here, **values), first)
+    assert len(asked) == 3
+    whole = Places(np.array([30, 31]), np.array([40, 41]), tuple(np.full(2, v) for v in ASCENDING))
+    floats = Places(np.array([30.0, 31.0]), np.array([40.0, 41.0]), whole.look)
+    np.testing.assert_array_equal(model(whole, **values), model(floats, **values))
 
 
 def test_along_a_bent_trace_each_side_follows_its_piece():

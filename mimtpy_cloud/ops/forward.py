@@ -1,13 +1,15 @@
 """Models of motion over sources in an elastic half-space, at places and along their look."""
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.dislocation import interseismic_velocity, mogi, shallow_creep
-from mimtpy_cloud.kernels.enu import horizontal_basis
+from mimtpy_cloud.kernels.greatcircle import distance_to_great_circle
 from mimtpy_cloud.kernels.look import project_enu
 from mimtpy_cloud.kernels.okada import okada
 from mimtpy_cloud.kernels.trace import distance_to_trace
@@ -51,7 +53,7 @@ def mogi_model(places: Places, *, lon: float, lat: float, depth: float, volume: 
     Raises
     ------
     SchemaError
-        If the places have no look.
+        If the places have no look, or the depth is not positive.
 
     See Also
     --------
@@ -63,6 +65,7 @@ def mogi_model(places: Places, *, lon: float, lat: float, depth: float, volume: 
     >>> mogi_model(places, lon=30.0, lat=40.0, depth=6e3, volume=4.5e6).round(4).tolist()
     [0.0298]
     """
+    _require_positive(depth=depth)
     return np.asarray(project_enu(*mogi(*places.metres_from(lon, lat), depth, volume, nu), _look(places)))
 
 
@@ -171,12 +174,19 @@ def screw_model(
     Raises
     ------
     SchemaError
-        If the places have no look.
+        If the places have no look, or the locking depth is not positive.
 
     See Also
     --------
     mimtpy_cloud.kernels.dislocation.interseismic_velocity : The equation.
     TraceScrew : The same along a bent trace.
+
+    Notes
+    -----
+    A fault that is straight on the ground is the great circle through its point with its strike there. Places lie as
+    far from it as the arc to it is long, and move along the small circle through them, as two plates do that turn about
+    its pole. So neither distance nor direction depends on the point of the fault that is given, and a mapped trace that
+    follows the great circle gives the same.
 
     Examples
     --------
@@ -188,8 +198,9 @@ def screw_model(
     >>> (velocity * 1e3).round(2).tolist()
     [5.0, -5.0]
     """
-    velocity = interseismic_velocity(_left(places, lon, lat, strike), slip_rate, locking_depth)
-    return _along(velocity, strike, places)
+    _require_positive(locking_depth=locking_depth)
+    left, east, north = _beside(places, lon, lat, strike)
+    return _seen(interseismic_velocity(left, slip_rate, locking_depth), east, north, places)
 
 
 def creep_model(
@@ -231,12 +242,12 @@ def creep_model(
     Raises
     ------
     SchemaError
-        If the places have no look.
+        If the places have no look, or a depth is not positive.
 
     See Also
     --------
     mimtpy_cloud.kernels.dislocation.shallow_creep : The equation.
-    screw_model : Without creep.
+    screw_model : Without creep, and where a straight fault lies.
 
     Examples
     --------
@@ -246,9 +257,10 @@ def creep_model(
     >>> (creep_model(places, **fault, creep_rate=0.006, creep_depth=3e3) * 1e3).round(2).tolist()
     [3.0, -3.0]
     """
-    left = _left(places, lon, lat, strike)
+    _require_positive(locking_depth=locking_depth, creep_depth=creep_depth)
+    left, east, north = _beside(places, lon, lat, strike)
     velocity = interseismic_velocity(left, slip_rate, locking_depth) + shallow_creep(left, creep_rate, creep_depth)
-    return _along(velocity, strike, places)
+    return _seen(velocity, east, north, places)
 
 
 #: The built-in models by the names that commands know.
@@ -322,7 +334,8 @@ class TraceScrew:
     Notes
     -----
     Each place moves as beside an endless straight fault with the distance and the strike of the nearest point of the
-    trace. That holds for bends that are gentle over the locking depth, and not near the ends of a fault.
+    trace. That holds for bends that are gentle over the locking depth, and not near the ends of a fault. Distances are
+    kept for the last two sets of places, as a search asks for one set again and again.
 
     Examples
     --------
@@ -355,9 +368,16 @@ class TraceScrew:
         -------
         np.ndarray
             Velocity along the look in m/yr, shape ``(point,)``.
+
+        Raises
+        ------
+        SchemaError
+            If the places have no look, or the locking depth is not positive.
         """
-        distance, strike = fault_distance(places, self.trace)
-        return _along(interseismic_velocity(distance, slip_rate, locking_depth), strike, places)
+        _require_positive(locking_depth=locking_depth)
+        lon, lat = (np.asarray(degrees, np.float64).tobytes() for degrees in (places.lon, places.lat))
+        left, east, north = _kept_distance(lon, lat, self.trace)
+        return _seen(interseismic_velocity(left, slip_rate, locking_depth), east, north, places)
 
 
 def _look(places: Places) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -369,16 +389,31 @@ def _look(places: Places) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return places.look
 
 
-def _left(places: Places, lon: float, lat: float, strike: float) -> np.ndarray:
-    """Distance to the left of a straight fault through a point, m."""
-    (east, north), (along_east, along_north) = places.metres_from(lon, lat), horizontal_basis(strike)
-    return np.asarray(north * along_east - east * along_north)
+def _require_positive(**depths: float) -> None:
+    """Refuse depths that are not positive."""
+    for name, value in depths.items():
+        if not (math.isfinite(value) and value > 0):
+            raise SchemaError(f"{name} of a source must be positive and finite, in m, got {value}")
 
 
-def _along(velocity: np.ndarray, strike: Any, places: Places) -> np.ndarray:
-    """Motion along a strike, seen along the look."""
+def _beside(places: Places, lon: float, lat: float, strike: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance to the left of a straight fault through a point, m, and the unit vector along it, east and north."""
+    return distance_to_great_circle(places.lon, places.lat, (lon, lat, strike), EARTH_RADIUS_KM * 1e3)
+
+
+@lru_cache(maxsize=2)
+def _kept_distance(
+    lon: bytes, lat: bytes, trace: tuple[tuple[float, float], ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance to the left of a trace, m, and the unit vector along it, of places as bytes."""
+    distance, strike = fault_distance(Places(np.frombuffer(lon), np.frombuffer(lat)), trace)
     angle = np.radians(strike)
-    return np.asarray(project_enu(velocity * np.sin(angle), velocity * np.cos(angle), 0.0, _look(places)))
+    return distance, np.sin(angle), np.cos(angle)
+
+
+def _seen(velocity: np.ndarray, east: np.ndarray, north: np.ndarray, places: Places) -> np.ndarray:
+    """Motion along a fault, seen along the look."""
+    return np.asarray(project_enu(velocity * east, velocity * north, 0.0, _look(places)))
 
 
 def _corners(trace: Any) -> np.ndarray:
