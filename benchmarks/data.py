@@ -418,7 +418,7 @@ def model_points(points: int, count: int, files: int) -> Path:
 
     from benchmarks.workers import NOISE
     from mimtpy_cloud.kernels.covariance import CovarianceModel, covariance_matrix
-    from mimtpy_cloud.plan.plane import plane_km
+    from mimtpy_cloud.plan.polyconic import polyconic_km
     from mimtpy_cloud.search import write_models
 
     target = folder() / f"points_{count}_{points}"
@@ -430,7 +430,7 @@ def model_points(points: int, count: int, files: int) -> Path:
     (partial / "files").mkdir(parents=True)
     rng = np.random.default_rng(3)
     lon, lat = rng.uniform(-116.0, -115.0, points), rng.uniform(32.0, 33.0, points)
-    x, y = plane_km(lon, lat, (float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2))
+    x, y = polyconic_km(lon, lat)
     look = np.array([-0.61, -0.14, 0.78])
     depth, volume = (grid.ravel() for grid in np.meshgrid(np.linspace(5, 40, count // 20), np.linspace(0.2, 2.0, 20)))
     los = np.empty((count, points))
