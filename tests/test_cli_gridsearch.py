@@ -143,7 +143,7 @@ def test_a_stack_of_two_parameters_gives_mimtpys_json(folder):
         (("--models", "mogi", "--parameter", "depth"), "expected --parameter NAME=VALUES"),
         (("--models", "mogi", *MOGI, "--parameter", "depth=1:2"), "start:end:step"),
         (("--models", "mogi", *MOGI, "--parameter", "dept=1"), "does not know dept"),
-        (("--models", "nothing"), "there is no nothing"),
+        (("--models", "mgoi"), "expected a built-in model (mogi, okada, screw, creep, trace)"),
         (("--models", "trace", "--parameter", "slip_rate=0.02"), "--trace FILE"),
         (("--models", "mogi", "--trace", "f.geojson"), "--trace goes with"),
         (("--models", "mogi", "--models", "screw"), "--models once, or for each of 1 tracks"),
@@ -153,6 +153,20 @@ def test_a_stack_of_two_parameters_gives_mimtpys_json(folder):
         (("--models", "mogi", *MOGI, "--parameter", "depth=5e3", "--level", "95"), "between 0 and 1"),
         (("--models", "m.zarr", "--refine", "5"), "--refine needs models that are computed"),
         (("A064.zarr", "--models", "mogi"), "A064.zarr is given twice"),
+        (
+            (
+                "--models",
+                "mogi",
+                "--parameter",
+                "lon=36.7",
+                "--parameter",
+                "lat=-118.6",
+                *MOGI[4:],
+                "--parameter",
+                "depth=5e3",
+            ),
+            "a latitude lies between -90 and 90, got -118.6",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(folder, args, message):
@@ -189,3 +203,29 @@ def test_a_covariance_of_another_unit_and_half_known_noise_are_refused(folder):
     (folder / "b.csv").write_text("lon,lat,displacement\n-118.6,36.7,0.1\n-118.5,36.7,0.1\n")
     found = run("gridsearch", folder / "a.csv", folder / "b.csv", *args, code=2)
     assert "some of the inputs have standard deviations" in found.stderr
+
+
+def test_what_is_suspicious_is_said(folder):
+    args = (*MOGI[:4], "--parameter", "volume=4e6", "--ramp", "linear", "--out", folder / "p/")
+    first = ("gridsearch", folder / "A064.zarr", "--models", "mogi")
+    edge = run(*first, *args, "--parameter", "depth=5e3,7e3", "--std", "0.001").stdout
+    assert "which is an end of the values: search farther" in edge
+    assert "chi-square" not in edge.replace("delta chi-square", "")
+    wrong = run(*first, *args, "--parameter", "depth=4e3,5e3,6e3", "--std", "1").stdout
+    assert "one value" not in wrong
+    assert "not near 1: noise, units or models are wrong" in wrong
+
+
+def test_one_look_serves_what_has_none(folder):
+    ds = product("A064")
+    rows = ["lon,lat,displacement"]
+    for j in range(5, 30, 4):
+        rows += [f"{X[i]},{Y[j]},{float(ds['displacement'][j, i])}" for i in range(0, 40, 4)]
+    (folder / "bare.csv").write_text("\n".join(rows))
+    args = ("gridsearch", folder / "bare.csv", "--models", "mogi", *MOGI, "--parameter", "depth=4e3,5e3,6e3")
+    found = run(*args, "--ramp", "linear", "--out", folder / "p/", code=2)
+    assert "no look vectors" in found.stderr
+    angle = np.rad2deg(np.arccos(np.sqrt(1 - 0.37)))
+    azimuth = np.rad2deg(np.arctan2(0.6, -0.1))
+    run(*args, "--ramp", "linear", "--look", angle, azimuth, "--out", folder / "p/")
+    assert float(xr.open_zarr(folder / "p/gridsearch/bare_mogi_ramp_linear.zarr")["best_depth"]) == 5e3

@@ -139,7 +139,7 @@ def test_queues_get_a_list_and_an_array(sample, tmp_path, monkeypatch, scheduler
     install_relax(tmp_path / "bin", monkeypatch)
     folder = tmp_path / "runs"
     table = make_runs(sample, TWO, folder, scheduler)
-    assert (folder / "run_RELAX").read_text().splitlines()[1:] == [f"{submit} ./{s}" for s in table["script"]]
+    assert (folder / "run_RELAX").read_text().splitlines()[2:] == [f"{submit} ./{s}" for s in table["script"]]
     array = folder / f"array.{scheduler}"
     for file in (array, folder / "run_RELAX", *folder.glob("*.sh")):
         subprocess.run(["bash", "-n", file], check=True)
@@ -237,3 +237,13 @@ def test_the_table_names_its_columns(sample, tmp_path):
     rows = list(csv.reader((tmp_path / "runs" / "runs.csv").read_text().splitlines()))
     assert rows[0] == ["run", "name", "script", "vs", "vs_gammadot0", "vs_maxwell_years"]
     assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"), [("vs", "1e18", "decimal logarithm"), ("WDIR", "1", "no parameter")]
+)
+def test_values_that_cannot_be_meant_are_refused(tmp_path, name, value, message):
+    sample = tmp_path / "iran_vs.sh"
+    sample.write_text("#!/bin/sh\nvs=1.0\nWDIR=./sample\n")
+    with pytest.raises(ParameterError, match=message):
+        make_runs(sample, {name: value}, tmp_path / "runs")

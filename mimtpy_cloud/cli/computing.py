@@ -78,6 +78,7 @@ def cluster_in_use() -> Iterator[None]:
 
     if not given.get("verbose"):  # distributed tells of every connection
         logging.getLogger("distributed").setLevel(logging.WARNING)
+        logging.getLogger("distributed.scheduler").setLevel(logging.ERROR)  # of names that dask itself made
     workers = given["workers"]
     number, adaptive = (None, workers) if isinstance(workers, tuple) else (workers, None)
     with connect(given["cluster"], workers=number, adaptive=adaptive) as connection:

@@ -22,6 +22,8 @@ __all__ = [
     "write_search",
 ]
 
+#: Reduced chi-squares between these are no reason to say something.
+_GOOD = (0.5, 2.0)
 _TABLES = (".csv", ".txt", ".dat", ".json", ".parquet", ".pq")
 
 
@@ -38,6 +40,16 @@ def _pick_variable(ds: xr.Dataset, variable: str | None) -> xr.Dataset | xr.Data
         raise SchemaError(f"there is no variable {variable}; expected one of {', '.join(map(str, ds.data_vars))}")
     looks = [name for name in LOS if name in ds]
     return ds[[variable, *looks]] if len(looks) == len(LOS) and ds[variable].dims == ds[LOS[0]].dims else ds[variable]
+
+
+def _seen(observed: xr.Dataset | xr.DataArray, look: tuple[float, float] | None) -> xr.Dataset | xr.DataArray:
+    """The same with one look for all points, if there is none."""
+    from mimtpy_cloud.kernels.look import los_unit_vector
+
+    if look is None or not isinstance(observed, xr.Dataset) or all(name in observed for name in LOS):
+        return observed
+    vector = los_unit_vector(*look)
+    return observed.assign({name: xr.DataArray(float(part)) for name, part in zip(LOS, vector, strict=True)})
 
 
 def open_models_of(
@@ -160,9 +172,15 @@ def search_lines(result: xr.Dataset) -> list[str]:
         f"best of {int(np.isfinite(values).sum())} models: {metric} {best:.6g}{'' if units == '1' else f' {units}'}",
     ]
     for name, value in best_parameters(result).items():
-        lines.append(f"  {name} {value if isinstance(value, str) else f'{value:.6g}'}{_region(result, name)}")
+        lines.append(f"  {name} {value if isinstance(value, str) else f'{value:.8g}'}{_region(result, name)}")
     if result["in_region"].size:
         lines.append(f"  region by {result.attrs['confidence_method']}")
+    known = str(result.attrs["confidence_method"]).startswith("delta")
+    reduced = float(result["misfit"].min()) / free if known and free > 0 else 1.0
+    if not _GOOD[0] <= reduced <= _GOOD[1]:
+        lines.append(
+            f"  reduced chi-square {reduced:.3g}, not near 1: noise, units or models are wrong, and so is the region"
+        )
     if bad := int((~np.isfinite(values)).sum()):
         first = next((text for text in result["problem"].values.ravel() if text), "no value")
         lines.append(f"{bad} models without a value; the first: {first}")
@@ -175,11 +193,10 @@ def _region(result: xr.Dataset, name: str) -> str:
     if f"low_{name}" not in result or np.unique(along).size < 2:
         return ""
     low, high = (float(result[f"{end}_{name}"]) for end in ("low", "high"))
-    text = f", {100 * float(result.attrs['confidence_level']):g} % region {low:.6g} to {high:.6g}"
-    if low == high:
-        return text + ", one value: search a finer grid (--refine)"
-    reached = low == float(along.min()) or high == float(along.max())
-    return text + (", which is an end of the values: search farther" if reached else "")
+    text = f", {100 * float(result.attrs['confidence_level']):g} % region {low:.8g} to {high:.8g}"
+    if low == float(along.min()) or high == float(along.max()):
+        return text + ", which is an end of the values: search farther"
+    return text + (", one value: search a finer grid (--refine)" if low == high else "")
 
 
 def _ranking(result: xr.Dataset) -> bytes:
@@ -255,6 +272,7 @@ def open_observed(
     angles: str | None,
     mask_file: str | None,
     units: str | None,
+    look: tuple[float, float] | None,
     **choice: Any,
 ) -> tuple[list[str], list[Any], list[Any] | None, dict[str, Any]]:
     """
@@ -274,6 +292,8 @@ def open_observed(
         Mask of the first track.
     units : str, optional
         Unit of a table that does not say.
+    look : tuple of float, optional
+        Incidence and azimuth of one look for all, of inputs that have none.
     **choice : object
         Options of `mimtpy_cloud.cli.inputs.open_inputs`.
 
@@ -308,11 +328,11 @@ def open_observed(
     for name in names:
         if _is_table(name):
             labels.append(file_stem(name))
-            tracks.append(_pick_variable(read_points(name, angles, units=units), variable))
+            tracks.append(_seen(_pick_variable(read_points(name, angles, units=units), variable), look))
             continue
         (label,), (ds,), told = open_inputs(root, (name,), least=1, **choice)
         labels.append(label)
-        tracks.append(_pick_variable(ds, variable))
+        tracks.append(_seen(_pick_variable(ds, variable), look))
         revisions += told["revisions"]
     first = tracks[0] if isinstance(tracks[0], xr.Dataset) else tracks[0].to_dataset(name="observed")
     labels = [f"{label}_{k}" if labels.count(label) > 1 else label for k, label in enumerate(labels)]

@@ -383,8 +383,8 @@ class TraceScrew:
 def _look(places: Places) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if places.look is None:
         raise SchemaError(
-            "a model is projected onto the look of its places, and these have none; give Places(lon, lat, look) unit "
-            "vectors from ground to satellite, or (1, 0, 0) for east, (0, 1, 0) for north, (0, 0, 1) for up"
+            "the observations have no look vectors (los_east, los_north, los_up); take the .zarr of a product, add "
+            "columns to a table, or give one look (--look)"
         )
     return places.look
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mimtpy_cloud.errors import ParameterError
 from mimtpy_cloud.plan.plane import plane_km
 
 __all__ = ["Places"]
@@ -46,12 +47,19 @@ class Places:
         east, north : np.ndarray
             Metres in the local plane about that point, shape ``(point,)``.
 
+        Raises
+        ------
+        ParameterError
+            If it is no latitude.
+
         Examples
         --------
         >>> places = Places(np.array([30.0, 30.1]), np.array([0.0, 0.0]))
         >>> [metres.round().tolist() for metres in places.metres_from(30.0, 0.0)]
         [[0.0, 11120.0], [0.0, 0.0]]
         """
+        if not -90 <= lat <= 90:
+            raise ParameterError(f"a latitude lies between -90 and 90, got {lat:g}; exchange lon and lat")
         turned = (self.lon - lon + 180) % 360 - 180 + lon
         east_km, north_km = plane_km(turned, self.lat, (lon, lat))
         return east_km * 1e3, north_km * 1e3

@@ -18,6 +18,8 @@ from mimtpy_cloud.relax.table import NAMING, RunTable, run_table
 
 __all__ = ["Scheduler", "make_runs"]
 
+#: Decimal logarithms of viscosities that rocks have, with room.
+_LOG_VISCOSITY = (10, 30)
 type Scheduler = Literal["shell", "pbs", "slurm", "dask"]
 
 #: What submits a script, and how its options look: name of a job, output, errors.
@@ -128,6 +130,7 @@ def make_runs(
         raise ParameterError(f"expected viscosities among the parameters {symbols}, got {unknown}")
     for symbol in (*symbols, "WDIR"):
         _check_assigned(text, symbol, sample)
+    _check_values(table, symbols, flowing)
     table = _named(table, symbols, Path(os.fspath(sample)), names)
     written = {}
     for name in symbols:
@@ -143,6 +146,19 @@ def make_runs(
     ]
     _write(Path(os.fspath(out)), table, scripts, _submission(text, table, scheduler), overwrite=overwrite)
     return table
+
+
+def _check_values(table: RunTable, symbols: list[str], flowing: list[str]) -> None:
+    """Refuse what cannot be meant."""
+    for name in flowing:
+        values = np.asarray(table[name], float)
+        if not ((values >= _LOG_VISCOSITY[0]) & (values <= _LOG_VISCOSITY[1])).all():
+            raise ParameterError(
+                f"{name} is the decimal logarithm of a viscosity in Pa s, {_LOG_VISCOSITY[0]} to {_LOG_VISCOSITY[1]}, "
+                f"got {values.min():g} to {values.max():g}; give 18 for 1e18 Pa s, or say that it is no viscosity"
+            )
+    if "WDIR" in symbols:
+        raise ParameterError("WDIR is the folder of a run and no parameter; call the parameter otherwise")
 
 
 def _check_choice(what: str, got: str, choices: tuple[str, ...]) -> None:
@@ -208,7 +224,7 @@ def _submission(text: str, table: RunTable, scheduler: str) -> dict[str, str]:
     if scheduler == "dask":
         return {}
     calls = "".join(f"{_SUBMIT[scheduler]}./{script}\n" for script in table["script"].tolist())
-    files = {"run_RELAX": f"#!/bin/sh\n{calls}"}
+    files = {"run_RELAX": f'#!/bin/sh\ncd "$(dirname "$0")" || exit 1\n{calls}'}
     if scheduler in _MARK:
         files[f"array.{scheduler}"] = _array(text, table["script"].tolist(), scheduler)
     return files

@@ -174,7 +174,8 @@ def _listed(files: Any) -> list[str]:
             return [text]
         else:
             raise StorageError(
-                f"there is no {text}; expected a folder, a pattern or a file of models, or a stack .zarr"
+                f"there is no {text}; expected a built-in model (mogi, okada, screw, creep, trace), a folder, pattern "
+                "or file of models, or a stack .zarr"
             )
     names = sorted(name for name in found if PurePath(name).suffix.lower() in _SUFFIXES)
     if not names:

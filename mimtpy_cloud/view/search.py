@@ -21,6 +21,8 @@ __all__ = ["plot_residual", "plot_search"]
 _BEST, _REGION = "#d55e00", "#000000"
 #: Models of a list that are named.
 _NAMED = 40
+#: Fewer models of a panel in the region are marked one by one.
+_FEW = 6
 #: Contours of a surface.
 _CONTOURS = 14
 _PARTS = ("observed", "model", "ramp", "residual")
@@ -86,7 +88,7 @@ def plot_search(result: xr.Dataset, *, title: str = "") -> "Figure":
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float | np.floating | int | np.integer) else str(value)
+    return f"{value:.8g}" if isinstance(value, float | np.floating | int | np.integer) else str(value)
 
 
 def _best_text(result: xr.Dataset, metric: str) -> str:
@@ -153,7 +155,7 @@ def _draw_marginal(ax: "Axes", result: xr.Dataset, name: str) -> None:
 
 
 def _draw_corner(figure: "Figure", result: xr.Dataset, metric: str, names: list[str]) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
     n = len(names)
     axes = figure.subplots(n, n, squeeze=False)
@@ -163,6 +165,8 @@ def _draw_corner(figure: "Figure", result: xr.Dataset, metric: str, names: list[
         for column, horizontal in enumerate(names):
             ax = axes[row, column]
             ax.xaxis.set_major_locator(MaxNLocator(3))
+            for side in (ax.xaxis, ax.yaxis):
+                side.set_major_formatter(ScalarFormatter(useOffset=False))
             if column > row:
                 ax.set_axis_off()
                 continue
@@ -177,7 +181,9 @@ def _draw_corner(figure: "Figure", result: xr.Dataset, metric: str, names: list[
                 drawn.append(_draw_surface(ax, surface, inside, result, metric))
                 ax.set_ylabel(_label(result, vertical)) if column == 0 else ax.set_yticklabels([])
             ax.set_xlabel(_label(result, horizontal)) if row == n - 1 else ax.set_xticklabels([])
-    figure.colorbar(drawn[0], ax=axes[0, 1:].tolist(), label=_label(result, metric), shrink=0.9, location="right")
+    figure.colorbar(
+        drawn[0], ax=axes[0, 1:].tolist(), label=_label(result, metric), shrink=0.9, location="right", format="%.4g"
+    )
 
 
 def _draw_surface(ax: "Axes", surface: xr.DataArray, inside: xr.DataArray, result: xr.Dataset, metric: str) -> Any:
@@ -196,7 +202,11 @@ def _draw_surface(ax: "Axes", surface: xr.DataArray, inside: xr.DataArray, resul
         drawn = ax.pcolormesh(x, y, np.ma.masked_invalid(z), cmap=palette, shading="nearest")
     rest = [dim for dim in result["misfit"].dims if dim not in surface.dims]
     least = result["misfit"].min(rest).transpose(vertical, horizontal)
-    if inside.values.any() and not inside.values.all():
+    few = int(inside.sum()) < _FEW
+    if few:
+        rows, columns = np.nonzero(inside.values)
+        ax.plot(x[columns], y[rows], "s", mfc="none", mec=_REGION, ms=13)
+    elif not inside.values.all():
         edge = (float(least.where(inside).max()) + float(least.where(~inside).min())) / 2
         ax.contour(x, y, least.values, levels=[edge], colors=_REGION, linewidths=1.2)
     ax.plot(float(result[f"best_{horizontal}"]), float(result[f"best_{vertical}"]), "*", color=_BEST, ms=11, mec="w")
@@ -247,7 +257,9 @@ def plot_residual(
     figure, axes = new_figure(grid, rows=1, columns=len(names))
     small = thumbnail(left[names], max_pixels).compute()
     small = small.assign({name: small[name].where(small["residual"].notnull()) for name in names})
-    style = common_style(small, Style("auto", None, (2.0, 98.0)))
+    low, high = np.nanpercentile(small["residual"].values, (2, 98))
+    scaled = xr.Dataset({"model": small["model"], "residual": small["residual"].clip(low, high)})
+    style = common_style(scaled, Style("auto", None, (0.0, 100.0)))  # all of the source, and the noise but its tails
     decoration = read_decoration(faults, (), (), coastline, None, left.attrs)
     for name, ax in zip(names, axes[0], strict=True):
         draw_picture(ax, Picture.of(small[name], grid, strides_of(left[names], max_pixels)), style, decoration, name)
@@ -267,10 +279,11 @@ def _points_figure(points: xr.Dataset, names: list[str], units: str, heading: st
     panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     for name, ax in zip(names, panels, strict=True):
         values = points[name].values.ravel() * shade.factor
-        drawn = ax.scatter(lon, lat, c=values, s=12, cmap=shade.cmap, vmin=shade.low, vmax=shade.high, lw=0)
+        drawn = ax.scatter(lon, lat, c=values, s=12, cmap=shade.cmap, vmin=shade.low, vmax=shade.high, lw=0.2, ec="0.5")
         ax.set_title(name)
         ax.set_aspect(1 / np.cos(np.deg2rad(np.mean(lat))))
         ax.set_xlabel("longitude")
+        ax.ticklabel_format(useOffset=False)
     panels[0].set_ylabel("latitude")
     figure.colorbar(drawn, ax=panels.tolist(), label=shade.unit)
     figure.suptitle(heading)

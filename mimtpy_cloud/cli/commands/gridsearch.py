@@ -37,6 +37,13 @@ _OUT = (
     "--units", type=click.Choice(["m", "cm", "mm", "m/yr", "cm/yr", "mm/yr"]), help="Of a table that does not say."
 )
 @click.option(
+    "--look",
+    nargs=2,
+    type=options.NUMBERS,
+    metavar="INCIDENCE AZIMUTH",
+    help="One look for inputs that have none, degrees; azimuth from north, anticlockwise, ground to satellite.",
+)
+@click.option(
     "--metric",
     type=click.Choice(["rms", "misfit", "chi2", "loglike"]),
     default="rms",
@@ -77,6 +84,7 @@ def gridsearch(
     variable: str | None,
     angles: str | None,
     units: str | None,
+    look: tuple[float, float] | None,
     mask_file: str | None,
     names: str | None,
     trace: str | None,
@@ -93,8 +101,18 @@ def gridsearch(
     """
     Compare every model of a grid of parameters with observations, and find the best and the confidence region.
 
-    Ramp, offset (--ramp) and amplitude (--scaled) are solved for each model. Without --std or --covariance noise counts
-    as white: the region of correlated InSAR noise is then far too small.
+    \b
+    Parameters of the computed models, in m, m/yr, m^3 and degrees:
+      mogi   lon lat depth volume
+      okada  lon lat depth (middle of the upper edge) length width strike dip rake slip
+             [opening]; rake 0 left-lateral, 90 thrust, 180 right-lateral
+      screw  lon lat strike slip_rate (right-lateral) locking_depth
+      creep  the same and creep_rate creep_depth
+      trace  slip_rate locking_depth, along --trace
+
+    Ramp, offset (--ramp) and amplitude (--scaled) are solved for each model. --std and --covariance take the place of
+    a column std of a table. Without any of them noise counts as white: the region of correlated InSAR noise is then
+    far too small.
 
     Example:
 
@@ -115,7 +133,7 @@ def gridsearch(
     if check_out(out):
         raise StorageError(f"--out is a folder here, since a store, a table and figures are written, got {out}")
     labels, tracks, masks, provenance = open_observed(
-        root, observed, variable=variable, angles=angles, mask_file=mask_file, units=units, **choice
+        root, observed, variable=variable, angles=angles, mask_file=mask_file, units=units, look=look, **choice
     )
     how = {"ramp": ramp, "covariance": read_noise(tracks, std=std, covariance=covariance), "scaled": scaled}
     short = (file_stem(name) if "." in name or "/" in name else name for name in dict.fromkeys(models))
