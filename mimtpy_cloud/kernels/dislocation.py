@@ -5,7 +5,7 @@ import numpy as np
 __all__ = ["interseismic_velocity", "lower_edge", "mogi", "shallow_creep"]
 
 
-def interseismic_velocity(distance: np.ndarray, slip_rate: float, locking_depth: float) -> np.ndarray:
+def interseismic_velocity(distance: np.ndarray, slip_rate: float, locking_depth: float | np.ndarray) -> np.ndarray:
     """
     Model the fault-parallel velocity around a locked vertical strike-slip fault.
 
@@ -15,8 +15,8 @@ def interseismic_velocity(distance: np.ndarray, slip_rate: float, locking_depth:
         Distance from the fault trace in m, any shape; negative on the other side.
     slip_rate : float
         Slip rate below the locking depth in m/yr. Where it is positive, the side of positive distance moves forward.
-    locking_depth : float
-        Depth above which the fault is locked, in m, positive.
+    locking_depth : float or np.ndarray
+        Depth above which the fault is locked, in m, positive; its shape broadcasts with `distance`.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def interseismic_velocity(distance: np.ndarray, slip_rate: float, locking_depth:
     return slip_rate / np.pi * np.arctan(np.asarray(distance) / locking_depth)
 
 
-def shallow_creep(distance: np.ndarray, creep_rate: float, creep_depth: float) -> np.ndarray:
+def shallow_creep(distance: np.ndarray, creep_rate: float, creep_depth: float | np.ndarray) -> np.ndarray:
     """
     Model the fault-parallel velocity around a vertical strike-slip fault that creeps near the surface.
 
@@ -57,8 +57,8 @@ def shallow_creep(distance: np.ndarray, creep_rate: float, creep_depth: float) -
     creep_rate : float
         Slip rate from the surface to `creep_depth` in m/yr. Where it is positive, the side of positive distance moves
         forward.
-    creep_depth : float
-        Depth down to which the fault creeps, in m, positive.
+    creep_depth : float or np.ndarray
+        Depth down to which the fault creeps, in m, positive; its shape broadcasts with `distance`.
 
     Returns
     -------
