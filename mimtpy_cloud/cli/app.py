@@ -27,6 +27,7 @@ from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.commands.timeline import decompose_series
 from mimtpy_cloud.cli.commands.togeotiff import to_geotiff
+from mimtpy_cloud.cli.commands.transects import profile, transects
 from mimtpy_cloud.cli.computing import compute_on_cluster, read_workers
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
@@ -38,7 +39,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, relax, covariance),
-    "Look": (plot, overlap, gnss),
+    "Look": (plot, overlap, profile, transects, gnss),
     "Write": (to_geotiff,),
     "Run": (run, demo, doctor),
 }

@@ -27,6 +27,8 @@ __all__ = ["DERIVED", "profile_across_fault", "profile_between"]
 DERIVED = ("fault_parallel", "fault_normal")
 #: Maps that nobody wants a profile of, unless named.
 _NOT_BY_DEFAULT = frozenset((*LOS, "slant_range", "intercept", "correlation", "gain", "east_leak", "up_leak"))
+#: Maps that come before others.
+_FIRST = ("velocity", "displacement", "east", "up", "north", "horizontal")
 #: Smallest sine of the strike with which east alone tells the motion along a fault: 30 degrees from north.
 _LEAST_SINE = 0.5
 _WORDS = {
@@ -291,6 +293,7 @@ def _chosen(ds: xr.Dataset, names: Sequence[str] | None, layout: Layout | None =
             raise SchemaError(
                 f"the product has no map to profile; it has {', '.join(map(str, ds.data_vars)) or 'none'}"
             )
+        chosen.sort(key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
         if layout is None or "east" not in chosen:
             return chosen
         sine = min(abs(math.sin(math.radians(swath.strike))) for swath in layout.swaths)

@@ -1,0 +1,153 @@
+"""``mimtpy transects`` and ``mimtpy profile`` from the shell."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from synthetic import lattice_dataset, small_window
+
+from mimtpy_cloud.cli.app import cli
+from mimtpy_cloud.cli.products import write_store
+from mimtpy_cloud.io.vectors import read_lines
+from mimtpy_cloud.ops.transects import profile_across_fault
+
+WINDOW = small_window(40, 50, west=30.0, north=40.16)
+RATES = np.random.default_rng(0).normal(0, 0.01, WINDOW.shape)
+TRACE = [[30.3, 40.0], [30.1, 40.01]]
+SHORT = ("--length", 9, 6, "--spacing", 8, "--width", 6)
+
+
+def track(**options):
+    return lattice_dataset(WINDOW, velocity=RATES, **options).chunk(y=13, x=17)
+
+
+def run(command, *args, code=0):
+    result = CliRunner().invoke(cli, [command, *map(str, args)], prog_name="mimtpy")
+    assert result.exit_code == code, result.output + str(result.exception)
+    return result
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Folder with velocities of two tracks, their decomposition, a trace, a fault and stations."""
+    folder = tmp_path_factory.mktemp("products")
+    pair = [track(los_azimuth_angle=a, track=t, project="") for a, t in ((102, "A014"), (-102, "D094"))]
+    for ds in pair:
+        write_store(ds, str(folder / f"velocity_{ds.attrs['track']}.zarr"), provenance={"revisions": [ds.track]})
+    maps = {name: ds["velocity"].assign_attrs(long_name=f"{name} velocity") for name in ("east", "up")}
+    moved = ds.drop_vars(["velocity", "velocity_std", "los_east", "los_north", "los_up"]).assign(maps)
+    write_store(moved, str(folder / "east_up.zarr"), provenance={})
+    line = {"type": "LineString", "coordinates": TRACE}
+    (folder / "fault.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": line}))
+    (folder / "other.xy").write_text("30.05 40.04\n30.35 40.04\n")
+    (folder / "stations_IGS14.csv").write_text("station,lon,lat,ve,vn,vu,se,sn,su\nONE,30.25,40.02,5,1,0,1,1,1\n")
+    return folder
+
+
+def test_profiles_are_printed_and_written(place, tmp_path):
+    out = tmp_path / "out"
+    result = run("transects", place / "velocity_A014.zarr", "--trace", place / "fault.geojson", *SHORT, "--out", out)
+    stem = f"{out}/velocity_A014_transects_fault_length_9_6_spacing_8_width_6"
+    lines = result.stdout.splitlines()
+    assert lines[-3:] == [f"{stem}.csv", f"{stem}.geojson", f"{stem}.nc"]
+    assert lines[0].split()[-3:] == ["pixels", "of", "velocity"]
+    expected = profile_across_fault(track(), TRACE, length_km=(9, 6), spacing_km=8, width_km=6).compute()
+    assert len(lines) == 1 + expected.sizes["profile"] + 3
+    assert lines[1].split()[-1] == str(int(expected["velocity_count"][0].sum()))
+    assert "positive on the north side of the fault" in result.stderr  # the trace runs to the west
+    with xr.open_dataset(f"{stem}.nc") as file:
+        np.testing.assert_allclose(file["velocity"], expected["velocity"], rtol=1e-6)
+        made_by = json.loads(file.attrs["provenance"])
+    assert made_by["step"] == "transects"
+    assert made_by["revisions"] == ["A014"]
+    assert made_by["trace"] == str(place / "fault.geojson")
+
+
+def test_products_are_joined_with_stations_and_crossings(place, tmp_path):
+    out = tmp_path / "p.csv"
+    products = [place / f"{name}.zarr" for name in ("east_up", "velocity_A014", "velocity_D094")]
+    run("transects", *products, "--trace", place / "fault.geojson", *SHORT, "--out", out, "--fault",
+        place / "other.xy", "--stations", place / "stations_IGS14.csv", "--units", "mm/yr")  # fmt: skip
+    with out.open() as file:
+        headings = next(csv.reader(file))
+    for name in ("east", "up", "fault_parallel", "velocity", "velocity_D094", "velocity_sigma_D094"):
+        assert f"{name} [m/yr]" in headings
+        assert f"{name}_q16 [m/yr]" in headings
+    assert headings.count("height [m]") == 1
+    with (tmp_path / "p_stations.csv").open() as file:
+        (row, *_) = csv.DictReader(file)
+    assert row["station_name"] == "ONE"
+    assert float(row["station_east [m/yr]"]) == pytest.approx(0.005)
+    assert float(row["station_velocity [m/yr]"]) * float(row["station_velocity_D094 [m/yr]"]) < 0  # two sides
+    with (tmp_path / "p_crossings.csv").open() as file:
+        crossing = next(csv.DictReader(file))
+    assert float(crossing["crossing_distance_km [km]"]) > 0  # north
+
+
+def test_flipped_profiles_of_one_variable(place, tmp_path):
+    result = run("transects", place / "velocity_A014.zarr", "--trace", place / "fault.geojson", "--flip",
+                 "--variable", "velocity", "--out", tmp_path / "out", *SHORT)  # fmt: skip
+    assert "positive on the south side" in result.stderr
+    name = result.stdout.splitlines()[-1]
+    assert name.endswith("velocity_A014_transects_fault_length_9_6_spacing_8_width_6_flip_only_velocity.nc")
+    with xr.open_dataset(name) as file:
+        assert "height" not in file
+        assert file["distance_km"].values.tolist() == (np.arange(-6, 9) + 0.5).tolist()
+        assert float(abs(file["velocity"]).max()) > 0.001
+
+
+def test_one_profile_between_two_points(place, tmp_path):
+    options = ("--from", 30.05, 39.9, "--to", 30.3, 40.1)
+    result = run("profile", place / "east_up.zarr", *options, "--step", 2, "--out", tmp_path)
+    files = result.stdout.splitlines()
+    assert [name.rpartition(".")[2] for name in files] == ["csv", "geojson", "nc"]
+    assert files[0].endswith("_profile_30.05_39.9_30.3_40.1_step_2.csv")
+    assert "16 samples, the last at 30 km" in result.stderr
+    (line,) = read_lines(files[1])
+    np.testing.assert_allclose(line[0], [30.05, 39.9])
+    wide = run(
+        "profile", place / "east_up.zarr", *options, "--width", 4, "--variable", "up", "--out", tmp_path / "w.nc"
+    )
+    with xr.open_dataset(wide.stdout.strip()) as file:
+        assert {"up", "up_mad"} <= {*file.data_vars}
+        assert "east" not in file
+
+
+def test_help_shows_examples_under_look():
+    assert "mimtpy transects east_up.zarr --trace fault.geojson" in run("transects", "--help").stdout
+    assert "mimtpy profile velocity.zarr --from" in run("profile", "--help").stdout
+    lines = CliRunner().invoke(cli, ["--help"], prog_name="mimtpy").stdout.splitlines()
+    at = {line.split()[0]: k for k, line in enumerate(lines) if line.strip()}
+    assert at["Look:"] < at["profile"] < at["transects"] < at["Run:"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--variable", "speed"), "no product has speed; they have"),
+        (("--units", "mm/yr"), "no --stations; leave it out"),
+        (("--out", "a.png"), "ends in .csv, .nc, .geojson, .mat, got a.png"),
+        (("--start", "20180101"), "--start would choose from a track"),
+        (("--stations", "none.csv"), "no such file: none.csv"),
+        (("--fault", "none.xy"), "no such file: none.xy"),
+        (("--length", 0, 0), "lengths of at least one step"),
+        (("--bbox", 30.3, 40.1, 30.35, 40.15), "no swath from 30."),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(place, tmp_path, options, message):
+    (tmp_path / "out").mkdir()
+    args = ("--trace", place / "fault.geojson", *SHORT, "--out", tmp_path / "out", *options)
+    result = run("transects", place / "velocity_A014.zarr", *args, code=2)
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_product_without_any_of_the_variables_is_told(place):
+    args = ("--trace", place / "fault.geojson", "--variable", "velocity")
+    result = run("transects", place / "velocity_A014.zarr", place / "east_up.zarr", *args, code=2)
+    assert "product 2 has none of velocity; leave it out, or ask for more" in result.stderr
