@@ -111,7 +111,7 @@ def test_a_slope_of_the_data_makes_the_choices_differ():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variable": "east"}, "the profiles needs? east"),
+        ({"variable": "east"}, "a dataset of profiles needs east"),
         ({"variable": "height"}, "height must be a rate in m/yr, got units 'm'"),
         ({"model": "dip"}, "model must be one of"),
         ({"model": "two_faults"}, "second_fault_km belongs to model 'two_faults', and it needs one; got none"),

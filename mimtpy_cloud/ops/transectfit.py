@@ -105,8 +105,8 @@ def fit_transects(
         ``"two_faults"`` `second_slip_rate` and `second_locking_depth`. `chi2` of a degree of freedom; `count` of bins;
         ``DEPTH_at_bound``, True where a depth ends at a limit of its range and only that is known of it. On dimensions
         ``(profile, choice)`` ``NAME_choice``, and over the choices ``NAME_spread``, their standard deviation, and
-        ``NAME_range``, greatest less least, of the `choice_count` choices whose depths lie inside their ranges. NaN of
-        profiles with too few bins, or fewer than three on either side.
+        ``NAME_range``, greatest less least, of the `choice_count` choices whose depths lie inside their ranges; of the
+        others `choice_at_bound` is True. NaN of profiles with too few bins, or fewer than three on either side.
 
         The choices are, of the datum and the bins: ``offset``, a free constant, the one of the values above; ``slope``,
         a constant and a slope along the profile; ``left`` and ``right``, no constant, but data and model have mean zero
@@ -149,7 +149,7 @@ def fit_transects(
     >>> round(float(fits["slip_rate"][0]), 6), round(float(fits["locking_depth"][0]))
     (0.02, 15000)
     """
-    require_variables("the profiles", profiles.variables, variable, "distance_km")
+    require_variables("a dataset of profiles", profiles.variables, variable, "distance_km")
     values = profiles[variable]
     require_dims(variable, values.dims, "profile", "distance")
     if values.attrs.get("units") != "m/yr":
@@ -267,10 +267,11 @@ def _labelled(numbers: xr.DataArray, options: _Options) -> dict[str, xr.DataArra
     at, rates = 2 * len(names), MODELS[options.kind]
     every = numbers.transpose("profile", "choice", "number").drop_vars(list(numbers.coords))
     main = every.isel(choice=0)
-    inside = (every.isel(number=slice(at + 2, None)) == 0).all("number")
-    out["choice_count"] = inside.sum("choice").assign_attrs(
-        units="1", long_name="choices with depths inside their range"
-    )
+    inside = (every.isel(number=slice(at + 2, None)) == 0).all("number") & np.isfinite(every.isel(number=0))
+    ended = {"units": "1", "long_name": "a depth of the choice lies at a limit of its range, or is not known"}
+    out["choice_at_bound"] = (~inside).assign_attrs(ended)
+    told_of = {"units": "1", "long_name": "choices whose depths lie inside their ranges"}
+    out["choice_count"] = inside.sum("choice").assign_attrs(told_of)
     for k, name in enumerate(names):
         units = {"units": "m" if name.endswith("depth") else "m/yr"}
         choice = every.isel(number=k)
@@ -323,7 +324,7 @@ def predict_transects(fits: xr.Dataset, distance_km: Any) -> xr.DataArray:
     if kind not in MODELS:
         raise SchemaError(f"curves need a result of fit_transects, got attribute model {fits.attrs.get('model')!r}")
     parameters = [name for rate in MODELS[kind] for name in (rate, _DEPTHS[rate])]
-    require_variables("the fits", fits, *parameters, "offset")
+    require_variables("a result of fit_transects", fits, *parameters, "offset")
     distance = xr.DataArray(np.asarray(distance_km, np.float64), dims="distance")
     second = fits["second_fault_km"] if kind == "two_faults" else xr.zeros_like(fits["offset"])
     curves = xr.apply_ufunc(
