@@ -76,7 +76,7 @@ def root(folder, monkeypatch):
 
 def test_help_groups_the_verbs():
     lines = run("--help").output.splitlines()
-    headings = {"Data:", "Analyse:", "Model:", "Look:", "Run:"}
+    headings = {"Data:", "Analyse:", "Model:", "Look:", "Write:", "Run:"}
     groups, heading = {}, None
     for line in lines:
         if line in headings:
@@ -91,6 +91,7 @@ def test_help_groups_the_verbs():
         ],
         "Model:": ["gridsearch", "relax", "covariance"],
         "Look:": ["plot", "overlap", "gnss"],
+        "Write:": ["to-geotiff"],
         "Run:": ["run", "demo", "doctor"],
     }
 

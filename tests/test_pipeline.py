@@ -935,3 +935,63 @@ def test_plot_type_limits_the_figures(root, write, tmp_path):
     assert [r.outputs for r in results if r.name == "plot"] == [
         (f"{tmp_path}/SynthSenA064/displacement/displacement_{SPAN}.png",)
     ]
+
+
+# --- pieces of one track ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory) -> str:
+    """Catalog of a track that was processed in two pieces, each with a datum of its own, and of a third product."""
+    folder = tmp_path_factory.mktemp("pieces")
+    files = []
+    for name, track, north, offset, frame in (
+        ("KokoChunk36", "A064", 37.0, 0.0, 113),
+        ("KokoChunk35", "A064", 36.9, 0.004, 110),
+        ("Other", "D071", 37.0, 0.0, 466),
+    ):
+        ds = lattice_dataset(
+            small_window(20, 50, north=north),
+            dates=DATES,
+            velocity=EAST + offset,
+            los_azimuth_angle=102.0 if track[0] == "A" else -102.0,
+            track=track,
+            project=name,
+            orbit_direction="ascending" if track[0] == "A" else "descending",
+            heading=-12.0 if track[0] == "A" else -168.0,
+            product=f"{frame:04d}_{frame + 4:04d}",
+        )
+        files.append(folder / f"{name}.he5")
+        write_hdfeos5(ds.chunk(), files[-1])
+    ingest(files, folder / "root", resolution="veryLowRes")
+    return str(folder / "root")
+
+
+def test_pieces_of_a_track_become_one_dataset_for_later_steps(pieces, write, tmp_path):
+    template = write(
+        "mimtpy.velcumu = yes",
+        "mimtpy.velcumu.dataset = Koko*, Other",
+        "mimtpy.chunk = yes",
+        "mimtpy.chunk.chunks = KokoChunk*",
+        "mimtpy.chunk.project = KokoSenAT64",
+        "mimtpy.horzvert = yes",
+        "mimtpy.horzvert.dataset = KokoSenAT64, Other",
+        "mimtpy.horzvert.samedatum = yes",
+        "mimtpy.plot = no",
+    )
+    results = run_template(template, root=pieces, out=str(tmp_path))
+    assert [r.error for r in results if r.status != "done"] == []
+    with xr.open_zarr(tmp_path / "KokoSenAT64" / "velocity" / f"velocity_{SPAN}.zarr", consolidated=False) as joined:
+        assert joined.sizes["y"] == 33  # 20 rows each, 12.5 rows apart
+        first = joined["velocity"].values[:, 10]
+        np.testing.assert_allclose(first[np.isfinite(first)], first[np.isfinite(first)][0], atol=1e-7)
+
+
+def test_pieces_of_a_track_are_named_after_it_and_tracks_are_refused(pieces, write, tmp_path):
+    lines = "mimtpy.velcumu = yes", "mimtpy.velcumu.dataset = Koko*, Other", "mimtpy.chunk = yes", "mimtpy.plot = no"
+    results = run_template(write(*lines, "mimtpy.chunk.dataset = Koko*"), root=pieces, out="out", dry_run=True)
+    (joined,) = (r for r in results if r.name == "chunk")
+    assert joined.outputs[0] == f"out/A064/velocity/velocity_{SPAN}.zarr"
+    results = run_template(write(*lines), root=pieces, out="out", dry_run=True)
+    (refused,) = (r for r in results if r.name == "chunk")
+    assert "chunk joins pieces of one track, got KokoChunk35 (A064), KokoChunk36 (A064), Other (D071)" in refused.error

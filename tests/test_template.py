@@ -373,7 +373,7 @@ def test_keys_that_contradict_each_other_are_named(text, says):
     assert says in problems_of(text)
 
 
-@pytest.mark.parametrize("step", ["geodmod", "chunk"])
+@pytest.mark.parametrize("step", ["geodmod"])
 def test_steps_of_later_versions_say_so_when_switched_on(step):
     assert f"line 1: mimtpy.{step} is not available in this version" in problems_of(f"mimtpy.{step} = yes")
     assert parse_template(f"mimtpy.{step} = no").extract is None

@@ -85,6 +85,13 @@ def test_labels_follow_the_schema(root):
     assert [ds.attrs[a] for a in attrs] == ["lowRes", 250, "Sentinel", "A064", "0113_0116", "2020-01-03"]
 
 
+def test_a_track_may_name_its_sensor(root):
+    track = lowres(root).attrs["track"]
+    xr.testing.assert_identical(open_track(root, f"Sentinel/{track}", resolution="lowRes"), lowres(root))
+    with pytest.raises(TrackNotFoundError, match=f"no track Alos2/{track}"):
+        open_track(root, f"Alos2/{track}")
+
+
 def test_opening_computes_nothing_and_reads_the_index_only(root, reads):
     with no_compute():
         ds = lowres(root)

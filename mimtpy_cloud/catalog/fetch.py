@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Event
 
+from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.io.licsbas import find_layers
 from mimtpy_cloud.io.sources import find_companions, resolve_source
 from mimtpy_cloud.location import is_local, locate, reaching
@@ -85,6 +86,8 @@ def find_source(url: str) -> Source:
         If there is nothing of that kind.
     """
     found, kind = resolve_source(url)
+    if kind == "roipac":
+        raise SourceFormatError(f"{found} is a single map without looks, which no catalog holds; give it to a command")
     fs, path = locate(found)
     names = [""]
     if kind == "licsbas":

@@ -490,13 +490,13 @@ class Catalog:
         Parameters
         ----------
         track : str
-            For example ``"A124"``.
+            For example ``"A124"``, or with its sensor ``"Sentinel/A124"``.
         resolution : str, optional
             Name of the lattice; by default standard, or the only one there is.
         product : str, optional
             Needed if the track has several at that resolution.
         sensor : str
-            First path element.
+            First path element, of a track that names none.
 
         Returns
         -------
@@ -509,6 +509,8 @@ class Catalog:
         CatalogError
             If there are several products, or several resolutions without standard among them.
         """
+        if "/" in track:
+            sensor, _, track = track.partition("/")
         entries = self.current(sensor, track)
         if not entries:
             others = ", ".join(f"{s}/{t}" for s, t in self.track_folders() if self.current(s, t))

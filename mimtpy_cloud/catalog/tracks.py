@@ -39,7 +39,7 @@ def open_track(
     root_or_catalog : str, path or Catalog
         Where `ingest` wrote.
     track : str
-        Pass letter and relative orbit, for example ``"A124"``.
+        Pass letter and relative orbit, for example ``"A124"``, or with the sensor ``"Sentinel/A124"``.
     bbox : tuple of float, optional
         West, south, east, north in degrees; pixels whose centre lies in the half-open box.
     resolution : str, optional
@@ -49,7 +49,7 @@ def open_track(
     as_of : str or datetime, optional
         Open what was current at that time (UTC); not together with a Catalog.
     sensor : str
-        First path element.
+        First path element, of a track that names none.
     cache : bool, optional
         Whether what is read is kept on the disk of who reads it, be it this machine or a worker, and never asked for
         again (``MIMTPY_CACHE_DIR``, ``MIMTPY_CACHE_SIZE``); by default as the Catalog, or if ``MIMTPY_CACHE_DIR`` is

@@ -26,6 +26,7 @@ from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.commands.timeline import decompose_series
+from mimtpy_cloud.cli.commands.togeotiff import to_geotiff
 from mimtpy_cloud.cli.computing import compute_on_cluster, read_workers
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.errors import MimtpyError
@@ -38,6 +39,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, relax, covariance),
     "Look": (plot, overlap, gnss),
+    "Write": (to_geotiff,),
     "Run": (run, demo, doctor),
 }
 

@@ -1,4 +1,4 @@
-"""Open what a command names: tracks of a catalog, or products written before."""
+"""Open what a command names: tracks of a catalog, products written before, or files of MintPy and ROI_PAC."""
 
 import os
 from collections.abc import Sequence
@@ -10,13 +10,24 @@ import xarray as xr
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.datasets import find_dataset
-from mimtpy_cloud.cli.names import marks, name_marks, plain_time, product_stem
-from mimtpy_cloud.cli.products import compact_dates, observe, open_product
+from mimtpy_cloud.cli.names import file_stem, marks, name_marks, plain_time, product_stem
+from mimtpy_cloud.cli.products import compact_dates, is_source, observe, open_product
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["input_stem", "open_inputs", "open_observation", "read_mask", "read_north", "refer_inputs"]
+__all__ = [
+    "assign_geometry",
+    "input_stem",
+    "is_file",
+    "open_inputs",
+    "open_observation",
+    "read_mask",
+    "read_north",
+    "refer_inputs",
+]
 
 _STORED = (".zarr", ".tif", ".tiff")
+_HDF5 = (".he5", ".h5", ".hdf5")
+_OF_CATALOGS = ("as_of", "resolution", "product")
 
 
 def open_observation(
@@ -71,10 +82,11 @@ def open_inputs(
     least: int,
     as_of: str | None = None,
     asked: bool = True,
+    geometry: Sequence[str] = (),
     **choice: Any,
 ) -> tuple[list[str], list[xr.Dataset], dict[str, Any]]:
     """
-    Open tracks of a catalog and products written before, in any mixture.
+    Open tracks of a catalog, products written before, and files of MintPy and ROI_PAC, in any mixture.
 
     Parameters
     ----------
@@ -90,6 +102,8 @@ def open_inputs(
         UTC time of the catalog.
     asked : bool
         Whether the type is an option of the command, which has no meaning for products.
+    geometry : sequence of str
+        Geometry of each file of MintPy or ROI_PAC, in their order; by default what lies beside each.
     **choice : object
         Options of `open_observation`; the box holds for products too.
 
@@ -105,21 +119,20 @@ def open_inputs(
     Raises
     ------
     SchemaError
-        If there are too few, one is given twice, or all are products and an option is for tracks.
+        If there are too few, one is given twice, or all are products and an option is for tracks; if there is not one
+        geometry for each file.
     """
-    from mimtpy_cloud.ops.select import select_box
-
     if len(names) < least:
         raise SchemaError(f"expected at least {least} tracks or products, got {', '.join(names)}")
     _refuse_options_of_tracks(names, type_ if asked else "velocity", as_of=as_of, **choice)
     labels, datasets, revisions = [], [], []
     seen: dict[str, str] = {}
+    geometries = assign_geometry(names, geometry)
     for name in names:
-        if _is_product(name):
+        if is_file(name):
             _refuse_twin(seen, _same_path(name), name)
-            ds = open_product(name.rstrip("/"))
-            label, bbox = product_stem(ds, name), choice.get("bbox")
-            datasets.append(ds if bbox is None else select_box(ds, bbox))
+            label, ds = _open_file(name.rstrip("/"), type_, geometries.get(name), **choice)
+            datasets.append(ds)
             revisions += ds.attrs.get("provenance", {}).get("revisions", [])
         else:
             label, ds, provenance = open_observation(open_catalog(root, as_of=as_of), name, type_, **choice)
@@ -128,6 +141,68 @@ def open_inputs(
             revisions += provenance["revisions"]
         labels.append(label)
     return labels, datasets, {"datasets": list(names), "revisions": list(dict.fromkeys(revisions))}
+
+
+def _open_file(
+    name: str, type_: str, geometry: str | None, *, bbox: Any = None, **choice: Any
+) -> tuple[str, xr.Dataset]:
+    """A product as it was written; of a file with a series or a velocity, what is asked for."""
+    from mimtpy_cloud.ops.select import select_box
+
+    ds = open_product(name, geometry)
+    ds = ds if bbox is None else select_box(ds, bbox)
+    how = {key: value for key, value in choice.items() if key in ("start", "end", "exclude", "mask")}
+    if not (is_source(name) and _is_observed(ds)):
+        if is_source(name) and (asked := [key for key in ("start", "end", "exclude") if how.get(key)]):
+            raise SchemaError(f"--{', --'.join(asked)} would choose from a series; {name} holds none: leave it out")
+        return product_stem(ds, name), ds
+    return _project(ds, name), observe(ds, type_, **how)
+
+
+def _is_observed(ds: xr.Dataset) -> bool:
+    """Whether there is a series or a velocity to take from; a displacement between two dates is what it is."""
+    return "velocity" in ds or ("displacement" in ds and "time" in ds["displacement"].dims)
+
+
+def _project(ds: xr.Dataset, name: str) -> str:
+    return str(ds.attrs.get("project") or ds.attrs.get("track") or file_stem(name)).replace("/", "_")
+
+
+def assign_geometry(names: Sequence[str], geometry: Sequence[str]) -> dict[str, str]:
+    """
+    Give each file that may need one its geometry.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Tracks, products and files; those of HDF-EOS5 hold their own.
+    geometry : sequence of str
+        Geometry files, in the order of the files.
+
+    Returns
+    -------
+    dict
+        File to geometry; empty if none is given.
+
+    Raises
+    ------
+    SchemaError
+        If there is not one for each.
+
+    Examples
+    --------
+    >>> assign_geometry(("A064", "velocity.h5"), ("geo.h5",))
+    {'velocity.h5': 'geo.h5'}
+    """
+    files = [name for name in names if is_source(name) and not name.lower().endswith(".he5")]
+    if not geometry:
+        return {}
+    if len(geometry) != len(files):
+        raise SchemaError(
+            f"--geometry is given {len(geometry)} times; expected once for each .h5 of MintPy or file of ROI_PAC, in "
+            f"their order: {', '.join(files) or 'there is none'}"
+        )
+    return dict(zip(files, geometry, strict=True))
 
 
 def refer_inputs(
@@ -177,22 +252,42 @@ def input_stem(name: str, label: str, ds: xr.Dataset, type_: str, **choice: Any)
     -------
     str
     """
-    if _is_product(name):
+    taken = name.lower().endswith(_HDF5) and ("displacement" if type_ == "series" else type_) in ds
+    if is_file(name) and not taken:
         return label + marks(subset=choice["bbox"])
     told = name_marks(ds, bbox=choice["bbox"], mask=choice["mask"]) + marks(asof=plain_time(choice["as_of"]))
     return f"{label}_{type_}_{compact_dates(ds)}".rstrip("_") + told
 
 
-def _is_product(name: str) -> bool:
-    """Whether it is a file or store: tracks and projects have no suffix."""
+def is_file(name: str) -> bool:
+    """
+    Tell whether a name is that of a file or store: tracks and projects have no suffix.
+
+    Parameters
+    ----------
+    name : str
+        As it was given.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_file("A064"), is_file("velocity.zarr/"), is_file("S1_IW12_064_0113_20191106_20210111.he5")
+    (False, True, True)
+    """
     return bool(PurePath(name.rstrip("/")).suffix)
 
 
 def _refuse_options_of_tracks(names: Sequence[str], type_: str, **choice: Any) -> None:
-    """What chooses a part of a track has no meaning where there is none."""
-    given = [key for key, value in choice.items() if key != "bbox" and value not in (None, True)]
-    given += ["type"] if type_ != "velocity" else []
-    if given and all(map(_is_product, names)):
+    """What chooses a part of a track, or of a series in a file, has no meaning where there is none."""
+    if not all(map(is_file, names)):
+        return
+    ignored = _OF_CATALOGS if any(map(is_source, names)) else choice.keys() - {"bbox"}
+    given = [key for key, value in choice.items() if key in ignored and value not in (None, True)]
+    given += ["type"] if type_ != "velocity" and ignored is not _OF_CATALOGS else []
+    if given:
         options = ", ".join(f"--{key.replace('_', '-').replace('mask', 'no-mask')}" for key in given)
         raise SchemaError(f"{options} would choose from a track; {', '.join(names)} is taken as written: leave it out")
 

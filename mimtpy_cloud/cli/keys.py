@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mimtpy_cloud.cli.steps import Bounds, Extract, Layer, Plot, concatenations, decomposition
+from mimtpy_cloud.cli.steps import Bounds, Concatenate, Extract, Layer, Plot, concatenations, decomposition
 
 __all__ = ["DEFAULTS", "KEYS", "PREFIX", "STEPS", "Key", "Kind", "Raw", "has_wildcard", "plain_value", "squeeze"]
 
@@ -332,6 +332,18 @@ KEYS: tuple[Key, ...] = (
         ("mask", SWITCH, "mask", "unusable pixels become NaN; default no"),
     ),
     *_keys(
+        "chunk",
+        "join the pieces of one track, such as those of latitude ranges, into one dataset for the steps below",
+        (
+            "dataset",
+            NAMES,
+            "datasets",
+            "the pieces: project names or track/product; default those of velocity_displacement (older name: chunks)",
+        ),
+        ("project", NAME, "outname", "name of the joined dataset; default the track"),
+        ("identifiers", ANY, "", "unused key of MimtPy's later template"),
+    ),
+    *_keys(
         "concatenation",
         "mosaic two or more datasets, with an offset each",
         ("dataset", GROUPS, "datasets", "the first keeps its datum; default those of velocity_displacement"),
@@ -410,13 +422,6 @@ KEYS: tuple[Key, ...] = (
         ("startDate", DATE, "", "first date"),
         ("endDate", DATE, "", "last date"),
     ),
-    *_keys(
-        "chunk",
-        "join latitude chunks of one track (not available in this version)",
-        ("identifiers", ANY, "", "names of the chunks"),
-        ("chunks", ANY, "", "names of the chunks"),
-        ("project", ANY, "", "name of the joined project"),
-    ),
 )
 
 #: Step of the template -> field of `Template`, and the value that its keys change.
@@ -424,6 +429,7 @@ STEPS: dict[str, tuple[str, Any]] = {
     "velocity_displacement": ("extract", Extract),
     "mask": ("mask", Layer),
     "coherence": ("coherence", lambda **values: Layer(**{"variable": "temporal_coherence"} | values)),
+    "chunk": ("chunk", Concatenate),
     "concatenation": ("concatenate", concatenations),
     "horzvert": ("horzvert", decomposition),
     "overlap": ("overlap", partial(decomposition, "overlap_")),

@@ -15,6 +15,7 @@ __all__ = [
     "bbox_overlap",
     "dates",
     "decomposition",
+    "geometry",
     "mask",
     "observation",
     "open_root",
@@ -284,9 +285,30 @@ def mask(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--mask/--no-mask", default=True, show_default=True, help="Drop unusable pixels.")(command)
 
 
+def geometry(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--geometry``.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return click.option(
+        "--geometry",
+        multiple=True,
+        metavar="FILE",
+        help="Geometry of a MintPy .h5 or ROI_PAC file, if it is not beside it; once for each such file, in order.",
+    )(command)
+
+
 def observation(command: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Add what says which part of a track is meant; a product is what it is, but for ``--bbox``.
+    Add what says which part of a track, or of a file of MintPy, is meant; a product is what it is, but for ``--bbox``.
 
     Parameters
     ----------
@@ -299,7 +321,7 @@ def observation(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     series = "series is the displacement of every date, and needs --out NAME.zarr."
     kind = _taken(["velocity", "displacement", "series"], f"What to take of a track; {series}")
-    return root(kind(dates(bbox(resolution(mask(command))))))
+    return root(kind(dates(bbox(resolution(mask(geometry(command)))))))
 
 
 def out(default: str, help_: str) -> _Decorator:

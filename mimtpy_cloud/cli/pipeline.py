@@ -30,7 +30,7 @@ __all__ = ["STEP_NAMES", "Step", "StepResult", "plan_steps", "run_template", "se
 
 _log = logging.getLogger(__name__)
 
-STEP_NAMES = ("extract", "mask", "coherence", "concatenate", "horzvert", "overlap", "plot", "export")
+STEP_NAMES = ("extract", "mask", "coherence", "chunk", "concatenate", "horzvert", "overlap", "plot", "export")
 _STEP_ALIASES = {
     "velcumu": "extract",
     "velocitydisplacement": "extract",
@@ -241,6 +241,8 @@ def plan_steps(template: Template, catalog: Catalog, *, out: str = ".") -> list[
     for name, layer in (("mask", template.mask), ("coherence", template.coherence)):
         if layer:
             _plan_layer(plan, name, layer)
+    if template.chunk:
+        _plan_joint(plan, "chunk", template.chunk, concatenate)
     for mosaic in template.concatenate:
         _plan_joint(plan, "concatenate", mosaic, concatenate)
     if template.horzvert:
@@ -311,17 +313,15 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
             _require_several(config)
             sources = [_find(plan, dataset, type_, n) for dataset, n in zip(config.datasets, names, strict=True)]
             _refuse_twins(config.datasets, sources)
+            folder, base = _place(plan, name, config, type_, sources[0])
         except Exception as error:  # noqa: BLE001 - one step must not stop the others
             key = plan.fail(name, project, type_, error)
             if isinstance(config, Concatenate) and config.outname:
                 plan.sources[config.outname, type_] = _Source(key)
             continue
-        folder = join(plan.out, config.outdir, type_)
         if isinstance(config, Concatenate):
-            base = config.outname or f"{sources[0].name or type_}_mosaic"
             product = Product.single(join(folder, base), type_)
         else:
-            base = "_".join(config.outnames)
             maps = zip(config.outnames, config.variables("hu" if name == "overlap" else "eu"), strict=True)
             product = Product(join(folder, f"{base}.zarr"), tuple((join(folder, out), v) for out, v in maps))
         revisions = tuple(revision for source in sources for revision in source.revisions)
@@ -332,8 +332,29 @@ def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action:
         needs, note = [source.step for source in sources], "and figure and numbers of each overlapping pair"
         key = plan.add(name, project, type_, product, run, needs=needs, note=note if is_compared else "", more=more)
         if isinstance(config, Concatenate):
-            plain = f"{sources[0].plain}_mosaic" if sources[0].plain else base
-            plan.sources[base, type_] = plan.sources[plain, type_] = _Source(key, folder, base, revisions, plain)
+            plain = f"{sources[0].plain}_mosaic" if sources[0].plain and name != "chunk" else base
+            found = _Source(key, folder, base, revisions, plain)
+            for named in (config.outname or _track_of(plan, config),) if name == "chunk" else (base, plain):
+                plan.sources[named, type_] = found
+
+
+def _place(plan: _Plan, name: str, config: Concatenate | Decompose, type_: str, first: _Source) -> tuple[str, str]:
+    """Folder and base name of a joined product; the pieces of a track become a dataset, with a folder as one."""
+    if isinstance(config, Decompose):
+        return join(plan.out, config.outdir, type_), "_".join(config.outnames)
+    if name == "chunk":
+        track = _track_of(plan, config)
+        return join(plan.out, config.outname or track, type_), first.name or type_
+    return join(plan.out, config.outdir, type_), config.outname or f"{first.name or type_}_mosaic"
+
+
+def _track_of(plan: _Plan, config: Concatenate) -> str:
+    """Name the one track of the pieces."""
+    tracks = {name: plan.resolve(name).entry.track for name in config.datasets}
+    if len(set(tracks.values())) > 1:
+        shown = ", ".join(f"{name} ({track})" for name, track in tracks.items())
+        raise TemplateError(f"chunk joins pieces of one track, got {shown}; join tracks with mimtpy.concatenation")
+    return next(iter(tracks.values()))
 
 
 def _require_several(config: Concatenate | Decompose) -> None:

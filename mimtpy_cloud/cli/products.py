@@ -1,16 +1,14 @@
 """Products of the command line: a Zarr store, a Cloud Optimized GeoTIFF and a figure that share a name."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.cli.steps import Plot
-from mimtpy_cloud.errors import DateError, MimtpyError, SchemaError, StorageError
+from mimtpy_cloud.errors import DateError, MimtpyError, SchemaError, SourceFormatError, StorageError
 from mimtpy_cloud.location import locate, reaching
 from mimtpy_cloud.schema import require_dims, require_variables
 
@@ -21,6 +19,7 @@ __all__ = [
     "dates_used",
     "draw",
     "exists",
+    "is_source",
     "join",
     "observe",
     "open_product",
@@ -33,12 +32,10 @@ __all__ = [
 Progress = Callable[[int, int, str], None]
 #: Unit of a product -> unit that its map shows, and the factor between them.
 _SHOWN_UNITS = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
+#: Endings of files that MintPy and ROI_PAC write.
+_SOURCES = (".he5", ".h5", ".hdf5", ".unw", ".cor", ".dem", ".hgt")
 #: Asks `draw` for horizontal motion as arrows on vertical motion.
 VECTORS = "vectors"
-#: Bytes of a block of a GeoTIFF.
-_TIFF_BLOCK = 4 << 20
-#: Tags of a GeoTIFF that are attributes of the dataset; the others are in the tag PROVENANCE.
-_TAGS = ("sensor", "track", "product", "project", "start_date", "end_date", "reference_date")
 
 
 def join(base: str, *parts: str) -> str:
@@ -229,34 +226,80 @@ def dates_used(ds: xr.Dataset) -> str:
     return f"{first} to {last}" + (f", {ds.attrs['n_dates']} dates" if "n_dates" in ds.attrs else "")
 
 
-def open_product(url: str) -> xr.Dataset:
+def is_source(url: str) -> bool:
     """
-    Open a product that was written before.
+    Tell whether a name is that of a file of MintPy or ROI_PAC, rather than of a product of ours.
 
     Parameters
     ----------
     url : str
-        A ``.zarr`` store, or a GeoTIFF, whose dataset has one variable named by its file.
+        Path or URL.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_source("geo_velocity.h5"), is_source("velocity.zarr"), is_source("A064")
+    (True, False, False)
+    """
+    return url.lower().rstrip("/").endswith(_SOURCES)
+
+
+def open_product(url: str, geometry: str | None = None) -> xr.Dataset:
+    """
+    Open a product that was written before, or a file of MintPy or ROI_PAC.
+
+    Parameters
+    ----------
+    url : str
+        A ``.zarr`` store; a GeoTIFF, whose dataset has one variable named by its file; an HDF-EOS5 product, another
+        HDF5 file of MintPy, or a ROI_PAC file.
+    geometry : str, optional
+        Geometry file of MintPy on the grid of a file that has none, and none beside it.
 
     Returns
     -------
     xr.Dataset
-        Lazy, with a ``spatial_ref`` coordinate.
+        Lazy, with a ``spatial_ref`` coordinate. Maps of length in m, or m/yr: those of a GeoTIFF in cm or mm are
+        converted.
 
     Raises
     ------
     StorageError
         If there is no such product, or it cannot be read.
+    SourceFormatError, GridMismatchError
+        If a file of MintPy or ROI_PAC is damaged, or of radar coordinates, or its geometry does not fit.
     """
     if not exists(url):
         raise StorageError(f"no product {url}; {beside(url)}")
+    if is_source(url):
+        return _open_source(url, geometry)
+    if geometry is not None:
+        raise StorageError(f"a geometry goes with a file of MintPy or ROI_PAC, got {geometry} with {url}; leave it out")
+    from mimtpy_cloud.io.geotiff import open_geotiff
+
     try:
         is_tiff = url.lower().endswith((".tif", ".tiff"))
-        return _open_geotiff(url) if is_tiff else _open_store(url)
+        return open_geotiff(url) if is_tiff else _open_store(url)
     except StorageError:
         raise
     except (MimtpyError, OSError, ValueError, KeyError) as error:
         raise StorageError(f"{url} is no product that can be read: {error}") from error
+
+
+def _open_source(url: str, geometry: str | None) -> xr.Dataset:
+    from mimtpy_cloud.io.sources import open_source
+
+    if geometry is not None and not exists(geometry):
+        raise StorageError(f"no geometry {geometry}; {beside(geometry)}")
+    ds = open_source(url, geometry)
+    if "x" not in ds.indexes:
+        raise SourceFormatError(
+            f"{url} is in radar coordinates; geocode it with MintPy, or with mimtpy ingest, and take the result"
+        )
+    return ds
 
 
 def beside(url: str) -> str:
@@ -278,7 +321,7 @@ def beside(url: str) -> str:
         if not fs.isdir(folder):
             return f"nor is there a folder {folder}"
         names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(folder, detail=False))
-    found = [name for name in names if name.endswith((".zarr", ".tif", ".tiff"))]
+    found = [name for name in names if name.endswith((".zarr", ".tif", ".tiff", *_SOURCES))]
     return f"{folder or '.'} has {', '.join(found[:10]) or 'no .zarr or .tif'}"
 
 
@@ -289,26 +332,6 @@ def _open_store(url: str) -> xr.Dataset:
     with reaching(url):
         ds: xr.Dataset = xr.open_zarr(store, chunks={}, decode_coords="all")
     return ds
-
-
-def _open_geotiff(url: str) -> xr.Dataset:
-    from mimtpy_cloud.io.georeference import coordinates
-    from mimtpy_cloud.io.hdf5 import block_shape
-    from mimtpy_cloud.io.raster import locate_raster, open_raster
-
-    with open_raster(url) as file:
-        if file.count != 1:
-            raise StorageError(f"{url} has {file.count} bands; expected a map with one")
-        tags, units, name = file.tags(), file.units[0], file.descriptions[0]
-        long_name = file.tags(1).get("long_name")
-    raster = locate_raster(url)
-    grid, size = raster.grid, np.dtype(raster.dtype).itemsize
-    array = raster.lazy(block_shape(raster.shape, raster.tile, size, _TIFF_BLOCK))
-    name = name or url.rsplit("/", 1)[-1].partition(".")[0]
-    array.attrs = {"units": units or "1", "long_name": long_name or name}
-    more = json.loads(tags.pop("PROVENANCE", "{}"))
-    attrs = {key: value for key, value in tags.items() if key in _TAGS} | more
-    return xr.Dataset({name: array}, coordinates(grid.x, grid.y, grid.crs), attrs)
 
 
 def write_store(

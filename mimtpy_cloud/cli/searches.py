@@ -313,7 +313,7 @@ def open_observed(
     SchemaError
         If a mask is given with several tracks, or one is given twice.
     """
-    from mimtpy_cloud.cli.inputs import open_inputs, read_mask
+    from mimtpy_cloud.cli.inputs import assign_geometry, open_inputs, read_mask
     from mimtpy_cloud.cli.names import file_stem
     from mimtpy_cloud.io.points import read_points
 
@@ -325,12 +325,14 @@ def open_observed(
     if units is not None and not any(map(_is_table, names)):
         raise SchemaError("--units is the unit of a table of points, and there is none; leave it out")
     labels, tracks, revisions = [], [], []
+    beside = assign_geometry(names, choice.pop("geometry", ()))
     for name in names:
         if _is_table(name):
             labels.append(file_stem(name))
             tracks.append(_seen(_pick_variable(read_points(name, angles, units=units), variable), look))
             continue
-        (label,), (ds,), told = open_inputs(root, (name,), least=1, **choice)
+        given = [beside[name]] if name in beside else []
+        (label,), (ds,), told = open_inputs(root, (name,), least=1, geometry=given, **choice)
         labels.append(label)
         tracks.append(_seen(_pick_variable(ds, variable), look))
         revisions += told["revisions"]

@@ -288,6 +288,8 @@ class Template:
         Key ``mimtpy.velocity_displacement``.
     mask, coherence : Layer, optional
         Keys ``mimtpy.mask`` and ``mimtpy.coherence``.
+    chunk : Concatenate, optional
+        Key ``mimtpy.chunk``; its outname is the dataset that the pieces become.
     concatenate : tuple of Concatenate
         Key ``mimtpy.concatenation``; several mosaics where semicolons separate their datasets.
     horzvert, overlap : Decompose, optional
@@ -300,6 +302,7 @@ class Template:
     extract: Extract | None = None
     mask: Layer | None = None
     coherence: Layer | None = None
+    chunk: Concatenate | None = None
     concatenate: tuple[Concatenate, ...] = ()
     horzvert: Decompose | None = None
     overlap: Decompose | None = None

@@ -23,10 +23,15 @@ __all__ = ["Item", "load_template", "parse_legacy", "parse_template"]
 #: Keys of other programs that YAML may hold, where ours need no prefix. In text, all without ours are passed over.
 FOREIGN = ("mintpy.", "miaplpy.", "minsar.", "topsstack.", "stripmapstack.", "ssaraopt", "isce.", "subset.")
 #: Older names of a step or a key.
-ALIASES = {"velcumu": "velocity_displacement", "concatenate": "concatenation", "shmdir": "shpdir", "enabled": ""}
+ALIASES = {
+    "velcumu": "velocity_displacement",
+    "concatenate": "concatenation",
+    "shmdir": "shpdir",
+    "chunks": "dataset",
+    "enabled": "",
+}
 UNAVAILABLE = {
     "geodmod": "mimtpy.geodmod is not available in this version; set it to no (the GeoTIFF of the product is written)",
-    "chunk": "mimtpy.chunk is not available in this version; set it to no, and name the products in concatenation",
 }
 
 #: First parts of a key that are at least this much like ours are ours, mistyped; "mintpy" and "miaplpy" are not asked.
@@ -288,7 +293,7 @@ def _with_default_datasets(steps: dict[str, Any]) -> dict[str, Any]:
 #: What a decomposition solves if the template does not say.
 _COMPONENTS = {"horzvert": "eu", "overlap": "hu"}
 #: Least number of datasets of each step.
-_LEAST = {"extract": 1, "mask": 1, "coherence": 1, "concatenate": 2, "horzvert": 2, "overlap": 2}
+_LEAST = {"extract": 1, "mask": 1, "coherence": 1, "chunk": 2, "concatenate": 2, "horzvert": 2, "overlap": 2}
 
 
 def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.progress import Progress, TaskProgress
 from mimtpy_cloud.exports.provenance import stamped
 from mimtpy_cloud.exports.publish import staged
+from mimtpy_cloud.exports.units import in_unit
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims
 
@@ -38,6 +39,7 @@ def write_cog(
     da: xr.DataArray,
     url: str | os.PathLike[str],
     *,
+    unit: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """
@@ -47,20 +49,29 @@ def write_cog(
     ----------
     da : xr.DataArray
         Dimensions ``(y, x)`` with coordinates of pixel centres and ``spatial_ref``, lazy or not. Its
-        unit is written as it is; attributes (track, dates, sources) become tags.
+        attributes (track, dates, sources) become tags.
     url : str or path
         Local path or any fsspec URL; a file that is there is replaced at the end.
+    unit : str, optional
+        ``"m"``, ``"cm"``, ``"mm"`` or ``"rad"``, of a rate those in a year: values and tag are converted, as `in_unit`
+        says. By default they are those of the array.
     progress : callable, optional
         ``progress(done, total, unit)``, called from one thread after each block.
 
     Raises
     ------
     SchemaError
-        If the array is not ``(y, x)``, has no coordinate system, or is of a type that GeoTIFF lacks.
+        If the array is not ``(y, x)``, has no coordinate system, is of a type that GeoTIFF lacks, or cannot have the
+        unit.
     GridMismatchError
         If its coordinates are not evenly spaced.
     StorageError
         If the place cannot be written.
+
+    See Also
+    --------
+    mimtpy_cloud.exports.units.in_unit : The conversion.
+    mimtpy_cloud.io.geotiff.open_geotiff : The reader, which makes metres of cm and mm.
 
     Notes
     -----
@@ -70,6 +81,7 @@ def write_cog(
     that dask holds while computing, and 64 MB of GDAL's; the uncompressed array lies on disk meanwhile.
     """
     require_dims("a GeoTIFF", da.dims, "y", "x")
+    da = da if unit is None else in_unit(da, unit)
     grid = grid_of(da)
     kind = _stored_type(da)
     empty = {"b": NODATA_BOOL, "f": np.nan}.get(da.dtype.kind)

@@ -1,6 +1,7 @@
 """Open whatever a user points at: the content, not the name, decides the reader."""
 
 import os
+from typing import Any
 
 import xarray as xr
 
@@ -9,6 +10,7 @@ from mimtpy_cloud.io.hdf5file import SourceFile, open_hdf5
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.licsbas import find_layers, open_licsbas
 from mimtpy_cloud.io.mintpy import open_mintpy
+from mimtpy_cloud.io.roipac import ROIPAC_SUFFIXES, open_roipac
 from mimtpy_cloud.location import locate, reaching
 
 __all__ = ["GEOMETRY_FILES", "find_companions", "open_source", "resolve_source"]
@@ -29,11 +31,12 @@ _WITH_COMPANIONS = ("timeseries", "velocity")
 
 _EXPECTED = (
     "an HDF-EOS5 product (S1_*.he5), a MintPy HDF5 file (timeseries*.h5, velocity.h5, ...), a MintPy project folder"
-    " with one .he5, or a LiCSBAS frame folder (vel, vstd, mask, E, N, U GeoTIFFs)"
+    " with one .he5, a ROI_PAC file (.unw, .cor, .dem with .rsc), or a LiCSBAS frame folder (vel, vstd, mask, E, N, U"
+    " GeoTIFFs)"
 )
 
 
-def open_source(url: str | os.PathLike[str]) -> xr.Dataset:
+def open_source(url: str | os.PathLike[str], geometry: str | os.PathLike[str] | None = None) -> xr.Dataset:
     """
     Open a source lazily with the reader that its content asks for.
 
@@ -41,8 +44,10 @@ def open_source(url: str | os.PathLike[str]) -> xr.Dataset:
     ----------
     url : str or path
         HDF-EOS5 product, MintPy HDF5 file, MintPy project folder (``X`` or ``X/mintpy``) that holds
-        one ``.he5``, or LiCSBAS frame folder; local or any fsspec URL. A MintPy time series or velocity
-        takes its geometry and mask from the files beside it, as `find_companions` says.
+        one ``.he5``, ROI_PAC file, or LiCSBAS frame folder; local or any fsspec URL. A MintPy time series or
+        velocity takes its geometry and mask from the files beside it, as `find_companions` says.
+    geometry : str or path, optional
+        Geometry of a MintPy or ROI_PAC file, instead of what lies beside it.
 
     Returns
     -------
@@ -52,16 +57,23 @@ def open_source(url: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     SourceFormatError
-        If there is nothing, or nothing that a reader knows; the message says what was looked for.
+        If there is nothing, or nothing that a reader knows; the message says what was looked for. If a geometry is
+        given with a source that has its own.
 
     See Also
     --------
-    mimtpy_cloud.io.hdfeos5.open_hdfeos5, mimtpy_cloud.io.mintpy.open_mintpy, mimtpy_cloud.io.licsbas.open_licsbas
+    mimtpy_cloud.io.hdfeos5.open_hdfeos5, mimtpy_cloud.io.mintpy.open_mintpy, mimtpy_cloud.io.licsbas.open_licsbas,
+    mimtpy_cloud.io.roipac.open_roipac
     """
     found, kind = resolve_source(url)
     if kind == "mintpy":
         folder = _folder(found)
-        return open_mintpy(found, **{role: f"{folder}{name}" for role, name in find_companions(found).items()})
+        beside: dict[str, Any] = {role: f"{folder}{name}" for role, name in find_companions(found).items()}
+        return open_mintpy(found, **beside | ({} if geometry is None else {"geometry": geometry}))
+    if kind == "roipac":
+        return open_roipac(found, geometry)
+    if geometry is not None:
+        raise SourceFormatError(f"{found} holds its own geometry; leave out {os.fspath(geometry)}")
     return {"hdfeos5": open_hdfeos5, "licsbas": open_licsbas}[kind](found)
 
 
@@ -121,7 +133,7 @@ def resolve_source(url: str | os.PathLike[str]) -> tuple[str, str]:
     -------
     url : str
         The file or folder.
-    kind : {"hdfeos5", "mintpy", "licsbas"}
+    kind : {"hdfeos5", "mintpy", "licsbas", "roipac"}
         Its reader.
 
     Raises
@@ -140,6 +152,8 @@ def resolve_source(url: str | os.PathLike[str]) -> tuple[str, str]:
         return _resolve_folder(text)
     if text.lower().endswith((".tif", ".tiff")):
         raise SourceFormatError(f"{text} is one GeoTIFF; give the folder of the LiCSBAS frame that holds it")
+    if text.lower().endswith(ROIPAC_SUFFIXES):
+        return text, "roipac"
     with open_hdf5(SourceFile.locate(text)) as file:
         if "HDFEOS" in file or ("timeseries" in file and hasattr(file["timeseries"], "keys")):
             return text, "hdfeos5"

@@ -18,7 +18,7 @@ _OUT_JOINT = f"Folder for <type>/<tracks>_<what>{_FILE}"
 
 
 @click.command()
-@click.argument("track")
+@click.argument("track", metavar="TRACK|FILE")
 @options.root
 @options.dates
 @click.option(
@@ -27,6 +27,7 @@ _OUT_JOINT = f"Folder for <type>/<tracks>_<what>{_FILE}"
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", _OUT)
 def velocity(track: str, root: str, out: str, exclude: tuple[str, ...], **choice: Any) -> None:
     """
@@ -37,17 +38,19 @@ def velocity(track: str, root: str, out: str, exclude: tuple[str, ...], **choice
     \b
       mimtpy velocity A064 --root data --start 2016-01-01 --out products
       mimtpy velocity A064 --root data --bbox -119.5 36 -119 36.5 --out velocity.tif
+      mimtpy velocity S1_IW123_064_0113_0119_20191106_20210111.he5 --out products
     """
     _observe("velocity", track, root, out, exclude=exclude, **choice)
 
 
 @click.command()
-@click.argument("track")
+@click.argument("track", metavar="TRACK|FILE")
 @options.root
 @options.dates
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", _OUT)
 def displacement(track: str, root: str, out: str, **choice: Any) -> None:
     """
@@ -63,13 +66,18 @@ def displacement(track: str, root: str, out: str, **choice: Any) -> None:
 
 def _observe(type_: str, track: str, root: str, out: str, **choice: Any) -> None:
     from mimtpy_cloud.cli.actions import check_out
-    from mimtpy_cloud.cli.inputs import open_observation
+    from mimtpy_cloud.cli.inputs import is_file, open_inputs, open_observation
     from mimtpy_cloud.cli.names import marks, name_marks, plain_time
     from mimtpy_cloud.cli.products import compact_dates, join
 
     check_out(out)
-    as_of = choice.pop("as_of")
-    label, ds, provenance = open_observation(options.open_root(root, as_of), track, type_, **choice)
+    as_of, geometry = choice.pop("as_of"), choice.pop("geometry")
+    if is_file(track):
+        (label,), (ds,), provenance = open_inputs(
+            root, (track,), type_, least=1, as_of=as_of, geometry=geometry, **choice
+        )
+    else:
+        label, ds, provenance = open_observation(options.open_root(root, as_of), track, type_, **choice)
     _tell_dates([label], [ds])
     name = f"{type_}_{compact_dates(ds)}".rstrip("_") + name_marks(ds, bbox=choice["bbox"], mask=choice["mask"])
     name += marks(asof=plain_time(as_of))
@@ -100,6 +108,7 @@ def _tell_dates(labels: list[str], datasets: list[Any]) -> None:
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @click.option(
     "--order",
     type=click.IntRange(0, 2),
@@ -131,7 +140,7 @@ def mosaic(
     **choice: Any,
 ) -> None:
     """
-    Join tracks, or products written before; the first keeps its datum, unless --stations give one.
+    Join tracks, products written before, or files of MintPy; the first keeps its datum, unless --stations give one.
 
     In a folder, <what>_seams.html and .json tell how well each overlapping pair fits, before and after.
 
@@ -141,6 +150,7 @@ def mosaic(
       mimtpy mosaic A064 A137 --root data --out products
       mimtpy mosaic A064 A137 --root data --order 1 --blend feather --stations midas.IGS14.txt --out products
       mimtpy mosaic west.zarr east.zarr --out mosaic.zarr
+      mimtpy mosaic S1_IW123_064_west.he5 S1_IW123_137_east.he5 --type displacement --out products
     """
     from mimtpy_cloud.cli.actions import check_out, join_tracks, refuse_itself
     from mimtpy_cloud.cli.inputs import open_inputs
@@ -184,6 +194,7 @@ def mosaic(
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", _OUT_JOINT)
 def decompose(
     tracks: tuple[str, ...],
@@ -202,7 +213,7 @@ def decompose(
     **choice: Any,
 ) -> None:
     """
-    Solve horizontal and vertical motion from two or more tracks, or products written before.
+    Solve horizontal and vertical motion from two or more tracks, products written before, or files of MintPy.
 
     \b
     A folder gets <type>/<tracks>_ and, of east and up:

@@ -23,6 +23,7 @@ _RAMPS = ("linear", "quadratic", "constant")
 @options.dates
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", "Folder for <name>_covariance_<kind> .json, .csv and .png, or a file ending in .json.")
 def covariance(
     name: str,

@@ -40,6 +40,7 @@ __all__ = ["gnss"]
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", "Folder for <product>_gnss_<stations>.png and .json.")
 def gnss(
     name: str,

@@ -39,6 +39,7 @@ _PROFILES = 3
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", "Folder for <first>_<second>_<type>_overlap.png and .json.")
 def overlap(
     first: str,

@@ -69,6 +69,7 @@ _OUT = (
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(".", _OUT)
 def decompose_series(
     tracks: tuple[str, ...],
