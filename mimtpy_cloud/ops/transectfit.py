@@ -14,6 +14,7 @@ from mimtpy_cloud.kernels.screwfit import (
     ScrewFit,
     ScrewModel,
     fit_screw,
+    pooled_std,
     profile_covariance,
     screw_velocity,
 )
@@ -87,8 +88,8 @@ def fit_transects(
         ``correlation_km`` of the profiles, else bins are independent.
     std : float or xr.DataArray, optional
         Standard deviation of the noise of a bin in m/yr, one for all, or with dimensions of the profiles. By default
-        the scatter of the pixels of each bin over the root of their effective number, ``VARIABLE_std`` and
-        ``VARIABLE_effective_count``; of bins without scatter (one pixel) the median of the others.
+        from ``VARIABLE_std``, the scatter of the pixels of the bins, and ``VARIABLE_effective_count``, see
+        `mimtpy_cloud.kernels.screwfit.pooled_std`.
     depth_range_km, creep_depth_range_km : tuple of float
         Least and greatest depth of locking and of creep, km.
     second_fault_km : float or xr.DataArray, optional
@@ -129,8 +130,8 @@ def fit_transects(
     ``v(x) = c + s / pi arctan(x / D)`` with x to the left of the strike [1]_; further terms as
     `mimtpy_cloud.kernels.screwfit.screw_velocity` says. Noise has the covariance ``std_i std_j exp(-d_ij / range)``.
     Rates and constant are solved by projection, depths by a grid and steps from its best node. A standard deviation
-    is that of noise; the spread is what the datum and the choice of bins add. Scale it by the root of `chi2` where
-    this is far above one. The fault is taken as straight and endless.
+    is that of noise; the spread is what the datum and the choice of bins add. Where `chi2` is far above one, more than
+    noise differs from the model. The fault is taken as straight and endless.
 
     References
     ----------
@@ -231,7 +232,19 @@ def _noise(profiles: xr.Dataset, variable: str, std: float | xr.DataArray | None
     names = f"{variable}_std", f"{variable}_effective_count"
     if any(name not in profiles for name in names):
         raise SchemaError(f"the noise of bins comes from {names[0]} and {names[1]}; the profiles lack one, give std")
-    return profiles[names[0]] / np.sqrt(profiles[names[1]])
+    scatter, effective = (profiles[name].astype(np.float64) for name in names)
+    whole: list[list[str]] = [["distance"], ["distance"]]
+    options: dict[str, Any] = {"dask": "parallelized", "output_dtypes": [np.float64]}
+    pooled: xr.DataArray = xr.apply_ufunc(
+        pooled_std,
+        scatter,
+        effective,
+        input_core_dims=whole,
+        output_core_dims=[["distance"]],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+        **options,
+    )
+    return pooled
 
 
 def _size(options: _Options) -> int:
@@ -243,11 +256,8 @@ def _fit_profile(
     velocity: np.ndarray, std: np.ndarray, distance_km: np.ndarray, second_km: float, *, options: _Options
 ) -> np.ndarray:
     """All choices of one profile, shape ``(choice, number)``."""
-    good = np.isfinite(velocity) & np.isfinite(std)
     if options.kind == "two_faults" and not (np.isfinite(second_km) and second_km != 0):
         return np.full((len(CHOICES), _size(options)), np.nan)
-    scattered = good & (std > 0)
-    std = np.where(good & ~scattered, np.median(std[scattered]) if scattered.any() else 1.0, std)
     distance = options.sign * distance_km * _METRES
     covariance = profile_covariance(distance, std, options.range_m)
     model = options.model(second_km)

@@ -76,7 +76,7 @@ def plot_slip_rates(fits: xr.Dataset, *, along: str = "fault_lon", title: str | 
     panels[1].set_xlabel(_AXES[along])
     handles, labels = panels[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=4, fontsize="small", frameon=False)
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     figure.suptitle(title_of(fits) if title is None else title, fontsize="medium")
     return figure
 

@@ -107,7 +107,7 @@ def plot_transects(
     figure.suptitle(title_of(profiles) if title is None else title, fontsize="medium")
     handles = draw.handles()
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=min(4, len(handles)), fontsize="small", frameon=False
+        handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize="small", frameon=False
     )
     return figure
 
