@@ -9,6 +9,7 @@ from mimtpy_cloud.kernels.screwfit import (
     MODELS,
     ScrewModel,
     fit_screw,
+    pooled_std,
     profile_covariance,
     screw_velocity,
 )
@@ -65,6 +66,22 @@ def test_noise_taken_as_independent_claims_too_much():
     white = profile_covariance(X, np.full(X.size, 1e-3))
     bold, honest = (fit_screw(X, curve("screw"), c, ScrewModel("screw")) for c in (white, NOISE))
     assert bold.rate_std[0] < 0.6 * honest.rate_std[0]
+
+
+def test_the_noise_of_means_is_known_from_the_scatter_of_correlated_pixels():
+    random, km = np.random.default_rng(1), 2e3 * np.arange(5)
+    shape = profile_covariance(km, np.ones(5), 10e3)
+    pixels = random.normal(size=(4000, 5)) @ np.linalg.cholesky(shape).T
+    effective = 25 / shape.sum()
+    found = pooled_std(pixels.std(axis=1), np.full(4000, effective))
+    assert abs(found[0] / pixels.mean(axis=1).std() - 1) < 0.05
+    assert pixels.std(axis=1).mean() / np.sqrt(effective) < 0.8 * found[0]  # what the plain scatter would say
+
+
+def test_bins_without_pixels_or_profiles_of_single_pixels_have_no_known_noise():
+    some = pooled_std(np.array([1.0, np.nan, 0.0]), np.array([2.0, 0.0, 1.0]))
+    np.testing.assert_allclose(some, [1.0, np.nan, np.sqrt(2.0)])
+    assert np.isnan(pooled_std(np.zeros(3), np.ones(3))).all()
 
 
 def test_a_creeping_fault_is_right_at_the_bins_beside_it():

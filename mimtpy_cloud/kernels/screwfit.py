@@ -12,7 +12,16 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.kernels.covariance import correlation
 from mimtpy_cloud.kernels.dislocation import interseismic_velocity, shallow_creep
 
-__all__ = ["CHOICES", "MODELS", "ScrewFit", "ScrewModel", "fit_screw", "profile_covariance", "screw_velocity"]
+__all__ = [
+    "CHOICES",
+    "MODELS",
+    "ScrewFit",
+    "ScrewModel",
+    "fit_screw",
+    "pooled_std",
+    "profile_covariance",
+    "screw_velocity",
+]
 
 #: Rates of each model; a depth belongs to each.
 MODELS: dict[str, tuple[str, ...]] = {
@@ -30,8 +39,8 @@ _THIRD = 3
 _SIDE = 3
 #: A depth this near to the end of its range is at the end.
 _AT_BOUND = 1.005
-#: Smallest singular value, relative to the largest, of parameters that are told apart.
-_SINGULAR = 1e-9
+#: Smallest singular value, relative to the largest, of rates that are solved, and of parameters that are told apart.
+_SINGULAR, _TOLD_APART = 1e-9, 1e-5
 
 
 @dataclass(frozen=True)
@@ -240,6 +249,47 @@ def profile_covariance(distance: np.ndarray, std: np.ndarray, range_m: float = 0
     return covariance
 
 
+def pooled_std(scatter: np.ndarray, effective: np.ndarray) -> np.ndarray:
+    """
+    Estimate the noise of the means of bins from the scatter inside all bins of a profile.
+
+    Parameters
+    ----------
+    scatter : np.ndarray
+        Standard deviation of the pixels of each bin, divided by their number, shape ``(..., bin)``.
+    effective : np.ndarray
+        How many independent pixels those of a bin are worth, shape ``(..., bin)``.
+
+    Returns
+    -------
+    np.ndarray
+        Standard deviation of each mean, unit of `scatter`, shape ``(..., bin)``; NaN of empty bins, and of profiles
+        whose bins hold one independent pixel each.
+
+    Notes
+    -----
+    Correlated pixels deviate from their own mean less than from the truth: the expected square of the scatter is
+    ``s^2 (1 - 1 / n)`` with the variance ``s^2`` of a pixel and the effective number n, and the mean has the variance
+    ``s^2 / n``. One variance is taken for all pixels of a profile, ``sum n scatter^2 / sum (n - 1)``: that of a single
+    bin would be known too badly for a weight.
+
+    Examples
+    --------
+    Of two independent pixels the half of their difference has the standard deviation of their mean:
+
+    >>> pooled_std(np.array([1.0]), np.array([2.0])).tolist()
+    [1.0]
+    """
+    known = np.isfinite(scatter) & np.isfinite(effective) & (effective > 0)
+    number = np.where(known, effective, 0.0)
+    squares = np.sum(number * np.square(np.where(known, scatter, 0.0)), axis=-1, keepdims=True)
+    spare = np.sum(np.where(known, number - 1.0, 0.0), axis=-1, keepdims=True)
+    variance = np.divide(squares, spare, out=np.full(squares.shape, np.nan), where=spare > _SINGULAR)
+    mean = np.divide(variance, number, out=np.full(number.shape, np.nan), where=number > 0)
+    std: np.ndarray = np.sqrt(mean)
+    return std
+
+
 def fit_screw(
     distance: np.ndarray,
     velocity: np.ndarray,
@@ -441,7 +491,7 @@ def _stds(jacobian: np.ndarray) -> np.ndarray:
     if not (np.isfinite(size).all() and (size > 0).all()):
         return np.full(size.size, np.nan)
     _, singular, vectors = np.linalg.svd(jacobian / size, full_matrices=False)
-    if singular[-1] <= _SINGULAR * singular[0]:
+    if singular[-1] <= _TOLD_APART * singular[0]:
         return np.full(size.size, np.nan)
     return np.asarray(np.linalg.norm(vectors / singular[:, np.newaxis], axis=0) / size)
 

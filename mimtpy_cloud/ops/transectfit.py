@@ -14,6 +14,7 @@ from mimtpy_cloud.kernels.screwfit import (
     ScrewFit,
     ScrewModel,
     fit_screw,
+    pooled_std,
     profile_covariance,
     screw_velocity,
 )
@@ -87,8 +88,8 @@ def fit_transects(
         ``correlation_km`` of the profiles, else bins are independent.
     std : float or xr.DataArray, optional
         Standard deviation of the noise of a bin in m/yr, one for all, or with dimensions of the profiles. By default
-        the scatter of the pixels of each bin over the root of their effective number, ``VARIABLE_std`` and
-        ``VARIABLE_effective_count``; of bins without scatter (one pixel) the median of the others.
+        from ``VARIABLE_std``, the scatter of the pixels of the bins, and ``VARIABLE_effective_count``, see
+        `mimtpy_cloud.kernels.screwfit.pooled_std`.
     depth_range_km, creep_depth_range_km : tuple of float
         Least and greatest depth of locking and of creep, km.
     second_fault_km : float or xr.DataArray, optional
@@ -105,8 +106,8 @@ def fit_transects(
         ``"two_faults"`` `second_slip_rate` and `second_locking_depth`. `chi2` of a degree of freedom; `count` of bins;
         ``DEPTH_at_bound``, True where a depth ends at a limit of its range and only that is known of it. On dimensions
         ``(profile, choice)`` ``NAME_choice``, and over the choices ``NAME_spread``, their standard deviation, and
-        ``NAME_range``, greatest less least, of the `choice_count` choices whose depths lie inside their ranges. NaN of
-        profiles with too few bins, or fewer than three on either side.
+        ``NAME_range``, greatest less least, of the `choice_count` choices whose depths lie inside their ranges; of the
+        others `choice_at_bound` is True. NaN of profiles with too few bins, or fewer than three on either side.
 
         The choices are, of the datum and the bins: ``offset``, a free constant, the one of the values above; ``slope``,
         a constant and a slope along the profile; ``left`` and ``right``, no constant, but data and model have mean zero
@@ -129,8 +130,8 @@ def fit_transects(
     ``v(x) = c + s / pi arctan(x / D)`` with x to the left of the strike [1]_; further terms as
     `mimtpy_cloud.kernels.screwfit.screw_velocity` says. Noise has the covariance ``std_i std_j exp(-d_ij / range)``.
     Rates and constant are solved by projection, depths by a grid and steps from its best node. A standard deviation
-    is that of noise; the spread is what the datum and the choice of bins add. Scale it by the root of `chi2` where
-    this is far above one. The fault is taken as straight and endless.
+    is that of noise; the spread is what the datum and the choice of bins add. Where `chi2` is far above one, more than
+    noise differs from the model. The fault is taken as straight and endless.
 
     References
     ----------
@@ -149,7 +150,7 @@ def fit_transects(
     >>> round(float(fits["slip_rate"][0]), 6), round(float(fits["locking_depth"][0]))
     (0.02, 15000)
     """
-    require_variables("the profiles", profiles.variables, variable, "distance_km")
+    require_variables("a dataset of profiles", profiles.variables, variable, "distance_km")
     values = profiles[variable]
     require_dims(variable, values.dims, "profile", "distance")
     if values.attrs.get("units") != "m/yr":
@@ -231,7 +232,19 @@ def _noise(profiles: xr.Dataset, variable: str, std: float | xr.DataArray | None
     names = f"{variable}_std", f"{variable}_effective_count"
     if any(name not in profiles for name in names):
         raise SchemaError(f"the noise of bins comes from {names[0]} and {names[1]}; the profiles lack one, give std")
-    return profiles[names[0]] / np.sqrt(profiles[names[1]])
+    scatter, effective = (profiles[name].astype(np.float64) for name in names)
+    whole: list[list[str]] = [["distance"], ["distance"]]
+    options: dict[str, Any] = {"dask": "parallelized", "output_dtypes": [np.float64]}
+    pooled: xr.DataArray = xr.apply_ufunc(
+        pooled_std,
+        scatter,
+        effective,
+        input_core_dims=whole,
+        output_core_dims=[["distance"]],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+        **options,
+    )
+    return pooled
 
 
 def _size(options: _Options) -> int:
@@ -243,11 +256,8 @@ def _fit_profile(
     velocity: np.ndarray, std: np.ndarray, distance_km: np.ndarray, second_km: float, *, options: _Options
 ) -> np.ndarray:
     """All choices of one profile, shape ``(choice, number)``."""
-    good = np.isfinite(velocity) & np.isfinite(std)
     if options.kind == "two_faults" and not (np.isfinite(second_km) and second_km != 0):
         return np.full((len(CHOICES), _size(options)), np.nan)
-    scattered = good & (std > 0)
-    std = np.where(good & ~scattered, np.median(std[scattered]) if scattered.any() else 1.0, std)
     distance = options.sign * distance_km * _METRES
     covariance = profile_covariance(distance, std, options.range_m)
     model = options.model(second_km)
@@ -267,10 +277,11 @@ def _labelled(numbers: xr.DataArray, options: _Options) -> dict[str, xr.DataArra
     at, rates = 2 * len(names), MODELS[options.kind]
     every = numbers.transpose("profile", "choice", "number").drop_vars(list(numbers.coords))
     main = every.isel(choice=0)
-    inside = (every.isel(number=slice(at + 2, None)) == 0).all("number")
-    out["choice_count"] = inside.sum("choice").assign_attrs(
-        units="1", long_name="choices with depths inside their range"
-    )
+    inside = (every.isel(number=slice(at + 2, None)) == 0).all("number") & np.isfinite(every.isel(number=0))
+    ended = {"units": "1", "long_name": "a depth of the choice lies at a limit of its range, or is not known"}
+    out["choice_at_bound"] = (~inside).assign_attrs(ended)
+    told_of = {"units": "1", "long_name": "choices whose depths lie inside their ranges"}
+    out["choice_count"] = inside.sum("choice").assign_attrs(told_of)
     for k, name in enumerate(names):
         units = {"units": "m" if name.endswith("depth") else "m/yr"}
         choice = every.isel(number=k)
@@ -323,7 +334,7 @@ def predict_transects(fits: xr.Dataset, distance_km: Any) -> xr.DataArray:
     if kind not in MODELS:
         raise SchemaError(f"curves need a result of fit_transects, got attribute model {fits.attrs.get('model')!r}")
     parameters = [name for rate in MODELS[kind] for name in (rate, _DEPTHS[rate])]
-    require_variables("the fits", fits, *parameters, "offset")
+    require_variables("a result of fit_transects", fits, *parameters, "offset")
     distance = xr.DataArray(np.asarray(distance_km, np.float64), dims="distance")
     second = fits["second_fault_km"] if kind == "two_faults" else xr.zeros_like(fits["offset"])
     curves = xr.apply_ufunc(
