@@ -53,8 +53,9 @@ def write_points(ds: xr.Dataset, url: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> import fsspec
-    >>> places = {"lon": ("point", [30.1], {"units": "degrees_east"}), "lat": ("point", [40.2], {"units": "degrees_north"})}
-    >>> write_points(xr.Dataset({**places, "velocity": ("point", [0.012], {"units": "m/yr"})}), "memory://points.csv")
+    >>> columns = {"lon": (30.1, "degrees_east"), "lat": (40.2, "degrees_north"), "velocity": (0.012, "m/yr")}
+    >>> ds = xr.Dataset({name: ("point", [v], {"units": unit}) for name, (v, unit) in columns.items()})
+    >>> write_points(ds, "memory://points.csv")
     >>> print(fsspec.open("memory://points.csv", "rt").open().read().strip())
     lon [degrees_east],lat [degrees_north],velocity [m/yr]
     30.1,40.2,0.012
@@ -70,7 +71,7 @@ def write_points(ds: xr.Dataset, url: str | os.PathLike[str]) -> None:
         raise SchemaError(
             f"a table of points has columns of numbers on one dimension, got {', '.join(odd)}; leave them out"
         )
-    names.sort(key=lambda name: name not in ("lon", "lat"))
+    names.sort(key=lambda name: {"lon": 0, "lat": 1}.get(name, 2))
     publish_bytes(encode(ds, names), url)
 
 
@@ -86,8 +87,8 @@ def _csv(ds: xr.Dataset, names: list[str]) -> bytes:
 
 def _parquet(ds: xr.Dataset, names: list[str]) -> bytes:
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
     except ImportError as error:
         raise SchemaError("a table as .parquet needs pyarrow, which is not installed; name it .csv") from error
     table = pa.table({_heading(ds, name): ds[name].to_numpy() for name in names})

@@ -2,26 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.kernels.pyramid import Pyramid, square_variance
 
 __all__ = ["RULES", "Leaves", "Rules", "leaf_means", "quadtree", "smallest_leaf"]
 
 #: How a square is split.
 RULES = ("strict", "kite")
 _JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-#: Of sums: NaN stays NaN.
-_FAST: dict[str, Any] = {**_JIT, "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 #: Share of the standard deviation of the image below which Kite does not split a square, and up to which length.
 _KITE_FLAT, _KITE_LARGE = 0.1, 64
-#: Moments of a square: count, sums of values, squares, columns and rows; and of the products that a plane needs.
-_MEAN, _PLANE = 5, 10
-#: Ratio of determinants below which pixels lie on a line.
-_LINE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,8 @@ class Rules:
         return (min(low, high) if self.min_px is None else low), (max(low, high) if self.max_px is None else high)
 
 
-class Leaves(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Leaves:
     """
     Leaves of a quadtree, each an array of shape ``(leaf,)``.
 
@@ -203,9 +199,8 @@ def quadtree(values: np.ndarray, rules: Rules) -> Leaves:
     without data are left out, while its standard deviation is not below `epsilon` or its length above `max_px`, and a
     quarter is not shorter than `min_px`. ``rule="kite"`` follows Kite [1]_, which grows the tree first: a square has no
     quarters if it is shorter than ``2^round(ln(max(shape) / 64))``, or is below 64 pixels long and varies by not more
-    than a tenth of the standard deviation of the image; then it is a leaf, even one longer than `max_px`. Standard
-    deviations about the mean and about the median of a square are compared with the same number, since
-    a standard deviation does not depend on what is subtracted: Kite's corrections ``mean`` and ``median`` give one tree.
+    than a tenth of the standard deviation of the image; then it is a leaf, even one longer than `max_px`. A standard
+    deviation does not depend on what is subtracted before: Kite's corrections ``mean`` and ``median`` give one tree.
 
     Each pixel is summed once, in float64, into tiles of the size of the smallest leaf: count, sums of ``v``, ``v^2``,
     column and row; about a value near the mean, so that little is cancelled. Larger squares are sums of four smaller
@@ -229,73 +224,39 @@ def quadtree(values: np.ndarray, rules: Rules) -> Leaves:
     """
     if values.ndim != 2 or not values.size:
         raise SchemaError(f"a quadtree needs an image of shape (y, x), got {values.shape}")
-    tile = smallest_leaf(values.shape, rules)
-    pyramid = _Pyramid.of(values, tile, _root(values.shape), plane=rules.plane)
-    total = pyramid.moments[:, pyramid.first[-1] :].sum(axis=1)
-    if not total[0]:
+    pyramid = Pyramid.of(values, smallest_leaf(values.shape, rules), _root(values.shape), plane=rules.plane)
+    if not pyramid.total[0]:
         raise SchemaError("the image has no pixel with data; a quadtree needs some")
-    min_px, max_px = rules.limits(values.shape)
-    std = math.sqrt(_variance(total[:_MEAN]))
+    found = _walked(pyramid, rules)
+    order = np.lexsort((found[:, 2], found[:, 1]))
+    return _leaves(values, pyramid, found[order], plane=rules.plane)
+
+
+def _walked(pyramid: Pyramid, rules: Rules) -> np.ndarray:
+    """Leaves, shape ``(leaf, 4)``: level, first row and column, and number of the square."""
+    min_px, max_px = rules.limits(pyramid.shape)
+    std = math.sqrt(square_variance(pyramid.total))
     epsilon = std if rules.epsilon is None else rules.epsilon
     kite = rules.rule == "kite"
     flat = _KITE_FLAT * std if kite else -1.0
-    shortest = 2.0 ** _kite_power(values.shape) if kite else 0.0
+    shortest = 2.0 ** _kite_power(pyramid.shape) if kite else 0.0
     numbers = (epsilon, float(min_px), float(max_px), rules.max_nan, flat, shortest)
-    found = pyramid.walk(values.shape, numbers)
-    return _leaves(values, pyramid, found[np.lexsort((found[:, 2], found[:, 1]))])
+    tree = pyramid.moments, pyramid.first, pyramid.shapes, pyramid.tile, pyramid.shape
+    out = np.empty((_walk(*tree, numbers, np.empty((0, 4), np.int64)), 4), np.int64)
+    _walk(*tree, numbers, out)
+    return out
 
 
-@dataclass(frozen=True)
-class _Pyramid:
-    """Moments of the squares of all levels, one column each; level by level, finest first."""
-
-    moments: np.ndarray
-    first: np.ndarray
-    shapes: np.ndarray
-    tile: int
-    shift: float
-
-    @classmethod
-    def of(cls, values: np.ndarray, tile: int, root: int, *, plane: bool) -> "_Pyramid":
-        shapes = [(-(-values.shape[0] // length), -(-values.shape[1] // length)) for length in _lengths(tile, root)]
-        first = np.cumsum([0, *(ny * nx for ny, nx in shapes)])
-        moments = np.empty((_PLANE if plane else _MEAN, first[-1]))
-        shift = _typical(values)
-        ny, nx = shapes[0]
-        _sum_tiles(values, tile, shift, moments[:, : first[1]].reshape(-1, ny, nx))
-        for level in range(1, len(shapes)):
-            below = moments[:, first[level - 1] : first[level]].reshape(-1, *shapes[level - 1])
-            _sum_four(below, moments[:, first[level] : first[level + 1]].reshape(-1, *shapes[level]))
-        return cls(moments, first[:-1], np.array(shapes), tile, shift)
-
-    def walk(self, shape: tuple[int, int], numbers: tuple[float, ...]) -> np.ndarray:
-        """Leaves, shape ``(leaf, 4)``: level, first row and column, and number among the moments."""
-        count = _walk(self.moments, self.first, self.shapes, self.tile, shape, numbers, np.empty((0, 4), np.int64))
-        out = np.empty((count, 4), np.int64)
-        _walk(self.moments, self.first, self.shapes, self.tile, shape, numbers, out)
-        return out
-
-
-def _lengths(tile: int, root: int) -> list[int]:
-    return [tile << k for k in range((root // tile).bit_length())]
-
-
-def _typical(values: np.ndarray) -> float:
-    """A value near the mean, of some rows and columns."""
-    some = values[:: max(1, values.shape[0] // 64), :: max(1, values.shape[1] // 64)]
-    known = some[np.isfinite(some)]
-    return float(known.mean(dtype=np.float64)) if known.size else 0.0
-
-
-def _leaves(values: np.ndarray, pyramid: _Pyramid, found: np.ndarray) -> Leaves:
-    level, row, col, number = found.T
-    moments = pyramid.moments[:, number]
-    n, (middle_y, middle_x) = moments[0], _middle(values.shape)
-    size, count, median = pyramid.tile << level, n.astype(np.int64), np.empty(n.size)
+def _leaves(values: np.ndarray, pyramid: Pyramid, found: np.ndarray, *, plane: bool) -> Leaves:
+    level, row, col, square = found.T
+    size, count = pyramid.tile << level, pyramid.moments[0, square].astype(np.int64)
+    median = np.empty(size.size)
     _medians(values, row, col, size, count, median)
-    rms = math.sqrt(float((n * _variances(moments[:_MEAN])).sum() / n.sum())) if n.size else 0.0
-    mean, mean_col, mean_row = moments[1] / n + pyramid.shift, moments[3] / n + middle_x, moments[4] / n + middle_y
-    return Leaves(row, col, size, count, mean, median, np.sqrt(_variances(moments)), mean_row, mean_col, rms)
+    mean, mean_row, mean_col = pyramid.means(square)
+    scatter = np.sqrt(pyramid.variances(square, plane=plane))
+    rest = count * pyramid.variances(square, plane=False)
+    rms = math.sqrt(float(rest.sum() / count.sum())) if count.size else 0.0
+    return Leaves(row, col, size, count, mean, median, scatter, mean_row, mean_col, rms)
 
 
 def leaf_means(sums: np.ndarray, leaves: Leaves, tile: int) -> np.ndarray:
@@ -336,106 +297,6 @@ def leaf_means(sums: np.ndarray, leaves: Leaves, tile: int) -> np.ndarray:
 # ---- compiled ------------------------------------------------------------------------------------
 
 
-@njit(**_FAST)
-def _add_row(row, shift, y, columns):  # type: ignore[no-untyped-def]
-    """Add one row of the image to sums of each column: count, values, squares, rows."""
-    for x in range(row.size):
-        v = np.float64(row[x]) - shift
-        known = abs(v) < np.inf  # isfinite is taken for true where sums may be reordered
-        w = 1.0 if known else 0.0
-        v = v if known else 0.0
-        columns[0, x] += w
-        columns[1, x] += v
-        columns[2, x] += v * v
-        columns[3, x] += w * y
-
-
-@njit(**_FAST)
-def _add_row_products(row, shift, y, columns):  # type: ignore[no-untyped-def]
-    """Add what a plane needs besides: values times rows, squares of rows."""
-    for x in range(row.size):
-        v = np.float64(row[x]) - shift
-        known = abs(v) < np.inf  # isfinite is taken for true where sums may be reordered
-        columns[4, x] += v * y if known else 0.0
-        columns[5, x] += y * y if known else 0.0
-
-
-@njit(**_FAST)
-def _sum_tiles(values, tile, shift, out):  # type: ignore[no-untyped-def]
-    """Moments of the tiles; rows and columns count from the middle of the image, for small products."""
-    plane = out.shape[0] > _MEAN
-    middle_y, middle_x = _middle(values.shape)
-    columns = np.empty((6 if plane else 4, values.shape[1]))
-    out[:] = 0.0
-    for i in range(out.shape[1]):
-        columns[:] = 0.0
-        for y in range(i * tile, min(values.shape[0], (i + 1) * tile)):
-            _add_row(values[y], shift, y - middle_y, columns)
-            if plane:
-                _add_row_products(values[y], shift, y - middle_y, columns)
-        for x in range(values.shape[1]):
-            j, at = x // tile, x - middle_x
-            out[0, i, j] += columns[0, x]
-            out[1, i, j] += columns[1, x]
-            out[2, i, j] += columns[2, x]
-            out[3, i, j] += columns[0, x] * at
-            out[4, i, j] += columns[3, x]
-            if plane:
-                out[5, i, j] += columns[0, x] * at * at
-                out[6, i, j] += columns[5, x]
-                out[7, i, j] += columns[3, x] * at
-                out[8, i, j] += columns[1, x] * at
-                out[9, i, j] += columns[4, x]
-
-
-@njit(**_JIT)
-def _middle(shape):  # type: ignore[no-untyped-def]
-    """Row and column in the middle of an image."""
-    return 0.5 * (shape[0] - 1), 0.5 * (shape[1] - 1)
-
-
-@njit(**_FAST)
-def _sum_four(below, out):  # type: ignore[no-untyped-def]
-    """Moments of squares from those of their quarters."""
-    for k in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            for j in range(out.shape[2]):
-                total = 0.0
-                for y in range(2 * i, min(2 * i + 2, below.shape[1])):
-                    for x in range(2 * j, min(2 * j + 2, below.shape[2])):
-                        total += below[k, y, x]
-                out[k, i, j] = total
-
-
-@njit(**_JIT)
-def _variance(m):  # type: ignore[no-untyped-def]
-    """Variance of a square about its mean, or about its plane if there are products for one; NaN without data."""
-    n = m[0]
-    if n == 0:
-        return np.nan
-    mean = m[1] / n
-    variance = m[2] / n - mean * mean
-    if m.size > _MEAN:
-        x, y = m[3] / n, m[4] / n
-        xx, yy, xy = m[5] / n - x * x, m[6] / n - y * y, m[7] / n - x * y
-        xv, yv = m[8] / n - x * mean, m[9] / n - y * mean
-        determinant = xx * yy - xy * xy
-        if determinant > _LINE * xx * yy:
-            variance -= (yy * xv * xv - 2.0 * xy * xv * yv + xx * yv * yv) / determinant
-        elif max(xx, yy) > 0:  # pixels on a line
-            variance -= (xv * xv + yv * yv) / (xx + yy)
-    return max(variance, 0.0)
-
-
-@njit(**_JIT)
-def _variances(moments):  # type: ignore[no-untyped-def]
-    """Variance of many squares."""
-    out = np.empty(moments.shape[1])
-    for k in range(out.size):
-        out[k] = _variance(moments[:, k])
-    return out
-
-
 @njit(**_JIT)
 def _quarters(first, shapes, level, row, col, moments, out):  # type: ignore[no-untyped-def]
     """Quarters of a square that have data: their number; rows and columns go to `out`."""
@@ -466,7 +327,7 @@ def _walk(moments, first, shapes, tile, shape, numbers, out):  # type: ignore[no
         level, i, j = stack[height]
         number = first[level] + i * shapes[level, 1] + j
         length = tile << level
-        std = np.sqrt(_variance(moments[:, number]))
+        std = np.sqrt(square_variance(moments[:, number]))
         grown = level > 0 and length >= shortest and (std > flat or length >= _KITE_LARGE)
         count = _quarters(first, shapes, level, i, j, moments, quarters) if grown else 0
         if count == 0 or 0.5 * length < min_px or (std < epsilon and length <= max_px):
@@ -496,7 +357,7 @@ def _sum_leaves(sums, row, col, size, out):  # type: ignore[no-untyped-def]
 
 @njit(**_JIT)
 def _part(v, low, high, pivot, with_equal):  # type: ignore[no-untyped-def]
-    """Bring what is below the pivot (or equal to it) to the front of v[low:high]; without branches, as few are guessed."""
+    """Bring what is below the pivot (or equal to it) to the front of v[low:high]; no branch has to be guessed."""
     end = low
     for i in range(low, high):
         x = v[i]

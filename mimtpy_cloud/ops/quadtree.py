@@ -23,7 +23,7 @@ from mimtpy_cloud.ops.select import grid_of
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, SPATIAL_REF, VARIABLES, require_dims, require_variables
 
-__all__ = ["leaf_weights", "quadtree"]
+__all__ = ["leaf_noise", "quadtree"]
 
 _DEGREES = {"lon": "degrees_east", "lat": "degrees_north"}
 _ANGLES = {
@@ -68,7 +68,7 @@ def quadtree(
         Whether a square is split by what it varies about a plane, instead of about its mean: leaves do not gather
         where the map is only steep.
     covariance : CovarianceModel, optional
-        Of the noise, in the square of the unit of the map; gives leaves a weight.
+        Of the noise of pixels, in the square of the unit of the map; gives leaves `std` and `absolute_weight`.
 
     Returns
     -------
@@ -78,7 +78,8 @@ def quadtree(
         deviation about mean or plane) in its unit; `count` of pixels with data; `lon`, `lat` of the focal point, the
         mean of these pixels; `row`, `col` of the first pixel of the map in the leaf, north-west, and `size`, its
         length; `west, east, south, north`, edges, in the unit of the coordinates; `los_east, los_north, los_up`, mean
-        unit vector, `incidence_angle` and `los_azimuth_angle` in degrees; `weight`. Float64, and int64 counts.
+        unit vector, `incidence_angle` and `los_azimuth_angle` in degrees; with a covariance `std`, of the noise of the
+        mean, and `absolute_weight`. Float64, and int64 counts.
         Attributes: those of the map, and `reduction_rms`, what the means leave of the pixels.
 
     Raises
@@ -91,7 +92,7 @@ def quadtree(
     See Also
     --------
     mimtpy_cloud.kernels.quadtree.quadtree : The rules, and how it is done.
-    leaf_weights : Weights.
+    leaf_noise : What a covariance adds.
     mimtpy_cloud.exports.points.write_points : Writes the table.
     mimtpy_cloud.io.points.read_points : Reads it again, for searches.
 
@@ -113,11 +114,11 @@ def quadtree(
     """
     require_variables("a quadtree", ds.data_vars, variable)
     require_dims(variable, ds[variable].dims, "y", "x")
-    has_look = all(name in ds and ds[name].dims == ("y", "x") for name in LOS)
     rules = Rules(epsilon, min_px, max_px, max_nan, rule, plane)
     values = _lazy(ds[variable].where(ds["valid"] > 0) if "valid" in ds else ds[variable])
     tile = kernel.smallest_leaf(values.shape, rules)
-    looks = [_lazy(ds[name]).rechunk(values.chunks) for name in LOS] if has_look else []
+    has_look = all(name in ds and ds[name].dims == ("y", "x") for name in LOS)
+    looks = [_lazy(ds[name], values.chunks) for name in LOS] if has_look else []
     facts = _Facts(
         variable, ds[variable].attrs, ds.attrs, grid_of(ds), map_projection(ds), ds.coords.get(SPATIAL_REF), rules
     )
@@ -139,9 +140,9 @@ class _Facts:
     rules: Rules
 
 
-def _lazy(array: xr.DataArray) -> da.Array:
+def _lazy(array: xr.DataArray, chunks: Any = None) -> da.Array:
     data: da.Array = (array if array.chunks is not None else array.chunk()).data
-    return data
+    return data if chunks is None else data.rechunk(chunks)  # type: ignore[no-untyped-call]
 
 
 def _blocks(array: da.Array) -> list[list[Any]]:
@@ -187,7 +188,7 @@ def _table(
         for row, col, part in looks:
             sums[:, row : row + part.shape[1], col : col + part.shape[2]] += part
         ds = ds.assign(_look(kernel.leaf_means(sums, leaves, tile)))
-    return ds if covariance is None else ds.assign(weight=leaf_weights(ds, covariance))
+    return ds if covariance is None else ds.assign(leaf_noise(ds, covariance))
 
 
 def _labelled(leaves: Leaves, facts: _Facts) -> xr.Dataset:
@@ -240,22 +241,23 @@ def _look(means: np.ndarray) -> dict[str, Any]:
     return data | {name: _column(angle, "degrees", long_name) for (name, long_name), angle in angles}
 
 
-def leaf_weights(leaves: xr.Dataset, covariance: CovarianceModel) -> xr.DataArray:
+def leaf_noise(leaves: xr.Dataset, covariance: CovarianceModel) -> xr.Dataset:
     """
-    Weigh leaves by the covariance of their noise.
+    Tell what the covariance of pixels makes of the means of leaves.
 
     Parameters
     ----------
     leaves : xr.Dataset
-        Table with `lon`, `lat` and `count`, dimension ``leaf``.
+        Table of `quadtree`: `lon`, `lat` and `count`, dimension ``leaf``.
     covariance : CovarianceModel
         Of the noise of pixels.
 
     Returns
     -------
-    xr.DataArray
-        Sums of the rows of the inverse covariance, in one over the square of the unit of the leaves; one over the
-        variance of a leaf where noise is white. Leaves close to others weigh less; one within others may be negative.
+    xr.Dataset
+        `std` of the noise of the mean, in the unit of the leaves; and `absolute_weight` as Kite has it, in one over its
+        square: mean of the row of the inverse covariance. Leaves close to others weigh less; one between others may be
+        negative.
 
     Raises
     ------
@@ -268,28 +270,32 @@ def leaf_weights(leaves: xr.Dataset, covariance: CovarianceModel) -> xr.DataArra
 
     Notes
     -----
-    ``w = C^-1 1``, from a Cholesky factor without an inverse. Leaves i and j covary as their focal points,
-    ``C_ij = sill rho(h_ij / range)``, and ``C_ii = sill + nugget / count``: white noise is averaged over the pixels,
-    correlated noise stays, which holds of leaves that are short against the range. A mean that weighs with ``w`` has
-    the least variance, ``1 / sum(w)``. Kite's weight of a leaf is the mean of its row, ``w`` over the number of leaves.
+    Leaves covary as their focal points, ``C_ij = sill rho(h_ij / range)``, and ``C_ii = sill + nugget / count``: white
+    noise is averaged over the pixels, correlated noise stays. This holds of leaves that are short against the
+    range; the mean of one that is longer has less noise. The weights ``C^-1 1 / n`` of n leaves come from a Cholesky
+    factor without an inverse. A mean with these weights has the least variance, ``1 / (n sum(w))``.
 
     Examples
     --------
     >>> table = {"lon": ("leaf", [0.0, 0.01, 5.0]), "lat": ("leaf", [0.0] * 3), "count": ("leaf", [4, 4, 4])}
-    >>> leaf_weights(xr.Dataset(table), CovarianceModel("exponential", 1.0, 20.0, 0.0)).values.round(3).tolist()
-    [0.514, 0.514, 1.0]
+    >>> noise = leaf_noise(xr.Dataset(table), CovarianceModel("exponential", 1.0, 20.0, 1.0))
+    >>> noise["std"].values.round(3).tolist(), noise["absolute_weight"].values.round(3).tolist()
+    ([1.118, 1.118, 1.118], [0.152, 0.152, 0.267])
     """
     require_variables("a table of leaves", leaves, "lon", "lat", "count")
     matrix = covariance_matrix(leaves, covariance).to_numpy()
-    matrix[np.diag_indices(len(matrix))] = covariance.sill + covariance.nugget / leaves["count"].to_numpy()
+    variance = covariance.sill + covariance.nugget / leaves["count"].to_numpy()
+    matrix[np.diag_indices(len(matrix))] = variance
     try:
         factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
-        raise SchemaError(
-            "the covariance of the leaves is not positive definite; give it a nugget"
-        ) from None
-    weights = cho_solve(factor, np.ones(len(matrix)), check_finite=False)
-    units = str(leaves[str(leaves.attrs.get("variable", "count"))].attrs.get("units", "1"))
-    return xr.DataArray(
-        weights, dims=leaves["lon"].dims, attrs={"units": f"({units})^-2", "long_name": "sum of the row of the inverse"}
+        raise SchemaError("the covariance of the leaves is not positive definite; give it a nugget") from None
+    weights = cho_solve(factor, np.full(len(matrix), 1 / len(matrix)), check_finite=False)
+    units = str(leaves[leaves.attrs["variable"]].attrs.get("units", "1")) if "variable" in leaves.attrs else "1"
+    what = "mean of the row of the inverse covariance"
+    return xr.Dataset(
+        {
+            "std": _column(np.sqrt(variance), units, "standard deviation of the noise of the mean"),
+            "absolute_weight": _column(weights, f"({units})^-2", what),
+        }
     )
