@@ -224,6 +224,7 @@ def quadtree(values: np.ndarray, rules: Rules) -> Leaves:
     """
     if values.ndim != 2 or not values.size:
         raise SchemaError(f"a quadtree needs an image of shape (y, x), got {values.shape}")
+    values = np.ascontiguousarray(values, np.float32 if values.dtype == np.float32 else np.float64)
     pyramid = Pyramid.of(values, smallest_leaf(values.shape, rules), _root(values.shape), plane=rules.plane)
     if not pyramid.total[0]:
         raise SchemaError("the image has no pixel with data; a quadtree needs some")

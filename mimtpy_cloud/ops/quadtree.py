@@ -180,7 +180,7 @@ def _table(
     covariance: CovarianceModel | None,
 ) -> xr.Dataset:
     """Leaves of a map whose blocks are given row by row."""
-    values = np.block(blocks)[::-1]
+    values = np.block([[block[::-1] for block in row] for row in blocks[::-1]])
     leaves, tile = kernel.quadtree(values, facts.rules), kernel.smallest_leaf(values.shape, facts.rules)
     ds = _labelled(leaves, facts)
     if looks:
