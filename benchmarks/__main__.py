@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import cloud, decompose_series, enu, graph, ingest, mosaic, ramp, search, series, velocity
+from benchmarks import cloud, decompose_series, enu, graph, ingest, mosaic, quadtree, ramp, search, series, velocity
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "enu": enu.main,
     "decompose_series": decompose_series.main,
     "search": search.main,
+    "quadtree": quadtree.main,
     "graph": graph.main,
     "cloud": cloud.main,
 }

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Dates, rows and columns; 0.0008 degrees a pixel, on the lattice.
 FULL, SMALL = (60, 3000, 4000), (20, 1000, 1200)
 GAPS = 1e-3
+#: Its sdist of pyrocko's authors, and what it needs; newer numpy and setuptools do not build it.
+_KITE = "kite==1.5.8"
+_OF_KITE = ("numpy==1.26.4", "scipy<1.14", "matplotlib<3.9", "pyrocko", "h5py", "pyproj", "utm", "pyyaml", "requests")
 _DISPLACEMENT = "HDFEOS/GRIDS/timeseries/observation/displacement"
 
 
@@ -47,6 +50,41 @@ def mintpy_python() -> Path:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "mintpy"], check=True)
         (environment / "installed").touch()
     return python
+
+
+def kite_python() -> Path:
+    """Interpreter of an environment with Kite: $MIMTPY_KITE_PYTHON, or one that the first call makes (minutes)."""
+    if given := os.environ.get("MIMTPY_KITE_PYTHON"):
+        return Path(given)
+    environment = folder() / "kite_env"
+    python = environment / "bin" / "python"
+    if not (environment / "installed").exists():
+        print(f"installing Kite into {environment} ...", flush=True)
+        if not _works("python3.11"):
+            raise RuntimeError("Kite needs Python 3.11 as python3.11; or set MIMTPY_KITE_PYTHON to one that has Kite")
+        subprocess.run(["python3.11", "-m", "venv", "--clear", environment], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "setuptools<81", "setuptools_scm<9", "wheel", *_OF_KITE], check=True)
+        version = os.environ | {"SETUPTOOLS_SCM_PRETEND_VERSION": _KITE.partition("==")[2]}  # which its source lacks
+        subprocess.run([*pip, "--no-deps", "--no-build-isolation", _KITE], check=True, env=version)
+        (environment / "installed").touch()
+    return python
+
+
+def quake(size: tuple[int, int]) -> Path:
+    """Displacement of a shock in m, float32, row 0 south: a dipole, 2 mm of noise, and gaps of a sea and at random."""
+    import numpy as np
+
+    target = folder() / f"quake_{size[0]}x{size[1]}.npy"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(7)
+        y, x = np.meshgrid(np.linspace(0, 3, size[0]), np.linspace(0, 4, size[1]), indexing="ij")
+        lobes = [a * np.exp(-((x - cx) ** 2 + (y - 1.4) ** 2) / 0.12) for a, cx in ((0.35, 1.7), (-0.2, 2.4))]
+        values = (lobes[0] + lobes[1] + rng.normal(0, 0.002, size)).astype(np.float32)
+        values[(x + 0.6 * y < 0.5) | (rng.random(size) < 0.05)] = np.nan
+        np.save(target, values)
+    return target
 
 
 def _works(python: str) -> bool:

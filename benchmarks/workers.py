@@ -941,12 +941,12 @@ def _peak() -> float:
 
 
 def _worker(name: str) -> Callable[..., Worker]:
-    """Find a worker here, or among those of the search."""
+    """Find a worker here, or among those of the search and of quadtrees."""
     if name in globals():
         return globals()[name]  # type: ignore[no-any-return]
-    from benchmarks import searchworkers
+    from benchmarks import searchworkers, treeworkers
 
-    return getattr(searchworkers, name)  # type: ignore[no-any-return]
+    return getattr(treeworkers if hasattr(treeworkers, name) else searchworkers, name)  # type: ignore[no-any-return]
 
 
 def main(name: str, arguments: dict[str, Any]) -> None:

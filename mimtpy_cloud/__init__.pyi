@@ -16,6 +16,7 @@ from .ops.mosaic import mosaic as mosaic
 from .ops.north import interpolate_stations as interpolate_stations
 from .ops.overlap import compare_overlap as compare_overlap
 from .ops.plate import remove_plate_motion as remove_plate_motion
+from .ops.quadtree import quadtree as quadtree
 from .ops.rate import displacement_between as displacement_between
 from .ops.rate import estimate_velocity as estimate_velocity
 from .ops.reference import set_reference as set_reference

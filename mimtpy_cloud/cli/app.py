@@ -22,6 +22,7 @@ from mimtpy_cloud.cli.commands.ingest import ingest
 from mimtpy_cloud.cli.commands.overlap import overlap
 from mimtpy_cloud.cli.commands.plot import plot
 from mimtpy_cloud.cli.commands.publish import publish
+from mimtpy_cloud.cli.commands.quadtree import quadtree
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
@@ -38,7 +39,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
-    "Model": (gridsearch, relax, covariance),
+    "Model": (gridsearch, relax, covariance, quadtree),
     "Look": (plot, overlap, profile, transects, gnss),
     "Write": (to_geotiff,),
     "Run": (run, demo, doctor),
