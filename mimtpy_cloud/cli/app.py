@@ -18,6 +18,7 @@ from mimtpy_cloud.cli.commands.covariance import covariance
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.doctor import doctor
 from mimtpy_cloud.cli.commands.extract import extract
+from mimtpy_cloud.cli.commands.footprint import footprint
 from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.gridsearch import gridsearch
 from mimtpy_cloud.cli.commands.ingest import ingest
@@ -41,7 +42,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, relax, covariance),
     "Look": (plot, overlap, gnss),
-    "Write": (extract, convert, to_geotiff),
+    "Write": (extract, convert, to_geotiff, footprint),
     "Run": (run, demo, doctor),
 }
 
