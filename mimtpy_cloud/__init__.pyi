@@ -12,6 +12,7 @@ from .ops.deramp import estimate_ramp as estimate_ramp
 from .ops.deramp import remove_ramp as remove_ramp
 from .ops.difference import subtract as subtract
 from .ops.enu import invert_enu as invert_enu
+from .ops.footprint import footprint as footprint
 from .ops.mosaic import mosaic as mosaic
 from .ops.north import interpolate_stations as interpolate_stations
 from .ops.overlap import compare_overlap as compare_overlap

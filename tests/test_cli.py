@@ -91,7 +91,7 @@ def test_help_groups_the_verbs():
         ],
         "Model:": ["gridsearch", "relax", "covariance"],
         "Look:": ["plot", "overlap", "gnss"],
-        "Write:": ["to-geotiff"],
+        "Write:": ["extract", "convert", "to-geotiff", "footprint"],
         "Run:": ["run", "demo", "doctor"],
     }
 

@@ -14,6 +14,7 @@ from mimtpy_cloud.catalog.published import name_table, read_published
 from mimtpy_cloud.catalog.table import write_table
 from mimtpy_cloud.errors import MimtpyError, TrackNotFoundError
 from mimtpy_cloud.io.storage import Storage, open_storage
+from mimtpy_cloud.plan.footprint import split_box
 from mimtpy_cloud.plan.grid import Bounds, turned
 from mimtpy_cloud.schema import VARIABLES
 
@@ -310,16 +311,11 @@ def _footprint(bounds: Bounds) -> tuple[dict[str, Any], list[float]]:
     >>> _footprint((179.5, -20.0, 181.0, -19.0))[1]
     [179.5, -20.0, -179.0, -19.0]
     """
-    west, south, east, north = (round(float(v), 9) for v in bounds)
-    if east - west >= 360:
-        west, east = -180.0, 180.0
-    turn = 360.0 * ((west + 180) // 360)
-    west, east = round(west - turn, 9), round(east - turn, 9)
-    if east <= 180:
-        return {"type": "Polygon", "coordinates": [_ring(west, south, east, north)]}, [west, south, east, north]
-    far = round(east - 360, 9)
-    parts = [[_ring(west, south, 180.0, north)], [_ring(-180.0, south, far, north)]]
-    return {"type": "MultiPolygon", "coordinates": parts}, [west, south, far, north]
+    parts = split_box(bounds)
+    box = [*parts[0][:2], *parts[-1][2:]]
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": [_ring(*parts[0])]}, box
+    return {"type": "MultiPolygon", "coordinates": [[_ring(*part)] for part in parts]}, box
 
 
 def _ring(west: float, south: float, east: float, north: float) -> list[list[float]]:

@@ -13,9 +13,12 @@ from mimtpy_cloud._version import __version__
 from mimtpy_cloud.cli.commands.analyse import decompose, displacement, mosaic, velocity
 from mimtpy_cloud.cli.commands.cache import cache
 from mimtpy_cloud.cli.commands.catalog import catalog
+from mimtpy_cloud.cli.commands.convert import convert
 from mimtpy_cloud.cli.commands.covariance import covariance
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.doctor import doctor
+from mimtpy_cloud.cli.commands.extract import extract
+from mimtpy_cloud.cli.commands.footprint import footprint
 from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.gridsearch import gridsearch
 from mimtpy_cloud.cli.commands.ingest import ingest
@@ -37,10 +40,10 @@ from mimtpy_cloud.location import service_problem
 __all__ = ["cli", "main"]
 
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
-    "Data": (ingest, catalog, publish, cache),
+    "Data": (ingest, catalog, publish, cache, extract, convert),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, relax, covariance, quadtree),
-    "Look": (plot, overlap, profile, transects, gnss),
+    "Look": (plot, overlap, profile, transects, gnss, footprint),
     "Write": (to_geotiff,),
     "Run": (run, demo, doctor),
 }

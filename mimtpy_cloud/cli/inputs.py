@@ -20,6 +20,7 @@ __all__ = [
     "is_file",
     "open_inputs",
     "open_observation",
+    "open_whole",
     "read_mask",
     "read_north",
     "refer_inputs",
@@ -72,6 +73,62 @@ def open_observation(
         open_entry(catalog.root, found.entry, bbox=found.within(bbox), cache=catalog.cache), type_, **dates_and_mask
     )
     return found.label, ds, {"datasets": [track], "revisions": [found.entry.revision], "root": catalog.root}
+
+
+def open_whole(
+    root: str,
+    name: str,
+    *,
+    bbox: tuple[float, float, float, float] | None = None,
+    geometry: Sequence[str] = (),
+    as_of: str | None = None,
+    **choice: Any,
+) -> tuple[str, xr.Dataset, dict[str, Any]]:
+    """
+    Open all layers of a track, a product or a file.
+
+    Parameters
+    ----------
+    root : str
+        Root URL; read only for a track.
+    name : str
+        Track or project name, or a path with a suffix.
+    bbox : tuple of float, optional
+        West, south, east, north.
+    geometry : sequence of str
+        Geometry file of a file that has none.
+    as_of : str, optional
+        UTC time of the catalog.
+    **choice : object
+        ``resolution`` and ``product`` of a track.
+
+    Returns
+    -------
+    label : str
+        Project or track.
+    ds : xr.Dataset
+        Lazy, as it is stored.
+    provenance : dict
+        Datasets and revisions.
+
+    Raises
+    ------
+    SchemaError
+        If an option is for tracks and there is none, or a geometry is given that nothing needs.
+    """
+    from mimtpy_cloud.ops.select import select_box
+
+    given = assign_geometry((name,), geometry)
+    if not is_file(name):
+        catalog = open_catalog(root, as_of=as_of)
+        found = find_dataset(catalog, name, **choice)
+        ds = open_entry(catalog.root, found.entry, bbox=found.within(bbox), cache=catalog.cache)
+        return found.label, ds, {"datasets": [name], "revisions": [found.entry.revision], "root": catalog.root}
+    _refuse_options_of_tracks((name,), "velocity", as_of=as_of, **choice)
+    ds = open_product(name.rstrip("/"), given.get(name))
+    ds = ds if bbox is None else select_box(ds, bbox)
+    revisions = ds.attrs.get("provenance", {}).get("revisions", [])
+    return _project(ds, name), ds, {"datasets": [name], "revisions": list(revisions)}
 
 
 def open_inputs(

@@ -11,20 +11,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import xarray as xr
-
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.actions import Product, concatenate, decompose, export_product, plot_product, write_product
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.cli.datasets import Dataset, all_entries, expand_names, resolve_dataset
 from mimtpy_cloud.cli.keys import squeeze
+from mimtpy_cloud.cli.layers import take_layer
 from mimtpy_cloud.cli.names import name_marks
 from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, observe
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
 from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
-from mimtpy_cloud.schema import require_variables
 
 __all__ = ["STEP_NAMES", "Step", "StepResult", "plan_steps", "run_template", "select_steps"]
 
@@ -284,7 +282,7 @@ def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
             dataset = plan.resolve(dataset_name)
             bbox = plan.template.extract.bbox if plan.template.extract else None
             source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(bbox), cache=plan.catalog.cache)
-            ds = _layer(source, layer)
+            ds = take_layer(source, layer.variable, mask=layer.mask)
         except Exception as error:  # noqa: BLE001 - one project must not stop the others
             plan.fail(name, dataset_name, layer.variable, error)
             continue
@@ -292,13 +290,6 @@ def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
         product = Product.single(join(plan.out, dataset.label, name, base), layer.variable)
         provenance = plan.provenance(name, [dataset_name], [dataset.entry.revision])
         plan.add(name, dataset.label, name, product, partial(write_product, ds, product, provenance))
-
-
-def _layer(source: xr.Dataset, layer: Layer) -> xr.Dataset:
-    wanted = [layer.variable, "valid"] if layer.mask else [layer.variable]
-    require_variables(str(source.attrs.get("project", "the dataset")), source.data_vars, *wanted)
-    ds = source[wanted].drop_vars("time", errors="ignore")
-    return ds.assign({layer.variable: ds[layer.variable].where(ds["valid"])}) if layer.mask else ds
 
 
 def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action: Callable[..., None]) -> None:

@@ -1,7 +1,6 @@
 """Write the HDF-EOS5 time-series product of MintPy (``S1_*.he5``, layout of version 1.6.4)."""
 
 import datetime as dt
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.exports.grids import grid_of
+from mimtpy_cloud.exports.mintpymeta import encode_angles, grid_edges, mintpy_attributes, mintpy_dates
 from mimtpy_cloud.exports.progress import Progress, TaskProgress
 from mimtpy_cloud.exports.publish import staged
-from mimtpy_cloud.kernels.look import incidence_and_azimuth
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, SENSORS, require_dims, require_variables
 
@@ -32,8 +31,6 @@ _LAYERS = (
     ("geometry/shadowMask", "1", "is_shadow"),
 )
 _REQUIRED = ("displacement", "temporal_coherence", "valid", "height", *LOS)
-#: Attributes of a source that describe its own grid, not this one.
-_STALE = re.compile(r"EPSG|UTM_ZONE|SUBSET_.*|[XY]MAX|FILE_LENGTH|(unavco|hdf-?eos5)\..*", re.IGNORECASE)
 #: HDF5 keeps this much of a dataset decoded, so that neighbouring blocks can share its chunks; bytes.
 _CACHE = 16 << 20
 
@@ -79,7 +76,8 @@ def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str], *, progress: Pro
     grid = grid_of(ds)
     if grid.crs != "EPSG:4326":
         raise GridMismatchError(f"an HDF-EOS5 product needs a grid in degrees (EPSG:4326), got {grid.crs}; ingest it")
-    attributes = _attributes(ds, grid)
+    text = mintpy_attributes(ds, grid)
+    attributes = text | _published(ds, grid, text)
     with staged(path) as temporary, h5py.File(temporary, "w", rdcc_nbytes=_CACHE) as file:
         group = file.create_group(_GROUP)
         _write_dates(group, ds)
@@ -116,7 +114,7 @@ def hdfeos5_name(ds: xr.Dataset) -> str:
     'S1_IW_064_0113_0119_20191106_20210111.he5'
     """
     scene = _Identity.of(ds)
-    dates = [text.decode() for text in _dates(ds)]
+    dates = [text.decode() for text in mintpy_dates(ds)]
     frames = [scene.first_frame] if scene.first_frame == scene.last_frame else [scene.first_frame, scene.last_frame]
     mode = f"{scene.beam_mode}{scene.beam_swath or ''}"
     parts = [scene.mission, mode, f"{scene.relative_orbit:03d}", *(f"{frame:04d}" for frame in frames)]
@@ -157,16 +155,11 @@ class _Identity:
         )
 
 
-def _dates(ds: xr.Dataset) -> np.ndarray:
-    days = np.datetime_as_string(ds["time"].values, unit="D")
-    return np.array([day.replace("-", "") for day in days], "S8")
-
-
 def _write_dates(group: Any, ds: xr.Dataset) -> None:
     """Dates and baselines; a baseline that is not known is NaN."""
     unknown = xr.DataArray(np.full(ds.sizes["time"], np.nan), dims="time")
     baseline = ds.get("perpendicular_baseline", unknown).astype(np.float32)
-    for name, values in (("date", _dates(ds)), ("bperp", baseline.values)):
+    for name, values in (("date", mintpy_dates(ds)), ("bperp", baseline.values)):
         group.create_dataset(f"observation/{name}", data=values, chunks=True, compression="lzf")
 
 
@@ -201,13 +194,7 @@ def _create(group: Any, name: str, unit: str, layer: xr.Variable) -> Any:
 
 def _layers(ds: xr.Dataset) -> list[tuple[str, str, xr.Variable]]:
     """Path, unit and lazy values of every map."""
-    incidence, azimuth = xr.apply_ufunc(
-        _encode_look,
-        *(ds[name].variable for name in LOS),
-        output_core_dims=[[], []],
-        dask="parallelized",
-        output_dtypes=[np.float32, np.float32],
-    )
+    incidence, azimuth = encode_angles(ds)
     shape = {dim: ds.sizes[dim] for dim in ("y", "x")}
     layers = [(path, unit, ds[name].variable) for path, unit, name in _LAYERS if name in ds]
     if "is_water" in ds:
@@ -220,83 +207,10 @@ def _layers(ds: xr.Dataset) -> list[tuple[str, str, xr.Variable]]:
     return [(path, unit, v if v.dtype == bool else v.astype(np.float32)) for path, unit, v in layers]
 
 
-def _encode_look(east: np.ndarray, north: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    incidence, azimuth = incidence_and_azimuth(east, north, up)
-    return incidence.astype(np.float32), azimuth.astype(np.float32)
-
-
-def _attributes(ds: xr.Dataset, grid: Grid) -> dict[str, Any]:
-    """Root attributes: those of the source and the grid as text, the last block typed."""
-    attrs, source = ds.attrs, dict(ds.attrs.get("mintpy", {}))
-    ascending = str(attrs.get("orbit_direction", attrs.get("track", "")))[:1].upper() == "A"
-    values: dict[str, Any] = {"PROCESSOR": "isce", "PLATFORM": "Sen"}
-    values |= {key: value for key, value in source.items() if not _STALE.fullmatch(key)}
-    values |= _corners(values, grid, ascending)
-    dates = [text.decode() for text in _dates(ds)]
-    values |= {
-        "LENGTH": grid.ny,
-        "WIDTH": grid.nx,
-        "X_FIRST": _edges(grid)[0],
-        "Y_FIRST": _edges(grid)[3],
-        "X_STEP": grid.dx,
-        "Y_STEP": -grid.dy,
-        "X_UNIT": "degrees",
-        "Y_UNIT": "degrees",
-        "START_DATE": dates[0],
-        "END_DATE": dates[-1],
-        "UNIT": "m",
-        "DATA_TYPE": "float32",
-        **_reference(ds, grid, dates[0]),
-        "ORBIT_DIRECTION": "ASCENDING" if ascending else "DESCENDING",
-        "ANTENNA_SIDE": 1 if attrs.get("look_side") == "left" else -1,
-        **{key: attrs[name] for key, name in _FROM_CANONICAL.items() if attrs.get(name) is not None},
-    }
-    text = {key: value if isinstance(value, str) else str(value) for key, value in values.items()}
-    return text | _published(ds, grid, text)
-
-
-_FROM_CANONICAL = {"HEADING": "heading", "WAVELENGTH": "wavelength", "PROJECT_NAME": "project"}
-
-
-def _edges(grid: Grid) -> tuple[float, ...]:
-    """West, south, east and north as the short decimal numbers that they mean."""
-    return tuple(round(value, 12) for value in grid.bounds)
-
-
-def _reference(ds: xr.Dataset, grid: Grid, first_date: str) -> dict[str, Any]:
-    """Reference date and pixel, the pixel by MintPy's rule."""
-    date = str(ds.attrs.get("reference_date", first_date)).replace("-", "")
-    point = ds.attrs.get("reference_point")
-    if point is None:
-        return {"REF_DATE": date}
-    lon, lat = map(float, point)
-    row, col = (grid.north - lat) / grid.dy, (lon - grid.west) / grid.dx
-    return {
-        "REF_DATE": date,
-        "REF_LAT": lat,
-        "REF_LON": lon,
-        "REF_Y": math.floor(row + 0.01),
-        "REF_X": math.floor(col + 0.01),
-    }
-
-
-def _corners(values: dict[str, Any], grid: Grid, ascending: bool) -> dict[str, Any]:
-    """LAT_REF1 to LON_REF4 in image order (first line near, far, last line near, far), unless there in degrees."""
-    keys = [f"{axis}_REF{i}" for axis in ("LAT", "LON") for i in range(1, 5)]
-    if all(key in values and abs(float(values[key])) <= 360 for key in keys):
-        return {}
-    west, south, east, north = _edges(grid)
-    if ascending:
-        corners = [south, south, north, north, west, east, west, east]
-    else:
-        corners = [north, north, south, south, east, west, east, west]
-    return dict(zip(keys, corners, strict=True))
-
-
 def _published(ds: xr.Dataset, grid: Grid, text: dict[str, str]) -> dict[str, Any]:
     """The block that ``save_hdfeos5`` adds, with its types."""
     scene = _Identity.of(ds)
-    west, south, east, north = _edges(grid)
+    west, south, east, north = grid_edges(grid)
     corners = [f"{text[f'LON_REF{i}']} {text[f'LAT_REF{i}']}" for i in (1, 3, 4, 2, 1)]
     edges = [f"{x} {y}" for x, y in ((west, north), (east, north), (east, south), (west, south), (west, north))]
     first, last = (str(np.datetime64(ds["time"].values[i], "D")) for i in (0, -1))
