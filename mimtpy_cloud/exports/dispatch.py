@@ -1,15 +1,24 @@
 """Write a product in a format chosen by name."""
 
 import os
-from collections.abc import Callable
+from typing import Any
 
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.exports.exporter import Exporter
+from mimtpy_cloud.exports.gbis import write_gbis
+from mimtpy_cloud.exports.geodmod import write_geodmod
+from mimtpy_cloud.exports.gmt import write_gmt
+from mimtpy_cloud.exports.insamp import write_insamp
+from mimtpy_cloud.exports.kite import write_kite
+from mimtpy_cloud.exports.kmz import write_kmz
 from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.provenance import labelled
+from mimtpy_cloud.exports.roipac import write_roipac
+from mimtpy_cloud.exports.varres import write_varres
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["EXPORTERS", "export"]
 
 Product = xr.Dataset | xr.DataArray
 
@@ -20,6 +29,7 @@ def export(
     url: str | os.PathLike[str],
     *,
     progress: Progress | None = None,
+    **options: Any,
 ) -> list[str]:
     """
     Compute a dataset and write it in a format.
@@ -30,11 +40,16 @@ def export(
         Lazy or not.
     format : str
         ``"zarr"``: one Zarr v3 store. ``"cog"``: Cloud Optimized GeoTIFF of each ``(y, x)`` variable;
-        `url` names the file where there is one variable, else a folder. ``"hdfeos5"``: MintPy's file.
+        `url` names the file where there is one variable, else a folder. ``"hdfeos5"``: MintPy's file. ``"kite"``: a
+        scene of Kite, BEAT and Grond. ``"gbis"``: MATLAB file of GBIS. ``"geodmod"``, ``"insamp"``, ``"roipac"``:
+        phase and what goes with it. ``"varres"``: text of CSI. ``"gmt"``: netCDF grid. ``"kmz"``: Google Earth.
+        `EXPORTERS` tells what each needs and writes.
     url : str or path
         Local path or any fsspec URL.
     progress : callable, optional
         ``progress(done, total, unit)``, called from one thread.
+    **options : object
+        Those of the format, such as ``variable`` or ``wavelength``.
 
     Returns
     -------
@@ -44,37 +59,38 @@ def export(
     Raises
     ------
     SchemaError
-        If the format is unknown, or the dataset does not fit it.
+        If the format or an option is unknown, or the dataset does not fit it.
+    DateError
+        If the format needs dates that the dataset does not have.
+    GridMismatchError
+        If the format needs another kind of grid.
     StorageError
         If the place cannot be written.
 
     See Also
     --------
     mimtpy_cloud.exports.zarr.write_zarr, mimtpy_cloud.exports.geotiff.write_cog,
-    mimtpy_cloud.exports.hdfeos5.write_hdfeos5
+    mimtpy_cloud.exports.hdfeos5.write_hdfeos5, mimtpy_cloud.exports.kite.write_kite
     """
-    try:
-        write = FORMATS[format]
-    except KeyError:
-        raise SchemaError(f"format must be one of {', '.join(sorted(FORMATS))}, got {format!r}") from None
-    return write(ds, os.fspath(url), progress)
+    if format not in EXPORTERS:
+        raise SchemaError(f"format must be one of {', '.join(sorted(EXPORTERS))}, got {format!r}")
+    return EXPORTERS[format].write(_dataset(ds), os.fspath(url), progress=progress, **options)
 
 
 def _dataset(ds: Product) -> xr.Dataset:
     return ds if isinstance(ds, xr.Dataset) else ds.to_dataset(name=ds.name or "value").assign_attrs(ds.attrs)
 
 
-def _zarr(ds: Product, url: str, progress: Progress | None) -> list[str]:
+def _zarr(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[str]:
     from mimtpy_cloud.exports.zarr import write_zarr
 
-    write_zarr(_dataset(ds), url, progress=progress)
+    write_zarr(ds, url, progress=progress)
     return [url]
 
 
-def _cog(ds: Product, url: str, progress: Progress | None) -> list[str]:
+def _cog(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[str]:
     from mimtpy_cloud.exports.geotiff import write_cog
 
-    ds = _dataset(ds)
     maps = [str(name) for name, da in ds.data_vars.items() if da.dims == ("y", "x")]
     one_file = url.lower().endswith((".tif", ".tiff"))
     if not maps or (one_file and len(maps) > 1):
@@ -89,16 +105,32 @@ def _cog(ds: Product, url: str, progress: Progress | None) -> list[str]:
     return written
 
 
-def _hdfeos5(ds: Product, url: str, progress: Progress | None) -> list[str]:
+def _hdfeos5(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[str]:
     from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
 
-    write_hdfeos5(_dataset(ds), url, progress=progress)
+    write_hdfeos5(ds, url, progress=progress)
     return [url]
 
 
-#: Writer of each format.
-FORMATS: dict[str, Callable[[Product, str, Progress | None], list[str]]] = {
-    "zarr": _zarr,
-    "cog": _cog,
-    "hdfeos5": _hdfeos5,
+_MOTION, _LOOK = "displacement or velocity (y, x)", "los_east, los_north, los_up"
+_PHASE = f"{_MOTION}; start_date, end_date, wavelength"
+
+#: Every format by its name.
+EXPORTERS: dict[str, Exporter] = {
+    exporter.name: exporter
+    for exporter in (
+        Exporter("zarr", "NAME.zarr, a Zarr v3 store", "any dataset", _zarr),
+        Exporter("cog", "NAME.tif, a Cloud Optimized GeoTIFF of each map", "any map (y, x)", _cog),
+        Exporter("hdfeos5", "NAME.he5, as MintPy writes it", f"a time series; {_LOOK}, height, coherence", _hdfeos5),
+        Exporter("kite", "NAME.npz and .yml: Kite, BEAT, Grond", f"{_MOTION}; {_LOOK}; dates", write_kite),
+        Exporter("gbis", "NAME.mat: GBIS", f"{_PHASE}; {_LOOK}; or points with lon, lat", write_gbis),
+        Exporter(
+            "geodmod", "a folder: geo_*.unw, .cor, srtm.dem: Geodmod", f"{_PHASE}; coherence, height", write_geodmod
+        ),
+        Exporter("insamp", "NAME.unw and .los: InSAMP", f"{_PHASE}; {_LOOK}", write_insamp),
+        Exporter("roipac", "NAME.unw, .cor, .dem, with .rsc: ROI_PAC, MintPy", _PHASE, write_roipac),
+        Exporter("varres", "NAME.txt and .rsp: CSI", f"{_MOTION}; {_LOOK}; or cells of a quadtree", write_varres),
+        Exporter("gmt", "NAME.grd, netCDF: GMT, QGIS", "any map (y, x)", write_gmt),
+        Exporter("kmz", "NAME.kmz: Google Earth", "any map (y, x) in degrees", write_kmz),
+    )
 }

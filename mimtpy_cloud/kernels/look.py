@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 __all__ = [
     "azimuth_from_heading",
     "incidence_and_azimuth",
+    "kite_angles",
+    "los_from_kite",
     "los_unit_vector",
     "mean_azimuth",
     "project_enu",
@@ -90,6 +92,70 @@ def incidence_and_azimuth(east: ArrayLike, north: ArrayLike, up: ArrayLike) -> t
     """
     e, n, u = (np.asarray(v, np.float64) for v in (east, north, up))
     return np.rad2deg(np.arctan2(np.hypot(e, n), u)), np.rad2deg(np.arctan2(-e, n))
+
+
+def kite_angles(east: ArrayLike, north: ArrayLike, up: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Turn the vector from ground to satellite into the two angles of a Kite scene.
+
+    Parameters
+    ----------
+    east, north, up : array_like
+        Components; the length does not matter.
+
+    Returns
+    -------
+    theta : np.ndarray
+        Elevation of the satellite above the horizon in radians, float64.
+    phi : np.ndarray
+        Direction to the satellite in radians, anticlockwise from east, float64.
+
+    See Also
+    --------
+    los_from_kite : The inverse.
+
+    Notes
+    -----
+    With incidence i and azimuth a: ``theta = 90 - i, phi = 90 + a``, in degrees.
+
+    Examples
+    --------
+    >>> theta, phi = kite_angles(*los_unit_vector(39.0, -102.0))
+    >>> float(np.rad2deg(theta).round(6)), float(np.rad2deg(phi).round(6))
+    (51.0, -12.0)
+    """
+    e, n, u = (np.asarray(v, np.float64) for v in (east, north, up))
+    return np.asarray(np.arctan2(u, np.hypot(e, n))), np.asarray(np.arctan2(n, e))
+
+
+def los_from_kite(theta: ArrayLike, phi: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Turn the two angles of a Kite scene into the unit vector from ground to satellite.
+
+    Parameters
+    ----------
+    theta : array_like
+        Elevation of the satellite above the horizon in radians.
+    phi : array_like
+        Direction to the satellite in radians, anticlockwise from east; same shape.
+
+    Returns
+    -------
+    east, north, up : np.ndarray
+        Components, float64, NaN where an angle is NaN.
+
+    See Also
+    --------
+    kite_angles : The inverse.
+
+    Examples
+    --------
+    >>> [float(v.round(6)) for v in los_from_kite(np.deg2rad(51.0), np.deg2rad(-12.0))]
+    [0.615568, -0.130843, 0.777146]
+    """
+    elevation, direction = np.asarray(theta, np.float64), np.asarray(phi, np.float64)
+    horizontal = np.cos(elevation)
+    return horizontal * np.cos(direction), horizontal * np.sin(direction), np.sin(elevation) + 0.0 * direction
 
 
 def azimuth_from_heading(heading: ArrayLike, look_side: str = "right") -> np.ndarray:
