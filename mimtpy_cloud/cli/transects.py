@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.cli.transectfigures import FIGURES
 from mimtpy_cloud.errors import SchemaError, StorageError
 from mimtpy_cloud.exports.transects import ENDINGS, write_transects
 from mimtpy_cloud.ops.transects import DERIVED, profile_across_fault
 
-__all__ = ["join_transects", "make_transects", "positive_side", "require_place", "transect_rows", "write_profiles"]
+__all__ = ["compute_profiles", "figures_stem", "join_transects", "make_transects", "positive_side", "require_place", "transect_rows", "write_profiles"]
 
 #: What is written into a folder.
 _IN_FOLDER = (".csv", ".geojson", ".nc")
@@ -187,7 +188,7 @@ def transect_rows(profiles: xr.Dataset) -> tuple[tuple[str, ...], list[tuple[str
     for k, here in enumerate(count):
         along, lon, lat, strike = (float(profiles[n][k]) for n in ("along_km", "fault_lon", "fault_lat", "strike"))
         where = (f"{along:.1f}", f"{lon:.4f}", f"{lat:.4f}", f"{strike:.1f}")
-        rows.append((str(k), *where, f"{(here > 0).sum()}/{here.size}", f"{here.sum():,}"))
+        rows.append((str(k + 1), *where, f"{(here > 0).sum()}/{here.size}", f"{here.sum():,}"))
     return ("profile", "along, km", "lon", "lat", "strike", "bins with data", f"pixels of {first}"), rows
 
 
@@ -216,8 +217,57 @@ def write_profiles(profiles: xr.Dataset, out: str, name: str, provenance: Mappin
     stamped = profiles.assign_attrs(provenance=dict(provenance))
     if PurePath(out).suffix.lower() in ENDINGS:
         return write_transects(stamped, out)
-    # MERGE with view.transects: save plot_transects(stamped) here as <name>.png, and where out ends in .png or .pdf.
+    if PurePath(out).suffix.lower() in FIGURES:
+        return []
     return [file for ending in _IN_FOLDER for file in write_transects(stamped, f"{join(out, name)}{ending}")]
+
+
+def figures_stem(out: str, name: str) -> str | None:
+    """
+    Say where figures go.
+
+    Parameters
+    ----------
+    out : str
+        File or folder that was asked for.
+    name : str
+        Name without ending of the files in a folder.
+
+    Returns
+    -------
+    str or None
+        `out` itself if it is a figure, a path without ending in a folder; None if one table is asked for.
+
+    Examples
+    --------
+    >>> figures_stem("a.png", "p"), figures_stem("a.csv", "p"), figures_stem("a", "p")
+    ('a.png', None, 'a/p')
+    """
+    from mimtpy_cloud.cli.products import join
+
+    suffix = PurePath(out).suffix.lower()
+    return out if suffix in FIGURES else None if suffix in ENDINGS else join(out, name)
+
+
+def compute_profiles(lazy: xr.Dataset) -> xr.Dataset:
+    """
+    Compute profiles, with a bar.
+
+    Parameters
+    ----------
+    lazy : xr.Dataset
+        Profiles.
+
+    Returns
+    -------
+    xr.Dataset
+        In memory.
+    """
+    from mimtpy_cloud.cli.console import progress_bar
+    from mimtpy_cloud.exports.progress import TaskProgress
+
+    with progress_bar("profiles") as progress, TaskProgress(progress):
+        return lazy.compute()
 
 
 def require_place(out: str) -> None:
@@ -235,5 +285,6 @@ def require_place(out: str) -> None:
         If the ending is that of another format.
     """
     suffix = PurePath(out).suffix.lower()
-    if suffix in (".png", ".pdf", ".tif", ".tiff", ".zarr", ".json", ".txt", ".h5", ".he5", ".xlsx"):
-        raise StorageError(f"--out is a folder, or a name that ends in {', '.join(ENDINGS)}, got {out}")
+    if suffix in (".tif", ".tiff", ".zarr", ".json", ".txt", ".h5", ".he5", ".xlsx"):
+        known = ", ".join((*ENDINGS, *FIGURES))
+        raise StorageError(f"--out is a folder, or a name that ends in {known}, got {out}")

@@ -10,6 +10,8 @@ __all__ = ["profile", "transects"]
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _LENGTH, _SPACING, _WIDTH, _STEP = (50.0, 50.0), 20.0, 10.0, 1.0
+_DEPTHS = (1.0, 50.0)
+_FILE = "; or one file that ends in .csv, .geojson, .nc, .mat, .png, .pdf or .svg."
 
 _variable = click.option(
     "--variable", "variables", multiple=True, metavar="NAME", help="Only this map; repeatable. Default all of interest."
@@ -37,15 +39,30 @@ _variable = click.option(
 @click.option("--fault", "faults", multiple=True, metavar="FILE", help="Another fault, to mark crossings; repeatable.")
 @_variable
 @click.option("--correlation", type=_POSITIVE, metavar="KM", help="Range over which pixels are correlated, to count.")
+@click.option(
+    "--fit",
+    type=click.Choice(["screw", "creep", "two_faults"]),
+    help="Fit a locked fault to each profile: slip rate and locking depth, with creep, or a second fault.",
+)
+@click.option(
+    "--depths",
+    nargs=2,
+    type=options.NUMBERS,
+    default=_DEPTHS,
+    show_default=True,
+    metavar="MIN MAX",
+    help="Range of locking depths of --fit, km.",
+)
+@click.option("--second-fault", type=options.NUMBERS, metavar="KM", help="Distance of the second fault of two_faults.")
+@click.option("--coastline", metavar="FILE", help="Vector file with the coast, on the map of swaths.")
 @options.root
 @options.type_
 @options.dates
 @options.bbox
 @options.resolution
 @options.mask
-@options.out(
-    ".", "Folder for <product>_transects_<trace> .csv, .geojson and .nc; or a name with one of these, or .mat."
-)
+@options.geometry
+@options.out(".", f"Folder for <product>_transects_<trace> .csv, .geojson, .nc and figures{_FILE}")
 def transects(
     names: tuple[str, ...],
     trace: str,
@@ -62,23 +79,39 @@ def transects(
     units: str | None,
     faults: tuple[str, ...],
     variables: tuple[str, ...],
+    fit: str | None,
+    depths: tuple[float, float],
+    second_fault: float | None,
+    coastline: str | None,
     **choice: Any,
 ) -> None:
     """
     Average tracks or products along profiles perpendicular to a fault.
 
-    Several products are written together, for example a decomposition and the velocity that it is made of.
+    Several products are written together, for example a decomposition and the velocity that it is made of. The figures
+    of a folder: a panel for each profile, a map of the swaths, all profiles along the fault, of east, north, up and
+    height arrows over the ground, and with --fit slip rates along the fault.
 
     Example:
 
     \b
       mimtpy transects east_up.zarr --trace fault.geojson --length 60 60 --out products
       mimtpy transects A064 east_up.zarr --trace naf.xy --stations midas.IGS14.txt --root data --out naf.csv
+      mimtpy transects east_up.zarr --trace naf.xy --fit screw --correlation 10 --out naf/
     """
     from mimtpy_cloud.cli.console import show_table
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks, shortened
-    from mimtpy_cloud.cli.transects import make_transects, positive_side, require_place, transect_rows, write_profiles
+    from mimtpy_cloud.cli.transectfigures import draw_transects, fit_profiles, fit_rows
+    from mimtpy_cloud.cli.transects import (
+        compute_profiles,
+        figures_stem,
+        make_transects,
+        positive_side,
+        require_place,
+        transect_rows,
+        write_profiles,
+    )
 
     require_place(out)
     labels, datasets, provenance = open_inputs(root, names, type_, least=1, **choice)
@@ -102,11 +135,17 @@ def transects(
         only=variables,
     )
     name = "_".join((*labels, "transects", file_stem(trace))) + told + joint_marks(datasets[0], choice)
-    profiles = lazy.compute()
+    profiles = compute_profiles(lazy)
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
+    fits = fit_profiles(profiles, fit, depths_km=depths, second_km=second_fault)
+    drawn = {"fits": fits, "trace": trace, "faults": faults, "coastline": coastline}
     files = write_profiles(profiles, out, shortened(name), made_by)
+    if (stem := figures_stem(out, shortened(name))) is not None:
+        files += draw_transects(profiles, datasets[0], stem, **drawn)
     click.echo(f"distances are positive on the {positive_side(profiles)} side of the fault", err=True)
     show_table(*transect_rows(profiles))
+    if fits is not None:
+        show_table(*fit_rows(fits))
     for file in files:
         click.echo(file)
 
@@ -124,7 +163,8 @@ def transects(
 @options.bbox
 @options.resolution
 @options.mask
-@options.out(".", "Folder for <product>_profile_<points> .csv, .geojson, .nc; or a name with one of these, or .mat.")
+@options.geometry
+@options.out(".", f"Folder for <product>_profile_<points> .csv, .geojson, .nc and .png{_FILE}")
 def profile(
     name: str,
     first: tuple[float, float],
@@ -148,16 +188,21 @@ def profile(
     """
     from mimtpy_cloud.cli.inputs import input_stem, open_inputs
     from mimtpy_cloud.cli.names import marks, shortened
-    from mimtpy_cloud.cli.transects import require_place, write_profiles
+    from mimtpy_cloud.cli.transects import compute_profiles, figures_stem, require_place, write_profiles
     from mimtpy_cloud.ops.transects import profile_between
+    from mimtpy_cloud.view.lineprofile import plot_profile
+    from mimtpy_cloud.view.map import save_figure
 
     require_place(out)
     (label,), (ds,), provenance = open_inputs(root, (name,), type_, least=1, **choice)
     lazy = profile_between(ds, first, last, step_km=step, width_km=width, names=variables or None)
     told = marks(profile=(*first, *last), step=None if step == _STEP else step, width=width, only=variables)
     stem = shortened(input_stem(name, label, ds, type_, **choice) + told)
-    sampled = lazy.compute()
+    sampled = compute_profiles(lazy)
     files = write_profiles(sampled, out, stem, {"step": "profile", **provenance})
+    if (drawn := figures_stem(out, stem)) is not None:
+        files.append(drawn if drawn == out else f"{drawn}.png")
+        save_figure(plot_profile(sampled), files[-1])
     click.echo(f"{sampled.sizes['point']} samples, the last at {float(sampled['distance_km'][-1]):.4g} km", err=True)
     for file in files:
         click.echo(file)
