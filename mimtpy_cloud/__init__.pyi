@@ -25,8 +25,10 @@ from .ops.select import mask_invalid as mask_invalid
 from .ops.select import select_box as select_box
 from .ops.simulate import simulate_scene as simulate_scene
 from .ops.timeline import decompose_series as decompose_series
+from .ops.transectfit import fit_transects as fit_transects
 from .ops.transects import profile_across_fault as profile_across_fault
 from .ops.validation import compare_gnss as compare_gnss
 from .ops.variance import variance_components as variance_components
 from .search.grid import search_grid as search_grid
 from .view.map import plot_map as plot_map
+from .view.transects import plot_transects as plot_transects

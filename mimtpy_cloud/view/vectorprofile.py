@@ -108,9 +108,9 @@ def _draw_arrows(
     typical = typical or 1.0
     look = {**_ARROW, "scale": typical / _REACH}
     at = [part[known] for part in (*place, u, w)]
-    if "fault_parallel" in cells and horizontal != "fault_parallel" and length.size:
-        out = cells["fault_parallel"].values[known] * factor
-        most = float(np.nanmax(np.abs(out), initial=0.0)) or 1.0
+    out = cells["fault_parallel"].values[known] * factor if "fault_parallel" in cells else np.zeros(length.size)
+    most = float(np.nanmax(np.abs(out), initial=0.0))
+    if most > 0 and horizontal != "fault_parallel":
         quiver = ax.quiver(*at, out, cmap=DIVERGING, clim=(-most, most), edgecolor="0.2", linewidth=0.4, **look)
         bar = ax.figure.colorbar(quiver, ax=ax, pad=0.015, shrink=0.9)
         bar.set_label(f"along the strike [{unit}]", fontsize="small")
