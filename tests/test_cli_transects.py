@@ -12,6 +12,7 @@ from synthetic import lattice_dataset, small_window
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.cli.products import write_store
 from mimtpy_cloud.io.vectors import read_lines
+from mimtpy_cloud.kernels.dislocation import interseismic_velocity
 from mimtpy_cloud.ops.transects import profile_across_fault
 
 WINDOW = small_window(40, 50, west=30.0, north=40.16)
@@ -52,10 +53,11 @@ def test_profiles_are_printed_and_written(place, tmp_path):
     result = run("transects", place / "velocity_A014.zarr", "--trace", place / "fault.geojson", *SHORT, "--out", out)
     stem = f"{out}/velocity_A014_transects_fault_length_9_6_spacing_8_width_6"
     lines = result.stdout.splitlines()
-    assert lines[-3:] == [f"{stem}.csv", f"{stem}.geojson", f"{stem}.nc"]
+    figures = [f"{stem}{ending}.png" for ending in ("", "_swaths", "_stacked")]
+    assert lines[-6:] == [f"{stem}.csv", f"{stem}.geojson", f"{stem}.nc", *figures]
     assert lines[0].split()[-3:] == ["pixels", "of", "velocity"]
     expected = profile_across_fault(track(), TRACE, length_km=(9, 6), spacing_km=8, width_km=6).compute()
-    assert len(lines) == 1 + expected.sizes["profile"] + 3
+    assert len(lines) == 1 + expected.sizes["profile"] + 6
     assert lines[1].split()[-1] == str(int(expected["velocity_count"][0].sum()))
     assert "positive on the north side of the fault" in result.stderr  # the trace runs to the west
     with xr.open_dataset(f"{stem}.nc") as file:
@@ -91,7 +93,7 @@ def test_flipped_profiles_of_one_variable(place, tmp_path):
     result = run("transects", place / "velocity_A014.zarr", "--trace", place / "fault.geojson", "--flip",
                  "--variable", "velocity", "--out", tmp_path / "out", *SHORT)  # fmt: skip
     assert "positive on the south side" in result.stderr
-    name = result.stdout.splitlines()[-1]
+    (name,) = (line for line in result.stdout.splitlines() if line.endswith(".nc"))
     assert name.endswith("velocity_A014_transects_fault_length_9_6_spacing_8_width_6_flip_only_velocity.nc")
     with xr.open_dataset(name) as file:
         assert "height" not in file
@@ -103,7 +105,7 @@ def test_one_profile_between_two_points(place, tmp_path):
     options = ("--from", 30.05, 39.9, "--to", 30.3, 40.1)
     result = run("profile", place / "east_up.zarr", *options, "--step", 2, "--out", tmp_path)
     files = result.stdout.splitlines()
-    assert [name.rpartition(".")[2] for name in files] == ["csv", "geojson", "nc"]
+    assert [name.rpartition(".")[2] for name in files] == ["csv", "geojson", "nc", "png"]
     assert files[0].endswith("_profile_30.05_39.9_30.3_40.1_step_2.csv")
     assert "16 samples, the last at 30 km" in result.stderr
     (line,) = read_lines(files[1])
@@ -129,7 +131,9 @@ def test_help_shows_examples_under_look():
     [
         (("--variable", "speed"), "no product has speed; they have"),
         (("--units", "mm/yr"), "no --stations; leave it out"),
-        (("--out", "a.png"), "ends in .csv, .nc, .geojson, .mat, got a.png"),
+        (("--out", "a.tif"), "ends in .csv, .nc, .geojson, .mat, .png, .pdf, .svg, got a.tif"),
+        (("--fit", "screw"), "--fit screw needs motion along the fault; give a decomposition with east"),
+        (("--second-fault", 5), "--second-fault goes with --fit two_faults"),
         (("--start", "20180101"), "--start would choose from a track"),
         (("--stations", "none.csv"), "no such file: none.csv"),
         (("--fault", "none.xy"), "no such file: none.xy"),
@@ -151,3 +155,41 @@ def test_a_product_without_any_of_the_variables_is_told(place):
     args = ("--trace", place / "fault.geojson", "--variable", "velocity")
     result = run("transects", place / "velocity_A014.zarr", place / "east_up.zarr", *args, code=2)
     assert "product 2 has none of velocity; leave it out, or ask for more" in result.stderr
+
+
+def test_faults_are_fitted_and_drawn(tmp_path):
+    window = small_window(100, 40, west=30.0, north=40.4)
+    ds = lattice_dataset(window, velocity=0.0).drop_vars(
+        ["velocity", "velocity_std", "los_east", "los_north", "los_up"]
+    )
+    south = -(ds["y"] - 40.0) * 111.2e3
+    east = interseismic_velocity(south.values, -0.02, 12e3)[:, np.newaxis] + np.random.default_rng(1).normal(
+        0, 1e-4, window.shape
+    )
+    maps = {"east": east, "north": 0 * east, "up": 0 * east}
+    product = ds.assign({name: (("y", "x"), v.astype("f4"), {"units": "m/yr"}) for name, v in maps.items()})
+    write_store(product, str(tmp_path / "enu.zarr"), provenance={})
+    (tmp_path / "fault.xy").write_text("30.05 40.0\n30.27 40.0\n31.5 40.0\n")
+    out = tmp_path / "out"
+    result = run("transects", tmp_path / "enu.zarr", "--trace", tmp_path / "fault.xy", "--length", 40, 40, "--spacing",
+                 9, "--width", 8, "--step", 2, "--fit", "screw", "--out", out)  # fmt: skip
+    stem = next(out.glob("*.nc")).name.removesuffix(".nc")
+    endings = {file.name.removeprefix(stem) for file in out.iterdir()}
+    drawn = {".png", "_swaths.png", "_stacked.png", "_slip.png", "_slip.csv", "_vectors_1.png", "_vectors_2.png"}
+    assert drawn <= endings, endings  # the fourth and all further profiles have no data
+    assert "_vectors_9.png" not in endings
+    with (out / f"{stem}_slip.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["slip_rate [mm/yr]"]) == pytest.approx(20, abs=0.5)  # right-lateral: the south goes west
+    assert float(rows[0]["locking_depth [km]"]) == pytest.approx(12, abs=0.7)
+    shown = [line.split() for line in result.stdout.splitlines() if "±" in line and not line.startswith("profile")]
+    assert [line[0] for line in shown] == [row["profile"] for row in rows if row["slip_rate [mm/yr]"]]
+
+
+def test_a_name_of_a_figure_is_the_figure_alone(place, tmp_path):
+    args = ("--trace", place / "fault.geojson", *SHORT, "--out", tmp_path / "p.svg")
+    assert run("transects", place / "velocity_A014.zarr", *args).stdout.splitlines()[-1] == str(tmp_path / "p.svg")
+    assert [file.name for file in tmp_path.iterdir()] == ["p.svg"]
+    points = ("--from", 30.05, 39.9, "--to", 30.3, 40.1, "--out", tmp_path / "q.png")
+    run("profile", place / "velocity_A014.zarr", *points)
+    assert (tmp_path / "q.png").stat().st_size > 10_000

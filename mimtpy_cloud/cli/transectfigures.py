@@ -18,12 +18,12 @@ def fit_profiles(
     profiles: xr.Dataset, model: str | None, *, depths_km: tuple[float, float], second_km: float | None
 ) -> xr.Dataset | None:
     """
-    Fit faults to computed profiles, as the options of a command ask.
+    Fit faults to profiles, as the options of a command ask.
 
     Parameters
     ----------
     profiles : xr.Dataset
-        Computed, from `profile_across_fault`.
+        Lazy, from `profile_across_fault`.
     model : str, optional
         As for `fit_transects`; none fits nothing.
     depths_km : tuple of float
@@ -34,7 +34,7 @@ def fit_profiles(
     Returns
     -------
     xr.Dataset or None
-        Computed.
+        Lazy.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def fit_profiles(
             f"--fit {model} needs motion along the fault; give a decomposition with east (mimtpy decompose), and north "
             "where the fault runs less than 30 degrees from north"
         )
-    return fit_transects(profiles, model=model, depth_range_km=depths_km, second_fault_km=second_km).compute()
+    return fit_transects(profiles, model=model, depth_range_km=depths_km, second_fault_km=second_km)
 
 
 def draw_transects(
@@ -86,8 +86,9 @@ def draw_transects(
     Returns
     -------
     list of str
-        What was written: the panels, the map of swaths, of several profiles all above each other; of motion across the
-        fault and up, with topography, one figure a profile with arrows; of fits a table and a figure of slip rates.
+        What was written, of profiles that have data: the panels, the map of swaths, of several profiles all above each
+        other; of motion across the fault and up, with topography, one figure a profile with arrows; of fits a table and
+        a figure of slip rates.
     """
     from mimtpy_cloud.exports.sliprates import write_slip_rates
     from mimtpy_cloud.io.vectors import read_lines
@@ -99,6 +100,8 @@ def draw_transects(
     from mimtpy_cloud.view.vectorprofile import plot_vector_profile
 
     shown = _shown(profiles)
+    full = profiles[shown[0]].notnull().any("distance").values
+    profiles, fits = profiles.isel(profile=full), None if fits is None else fits.isel(profile=full)
     if PurePath(stem).suffix.lower() in FIGURES:
         save_figure(plot_transects(profiles, shown, fits=fits), stem)
         return [stem]
@@ -109,7 +112,7 @@ def draw_transects(
         figures["_stacked"] = plot_stacked(profiles, shown[0], fits=fits if shown[0] == "fault_parallel" else None)
     if {"fault_normal", "up", "height"} <= set(profiles):
         for k in range(profiles.sizes["profile"]):
-            figures[f"_vectors_{k + 1}"] = plot_vector_profile(profiles, k)
+            figures[f"_vectors_{int(profiles['profile'][k]) + 1}"] = plot_vector_profile(profiles, k)
     if fits is not None and several:
         figures["_slip"] = plot_slip_rates(fits)
     written = []
@@ -127,7 +130,7 @@ def _shown(profiles: xr.Dataset) -> list[str]:
     names = [str(name).removesuffix("_mad") for name in profiles.data_vars if str(name).endswith("_mad")]
     first = next((name for name in ("fault_parallel", "velocity", "displacement", "east") if name in names), names[0])
     units = profiles[first].attrs.get("units")
-    alike = [n for n in names if n != first and (n == "up" or n.startswith(f"{first}_") and not n.endswith("_sigma"))]
+    alike = [n for n in names if n != first and (n == "up" or (n.startswith(f"{first}_") and not n.endswith("_sigma")))]
     return [first, *(name for name in alike if profiles[name].attrs.get("units") == units and "_sigma" not in name)][:4]
 
 

@@ -13,7 +13,16 @@ from mimtpy_cloud.errors import SchemaError, StorageError
 from mimtpy_cloud.exports.transects import ENDINGS, write_transects
 from mimtpy_cloud.ops.transects import DERIVED, profile_across_fault
 
-__all__ = ["compute_profiles", "figures_stem", "join_transects", "make_transects", "positive_side", "require_place", "transect_rows", "write_profiles"]
+__all__ = [
+    "compute_profiles",
+    "figures_stem",
+    "join_transects",
+    "make_transects",
+    "positive_side",
+    "require_place",
+    "transect_rows",
+    "write_profiles",
+]
 
 #: What is written into a folder.
 _IN_FOLDER = (".csv", ".geojson", ".nc")
@@ -249,25 +258,30 @@ def figures_stem(out: str, name: str) -> str | None:
     return out if suffix in FIGURES else None if suffix in ENDINGS else join(out, name)
 
 
-def compute_profiles(lazy: xr.Dataset) -> xr.Dataset:
+def compute_profiles(lazy: xr.Dataset, fits: xr.Dataset | None = None) -> tuple[xr.Dataset, xr.Dataset | None]:
     """
-    Compute profiles, with a bar.
+    Compute profiles, and what is fitted to them, with a bar.
 
     Parameters
     ----------
     lazy : xr.Dataset
         Profiles.
+    fits : xr.Dataset, optional
+        Of them.
 
     Returns
     -------
-    xr.Dataset
-        In memory.
+    tuple of xr.Dataset
+        Both in memory.
     """
+    import dask
+
     from mimtpy_cloud.cli.console import progress_bar
     from mimtpy_cloud.exports.progress import TaskProgress
 
     with progress_bar("profiles") as progress, TaskProgress(progress):
-        return lazy.compute()
+        found: tuple[xr.Dataset, xr.Dataset | None] = dask.compute(lazy, fits)  # type: ignore[no-untyped-call]
+        return found
 
 
 def require_place(out: str) -> None:

@@ -23,6 +23,8 @@ __all__ = ["ENDINGS", "write_transects"]
 _STATISTICS = ("median", "std", "mad", "quantile", "count", "effective_count")
 #: First columns of a table.
 _FIRST = ("along_km", "strike", "fault_lon", "fault_lat", "distance_km", "lon", "lat")
+#: Numbers of profiles, which count from 0 in Python and from 1 in tables and figures.
+_NUMBERS = ("station_profile", "crossing_profile")
 #: What lies on profiles, in tables of their own.
 _SIDE_TABLES = ("station", "crossing")
 _METRES = 1000.0
@@ -59,10 +61,10 @@ def write_transects(profiles: xr.Dataset, url: str | os.PathLike[str]) -> list[s
 
     Notes
     -----
-    In ``.mat`` a row is a sample and a column a profile. MimtPy's names stand beside ours: ``datavec`` (the first
-    quantity), ``datavec2`` (the second), ``datadem`` (height), ``lat`` and ``lon``; ``Distance_along_profile`` and
-    ``fault_position`` in metres from the first sample; ``Unit``, that of ``datavec``. Columns of MimtPy are the
-    parallel lines of one profile; here they are the means of the swaths.
+    Profiles are numbered from 1, as in figures. In ``.mat`` a row is a sample and a column a profile. MimtPy's names
+    stand beside ours: ``datavec`` (the first quantity), ``datavec2`` (the second), ``datadem`` (height), ``lat`` and
+    ``lon``; ``Distance_along_profile`` and ``fault_position`` in metres from the first sample; ``Unit``, that of
+    ``datavec``. Columns of MimtPy are the parallel lines of one profile; here they are the means of the swaths.
 
     Dates, lists and mappings among the attributes become text where a format has none (JSON).
     """
@@ -84,6 +86,11 @@ def _heading(name: str, units: str) -> str:
     return name if units in ("", "1") else f"{name} [{units}]"
 
 
+def _counted(name: str, values: np.ndarray) -> np.ndarray:
+    """Numbers of profiles from 1, as in figures; all else as it is."""
+    return values + 1 if name in _NUMBERS else values
+
+
 def _units(array: xr.DataArray) -> str:
     return str(array.attrs.get("units", ""))
 
@@ -96,7 +103,7 @@ def _csv(profiles: xr.Dataset, url: str) -> list[str]:
     for kind in _SIDE_TABLES:
         if profiles.sizes.get(kind):
             columns = {str(n): v for n, v in profiles.data_vars.items() if v.dims == (kind,)}
-            table = {_heading(name, _units(values)): values.values for name, values in columns.items()}
+            table = {_heading(name, _units(values)): _counted(name, values.values) for name, values in columns.items()}
             publish_bytes(_table(table), f"{stem}_{kind}s.csv")
             written.append(f"{stem}_{kind}s.csv")
     return written
@@ -108,7 +115,7 @@ def _samples(profiles: xr.Dataset) -> dict[str, np.ndarray]:
     shape = profiles["lon"].shape
     columns: dict[str, np.ndarray] = {}
     if "profile" in dims:
-        columns["profile"] = np.broadcast_to(np.arange(shape[0])[:, None], shape)
+        columns["profile"] = np.broadcast_to(np.arange(1, shape[0] + 1)[:, None], shape)
     for name in (*(n for n in _FIRST if n in profiles.coords), *profiles.data_vars):
         values = profiles[name]
         if not set(values.dims) <= {*dims, "quantile"} or not values.dims:
@@ -169,7 +176,7 @@ def _geojson(profiles: xr.Dataset, url: str) -> list[str]:
 
 def _swath_features(one: xr.Dataset, k: int) -> list[dict[str, Any]]:
     """Outline and middle line of a swath."""
-    told = {"profile": k, "along_km": float(one["along_km"]), "strike": float(one["strike"])}
+    told = {"profile": k + 1, "along_km": float(one["along_km"]), "strike": float(one["strike"])}
     low, high = _reach(one)
     told |= {"from_km": low, "to_km": high, "width_km": float(one.attrs["width_km"])}
     side = -1.0 if one.attrs["flip"] else 1.0
@@ -207,7 +214,10 @@ def _point_features(profiles: xr.Dataset) -> list[dict[str, Any]]:
     for kind in _SIDE_TABLES:
         names = [str(n) for n, v in profiles.data_vars.items() if v.dims == (kind,)]
         for j in range(profiles.sizes.get(kind, 0)):
-            row = {_heading(name, _units(profiles[name])): _value(profiles[name].values[j]) for name in names}
+            row = {
+                _heading(name, _units(profiles[name])): _value(_counted(name, profiles[name].values)[j])
+                for name in names
+            }
             features.append(_feature("Point", _place(profiles, kind, j), row | {"kind": kind}))
     return features
 

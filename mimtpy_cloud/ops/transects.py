@@ -91,10 +91,10 @@ def profile_across_fault(
     Returns
     -------
     xr.Dataset
-        Dimensions ``profile``, in the order of the trace, ``distance`` and ``quantile``. Coordinates: `distance_km`,
-        middles of the bins, zero on the fault and positive to the right of the trace, 90 degrees clockwise of strike;
-        `along_km`, way along the trace; `strike`, degrees clockwise from north; `fault_lon` and `fault_lat`, where
-        the profile crosses the trace; `lon` and `lat` of every sample.
+        Dimensions ``profile``, in the order of the trace and numbered from 0, ``distance`` and ``quantile``.
+        Coordinates: `distance_km`, middles of the bins, zero on the fault and positive to the right of the trace, 90
+        degrees clockwise of strike; `along_km`, way along the trace; `strike`, degrees clockwise from north;
+        `fault_lon` and `fault_lat`, where the profile crosses the trace; `lon` and `lat` of every sample.
         Lazy, float64, in the unit of the map, NaN in a bin without pixels: `NAME` (mean), `NAME_median`, `NAME_std`
         (divided by n), `NAME_mad`, `NAME_quantile`; `NAME_count` and `NAME_effective_count`. A map ``X_std`` of formal
         standard deviations is called `X_sigma` here.
@@ -228,7 +228,7 @@ def profile_between(
         raise GridMismatchError(f"the width of a swath must be positive, got {width_km:g} km")
     layout = Layout((swath,), steps - length / 2, float(width_km), *_statistics((0.16, 0.84), None))
     wide = _summaries(ds, chosen, layout).assign_coords(_coordinates(layout)).isel(profile=0)
-    wide = wide.drop_vars(["along_km", "strike", "fault_lon", "fault_lat"]).rename(distance="point")
+    wide = wide.drop_vars(["profile", "along_km", "strike", "fault_lon", "fault_lat"]).rename(distance="point")
     distance = wide["distance_km"] + length / 2
     words = {"units": "km", "long_name": "distance along the profile"}
     wide = wide.assign_coords(distance_km=distance.assign_attrs(words))
@@ -263,6 +263,7 @@ def _coordinates(layout: Layout) -> dict[str, Any]:
     east, north = {"units": "degrees_east"}, {"units": "degrees_north"}
     both = ("profile", "distance")
     return {
+        "profile": np.arange(len(layout.swaths)),
         "distance_km": ("distance", centres, {"units": "km", "long_name": f"distance to the {side} of the fault"}),
         "along_km": ("profile", at["along_km"], {"units": "km", "long_name": "way along the trace"}),
         "strike": ("profile", at["strike"], {"units": "degrees", "long_name": "strike, clockwise from north"}),

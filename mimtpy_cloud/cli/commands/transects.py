@@ -135,9 +135,9 @@ def transects(
         only=variables,
     )
     name = "_".join((*labels, "transects", file_stem(trace))) + told + joint_marks(datasets[0], choice)
-    profiles = compute_profiles(lazy)
+    fits = fit_profiles(lazy, fit, depths_km=depths, second_km=second_fault)
+    profiles, fits = compute_profiles(lazy, fits)
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
-    fits = fit_profiles(profiles, fit, depths_km=depths, second_km=second_fault)
     drawn = {"fits": fits, "trace": trace, "faults": faults, "coastline": coastline}
     files = write_profiles(profiles, out, shortened(name), made_by)
     if (stem := figures_stem(out, shortened(name))) is not None:
@@ -198,7 +198,7 @@ def profile(
     lazy = profile_between(ds, first, last, step_km=step, width_km=width, names=variables or None)
     told = marks(profile=(*first, *last), step=None if step == _STEP else step, width=width, only=variables)
     stem = shortened(input_stem(name, label, ds, type_, **choice) + told)
-    sampled = compute_profiles(lazy)
+    sampled, _ = compute_profiles(lazy)
     files = write_profiles(sampled, out, stem, {"step": "profile", **provenance})
     if (drawn := figures_stem(out, stem)) is not None:
         files.append(drawn if drawn == out else f"{drawn}.png")
