@@ -90,7 +90,7 @@ def test_help_groups_the_verbs():
             *("reference", "deramp", "subtract"),
         ],
         "Model:": ["gridsearch", "relax", "covariance"],
-        "Look:": ["plot", "overlap", "gnss"],
+        "Look:": ["plot", "overlap", "profile", "transects", "gnss"],
         "Run:": ["run", "demo", "doctor"],
     }
 
