@@ -125,8 +125,8 @@ def profile_across_fault(
     north, motion across the fault is taken as zero: ``fault_parallel = east / sin(s)``, for strikes of at least 30
     degrees from north only.
 
-    The effective count is ``n^2 / sum_ij exp(-d_ij / correlation_km)``. Only blocks that a swath touches are read, and each
-    gives its pixels at once: memory is that of the blocks at work, and 20 bytes for every pixel of the swaths.
+    The effective count is ``n^2 / sum_ij exp(-d_ij / correlation_km)``. Only blocks that a swath touches are read, and
+    each gives its pixels at once: memory is that of the blocks at work, and 20 bytes for every pixel of the swaths.
 
     Examples
     --------
