@@ -106,6 +106,9 @@ def transects(
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
     files = write_profiles(profiles, out, shortened(name), made_by)
     click.echo(f"distances are positive on the {positive_side(profiles)} side of the fault", err=True)
+    if stations is not None:
+        count, frame = len(set(profiles["station_name"].values)), profiles.attrs["stations_frame"] or "an unknown frame"
+        click.echo(f"{count} stations in the swaths, in {frame}", err=True)
     show_table(*transect_rows(profiles))
     for file in files:
         click.echo(file)
