@@ -513,7 +513,7 @@ def test_a_wide_profile_averages_the_pixels_on_both_sides_of_its_line():
         ([[30.0, 40.0], [30.0, 95.0]], r"in degrees, shape \(n, 2\), got \[30.0, 95.0\]"),
         ([[30.0, 40.0], [np.nan, 40.0]], r"got \[nan, 40.0\]"),
         (np.zeros((4, 3)), r"got shape \(4, 3\)"),
-        ([TRACE, TRACE + 1.0], "the 2 lines given are up to 110.. km apart, more than 5 km; give one fault"),
+        ([TRACE, TRACE + 1.0], "the 2 lines given have a gap of 110.. km, more than 5 km; give one fault"),
     ],
 )
 def test_what_is_no_trace_is_refused(trace, message):
