@@ -84,14 +84,20 @@ def test_help_groups_the_verbs():
         elif heading and line.startswith("  ") and not line.startswith("   "):
             groups.setdefault(heading, []).append(line.split()[0])
     assert groups == {
-        "Data:": ["ingest", "catalog", "publish", "cache"],
+        "Data:": ["ingest", "catalog", "publish", "cache", "extract", "convert"],
         "Analyse:": [
-            *("velocity", "displacement", "mosaic", "decompose", "decompose-series"),
-            *("reference", "deramp", "subtract"),
+            "velocity",
+            "displacement",
+            "mosaic",
+            "decompose",
+            "decompose-series",
+            "reference",
+            "deramp",
+            "subtract",
         ],
-        "Model:": ["gridsearch", "relax", "covariance"],
-        "Look:": ["plot", "overlap", "gnss"],
-        "Write:": ["extract", "convert", "to-geotiff", "footprint"],
+        "Model:": ["gridsearch", "relax", "covariance", "quadtree"],
+        "Look:": ["plot", "overlap", "profile", "transects", "gnss", "footprint"],
+        "Write:": ["to-geotiff"],
         "Run:": ["run", "demo", "doctor"],
     }
 

@@ -71,8 +71,9 @@ def test_profiles_are_printed_and_written(place, tmp_path):
 def test_products_are_joined_with_stations_and_crossings(place, tmp_path):
     out = tmp_path / "p.csv"
     products = [place / f"{name}.zarr" for name in ("east_up", "velocity_A014", "velocity_D094")]
-    run("transects", *products, "--trace", place / "fault.geojson", *SHORT, "--out", out, "--fault",
+    result = run("transects", *products, "--trace", place / "fault.geojson", *SHORT, "--out", out, "--fault",
         place / "other.xy", "--stations", place / "stations_IGS14.csv", "--units", "mm/yr")  # fmt: skip
+    assert "1 stations in the swaths, in IGS14" in result.stderr
     with out.open() as file:
         headings = next(csv.reader(file))
     for name in ("east", "up", "fault_parallel", "velocity", "velocity_D094", "velocity_sigma_D094"):

@@ -1,5 +1,7 @@
 """Profiles across faults: where swaths lie, which pixels they hold, and what their bins say."""
 
+import pickle
+
 import dask.array
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from strategies import chunkings
 from synthetic import lattice_dataset, small_window
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.kernels.greatcircle import distance_to_great_circle
 from mimtpy_cloud.kernels.swath import (
     MOST_PAIRED,
     bin_indices,
@@ -21,6 +24,7 @@ from mimtpy_cloud.kernels.swath import (
 )
 from mimtpy_cloud.ops.profile import sample_profile
 from mimtpy_cloud.ops.transects import profile_across_fault, profile_between
+from mimtpy_cloud.plan.profile import distance_along
 from mimtpy_cloud.plan.transects import (
     Swath,
     clean_trace,
@@ -226,6 +230,15 @@ def test_an_outline_is_a_closed_rectangle_on_the_ground():
     assert perimeter == pytest.approx(116e3, rel=1e-4)
 
 
+def test_distances_differ_from_those_of_a_sphere_by_the_flattening_alone(oracles):
+    oracle = oracles["O19"]
+    for pair, km in (("pair1", "km_R6371_0088"), ("pair2", "km2")):
+        assert distance_along(*np.array(oracle[pair], float).T)[-1] == pytest.approx(oracle[km], rel=3e-3)
+    (lon, south), (_, north) = oracle["pair2"]  # north of a line that runs east: the sphere of other distances
+    distance, _, _ = distance_to_great_circle(np.array([lon]), np.array([north]), (lon, south, 90.0), 6371008.8)
+    assert distance[0] / 1e3 == pytest.approx(oracle["km2"], rel=1e-9)
+
+
 # --- the operation --------------------------------------------------------------------------------
 
 
@@ -319,6 +332,13 @@ def test_motion_along_and_across_is_that_of_east_and_north():
     assert found["fault_normal"].attrs["units"] == "m/yr"
 
 
+def test_a_graph_travels_to_a_cluster_and_has_the_same_names_twice():
+    ds = scene()[["velocity"]].chunk(y=17, x=23)
+    one, two = (profile_across_fault(ds, TRACE, **SMALL, faults=[TRACE]) for _ in range(2))
+    assert dict(one.__dask_graph__()).keys() == dict(two.__dask_graph__()).keys()
+    xr.testing.assert_identical(pickle.loads(pickle.dumps(one)).compute(), two.compute())
+
+
 def test_only_blocks_that_a_swath_touches_are_read_and_only_of_what_is_computed():
     seen = []
 
@@ -399,7 +419,7 @@ def table(lon, lat, east, north, up=0.0):
     columns = {"east": east, "north": north, "up": up, "east_std": 0.001, "north_std": 0.002, "up_std": 0.003}
     data = {name: ("station", np.broadcast_to(np.asarray(v, float), n).copy()) for name, v in columns.items()}
     places = {"station": [f"S{k}" for k in range(n)], "lon": ("station", lon), "lat": ("station", lat)}
-    return xr.Dataset(data, places)
+    return xr.Dataset(data, places, {"frame": "IGS14"})
 
 
 def test_stations_stand_where_they_are_and_move_along_the_fault():
@@ -423,6 +443,7 @@ def test_stations_stand_where_they_are_and_move_along_the_fault():
     los = motion[0][0] * looks[0] + motion[1][0] * looks[1]
     np.testing.assert_allclose(found["station_velocity"], los, rtol=1e-6)
     assert found["station_velocity"].attrs["units"] == "m/yr"
+    assert found.attrs["stations_frame"] == "IGS14"
     assert np.isfinite(found["station_velocity_std"]).all()
 
 
@@ -492,7 +513,7 @@ def test_a_wide_profile_averages_the_pixels_on_both_sides_of_its_line():
         ([[30.0, 40.0], [30.0, 95.0]], r"in degrees, shape \(n, 2\), got \[30.0, 95.0\]"),
         ([[30.0, 40.0], [np.nan, 40.0]], r"got \[nan, 40.0\]"),
         (np.zeros((4, 3)), r"got shape \(4, 3\)"),
-        ([TRACE, TRACE + 1.0], "the 2 lines given are up to 110.. km apart, more than 5 km; give one fault"),
+        ([TRACE, TRACE + 1.0], "the 2 lines given have a gap of 110.. km, more than 5 km; give one fault"),
     ],
 )
 def test_what_is_no_trace_is_refused(trace, message):

@@ -280,7 +280,7 @@ def compute_profiles(lazy: xr.Dataset, fits: xr.Dataset | None = None) -> tuple[
     from mimtpy_cloud.exports.progress import TaskProgress
 
     with progress_bar("profiles") as progress, TaskProgress(progress):
-        found: tuple[xr.Dataset, xr.Dataset | None] = dask.compute(lazy, fits)  # type: ignore[no-untyped-call]
+        found: tuple[xr.Dataset, xr.Dataset | None] = dask.compute(lazy, fits)  # type: ignore[attr-defined, no-untyped-call]
         return found
 
 

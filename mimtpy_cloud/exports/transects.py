@@ -66,6 +66,8 @@ def write_transects(profiles: xr.Dataset, url: str | os.PathLike[str]) -> list[s
     ``lon``; ``Distance_along_profile`` and ``fault_position`` in metres from the first sample; ``Unit``, that of
     ``datavec``. Columns of MimtPy are the parallel lines of one profile; here they are the means of the swaths.
 
+    Longitudes of GeoJSON run on beyond 180 where a swath crosses the antimeridian.
+
     Dates, lists and mappings among the attributes become text where a format has none (JSON).
     """
     write = ENDINGS.get(PurePath(os.fspath(url)).suffix.lower())

@@ -115,9 +115,9 @@ def bin_statistics(values: np.ndarray, bins: np.ndarray, count: int, quantiles: 
     out[4] = np.diff(edges)
     for k in np.flatnonzero(out[4]):
         here = values[edges[k] : edges[k + 1]]
-        median = np.median(here)
+        median, *rest = np.quantile(here, (0.5, *quantiles))
         out[:4, k] = here.mean(), median, here.std(), np.median(np.abs(here - median))
-        out[5:, k] = np.quantile(here, quantiles)
+        out[5:, k] = rest
     return out
 
 

@@ -21,6 +21,8 @@ __all__ = ["Layout", "Recipe", "Swaths"]
 
 #: Outlines are that much wider than swaths: their sides are straight on the map, those of the swath on the ground.
 _MARGIN_KM = 0.1
+#: Types of the fields of `_Places`: millions of pixels are held at a time.
+_KINDS = (np.int32, np.int32, np.int32, np.float32, np.float32)
 #: Rows whose pixels are told apart at once.
 _ROWS = 256
 
@@ -111,8 +113,8 @@ class Swaths:
         self._windows = windows
         name = f"swath-places-{tokenize(grid, layout)}"
         graph = {
-            (name, k): (_Locate(grid, window, swath, layout),)
-            for k, (window, swath) in enumerate(zip(windows, layout.swaths, strict=True))
+            (name, k): (_Locate(grid, window, outline, swath, layout),)
+            for k, (window, outline, swath) in enumerate(zip(windows, self._outlines, layout.swaths, strict=True))
         }
         #: Not an array, but a layer that all quantities depend on: the pixels of each swath.
         self._places = lazy_array(name, graph, ((1,) * len(windows),), object, [])
@@ -200,14 +202,15 @@ def _window(grid: Grid, outline: np.ndarray) -> tuple[slice, slice]:
 class _Locate:
     """Find the pixels of a swath; opaque to dask."""
 
-    def __init__(self, grid: Grid, window: tuple[slice, slice], swath: Swath, layout: Layout) -> None:
-        self.grid, self.window, self.swath, self.layout = grid, window, swath, layout
-        self.outline = _outline(grid, swath, layout)
+    def __init__(
+        self, grid: Grid, window: tuple[slice, slice], outline: np.ndarray, swath: Swath, layout: Layout
+    ) -> None:
+        self.grid, self.window, self.outline, self.swath, self.layout = grid, window, outline, swath, layout
 
     def __call__(self) -> _Places:
         rows, cols = self.window
         strips = [slice(top, min(top + _ROWS, rows.stop)) for top in range(rows.start, rows.stop, _ROWS)]
-        none = _Places(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.int64, np.float64, np.float64)))
+        none = _Places(*(np.zeros(0, kind) for kind in _KINDS))
         found = [self._strip(np.arange(strip.start, strip.stop), np.arange(cols.start, cols.stop)) for strip in strips]
         return _Places(*(np.concatenate(parts) for parts in zip(none, *found, strict=True)))
 
@@ -221,7 +224,10 @@ class _Locate:
         across = across * swath.side
         bins = bin_indices(across, layout.edges)
         keep = (bins >= 0) & (np.abs(along) <= layout.width_km / 2)
-        return _Places(row[keep], col[keep], bins[keep], across[keep], along[keep])
+        found = (
+            values[keep].astype(kind) for values, kind in zip((row, col, bins, across, along), _KINDS, strict=True)
+        )
+        return _Places(*found)
 
 
 def _ends(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -290,7 +290,7 @@ def _labelled(numbers: xr.DataArray, options: _Options) -> dict[str, xr.DataArra
             "": (main.isel(number=k), _SAYS[name]),
             "_std": (main.isel(number=len(names) + k), f"standard deviation of {name} from noise"),
             "_choice": (choice, f"{_SAYS[name]}, by choice of the datum and the bins"),
-            "_spread": (told.std("choice"), f"standard deviation of {name} over the choices"),
+            "_spread": (_spread(told), f"standard deviation of {name} over the choices"),
             "_range": (told.max("choice") - told.min("choice"), f"greatest less least {name} of the choices"),
         }
         out |= {
@@ -303,6 +303,14 @@ def _labelled(numbers: xr.DataArray, options: _Options) -> dict[str, xr.DataArra
         ends = {"units": "1", "long_name": f"{_DEPTHS[rate]} lies at a limit of its range"}
         out[f"{_DEPTHS[rate]}_at_bound"] = (main.isel(number=at + 2 + k) > 0).assign_attrs(ends)
     return out
+
+
+def _spread(told: xr.DataArray) -> xr.DataArray:
+    """Standard deviation over the choices; NaN, without a word, where none is known."""
+    known = told.notnull().sum("choice")
+    known = known.where(known > 0)
+    mean = told.sum("choice") / known
+    return (((told - mean) ** 2).sum("choice") / known) ** 0.5
 
 
 def predict_transects(fits: xr.Dataset, distance_km: Any) -> xr.DataArray:

@@ -126,7 +126,7 @@ def profile_across_fault(
     degrees from north only.
 
     The effective count is ``n^2 / sum_ij exp(-d_ij / correlation_km)``. Only blocks that a swath touches are read, and
-    each gives its pixels at once: memory is that of a block and the pixels of a swath.
+    each gives its pixels at once: memory is that of the blocks at work, and 20 bytes for every pixel of the swaths.
 
     Examples
     --------
@@ -145,11 +145,6 @@ def profile_across_fault(
     edges = distance_edges(length_km, step_km, flip=flip) if bins is None else _edges(bins, flip)
     swaths = tuple(lay_swaths(line, spacing_km, flip=flip))
     layout = Layout(swaths, edges, float(width_km), *_statistics(quantiles, correlation_km))
-    profiles = _summaries(ds, names, layout).assign_coords(_coordinates(layout))
-    if stations is not None:
-        profiles = profiles.assign(stations_in_swaths(ds, stations, layout).data_vars)
-    if faults is not None:
-        profiles = profiles.assign(crossings_of_swaths(list(faults), layout).data_vars)
     right, left = float(edges[-1]), -float(edges[0])
     told = {
         "length_km": [right, left] if flip else [left, right],
@@ -159,6 +154,12 @@ def profile_across_fault(
     }
     told |= {"step_km": float(step_km)} if bins is None else {"bins_km": edges.tolist()}
     told |= {} if correlation_km is None else {"correlation_km": float(correlation_km)}
+    profiles = _summaries(ds, names, layout).assign_coords(_coordinates(layout))
+    if stations is not None:
+        profiles = profiles.assign(stations_in_swaths(ds, stations, layout).data_vars)
+        told["stations_frame"] = str(stations.attrs.get("frame", ""))
+    if faults is not None:
+        profiles = profiles.assign(crossings_of_swaths(list(faults), layout).data_vars)
     return profiles.assign_attrs(ds.attrs | told)
 
 

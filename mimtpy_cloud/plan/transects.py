@@ -95,7 +95,7 @@ def clean_trace(trace: Any) -> np.ndarray:
         gap, joined = ways[k]
         if gap > _GAP_KM:
             raise SchemaError(
-                f"a trace is one line; the {len(lines)} lines given are up to {gap:.4g} km apart, more than "
+                f"a trace is one line; the {len(lines)} lines given have a gap of {gap:.4g} km, more than "
                 f"{_GAP_KM:g} km; give one fault at a time"
             )
         chain = joined

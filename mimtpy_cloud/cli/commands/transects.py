@@ -138,11 +138,15 @@ def transects(
     fits = fit_profiles(lazy, fit, depths_km=depths, second_km=second_fault)
     profiles, fits = compute_profiles(lazy, fits)
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
-    drawn = {"fits": fits, "trace": trace, "faults": faults, "coastline": coastline}
     files = write_profiles(profiles, out, shortened(name), made_by)
     if (stem := figures_stem(out, shortened(name))) is not None:
-        files += draw_transects(profiles, datasets[0], stem, **drawn)
+        files += draw_transects(
+            profiles, datasets[0], stem, fits=fits, trace=trace, faults=faults, coastline=coastline
+        )
     click.echo(f"distances are positive on the {positive_side(profiles)} side of the fault", err=True)
+    if stations is not None:
+        count, frame = len(set(profiles["station_name"].values)), profiles.attrs["stations_frame"] or "an unknown frame"
+        click.echo(f"{count} stations in the swaths, in {frame}", err=True)
     show_table(*transect_rows(profiles))
     if fits is not None:
         show_table(*fit_rows(fits))
