@@ -78,10 +78,12 @@ def draw_transects(
         Path without ending; or a name with the ending of a figure, which gets the panels alone.
     fits : xr.Dataset, optional
         Of `fit_profiles`.
-    trace, coastline : str
-        Files drawn on the map.
+    trace : str
+        File of the fault, drawn on the map.
     faults : sequence of str
-        More of them.
+        Files of others.
+    coastline : str, optional
+        File of the coast.
 
     Returns
     -------

@@ -140,9 +140,7 @@ def transects(
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
     files = write_profiles(profiles, out, shortened(name), made_by)
     if (stem := figures_stem(out, shortened(name))) is not None:
-        files += draw_transects(
-            profiles, datasets[0], stem, fits=fits, trace=trace, faults=faults, coastline=coastline
-        )
+        files += draw_transects(profiles, datasets[0], stem, fits=fits, trace=trace, faults=faults, coastline=coastline)
     click.echo(f"distances are positive on the {positive_side(profiles)} side of the fault", err=True)
     if stations is not None:
         count, frame = len(set(profiles["station_name"].values)), profiles.attrs["stations_frame"] or "an unknown frame"
