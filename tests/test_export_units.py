@@ -92,6 +92,7 @@ def test_a_geotiff_in_centimetres_holds_centimetres_and_is_read_in_metres(tmp_pa
         ("disp_DT071_msk", "SynthSenDT071/mintpy/geo_timeseries_ERA5_demErr.h5", "displacement", True, True),
         ("velocity_AT064", "../../mintpy_oracles/velocity/AT064/velocity.h5", "velocity", False, False),
         ("height_AT064", "SynthSenAT064/mintpy/geo_geometryRadar.h5", "height", False, False),
+        ("mask_AT064", "SynthSenAT064/mintpy/geo_maskTempCoh.h5", "valid", False, False),
         ("velocity_utm", "../../mintpy_oracles/velocity/HYP3_UTM/velocity.h5", "velocity", False, False),
     ],
 )
@@ -110,8 +111,8 @@ def test_grid_and_values_are_those_of_mintpy(
         np.testing.assert_allclose(a.transform.to_gdal(), b.transform.to_gdal(), rtol=1e-12)
     data = np.isfinite(ours)
     assert data.sum() > 1000
-    np.testing.assert_allclose(ours[data], wanted[data], atol=1e-8)
-    assert np.nan_to_num(wanted[~data]).any() == 0  # what is NaN here is NaN or 0 there
+    np.testing.assert_allclose(ours[data], np.nan_to_num(wanted[data]), atol=1e-8)
+    assert not np.nan_to_num(wanted[~data]).any()  # what is NaN here is NaN or 0 there
 
 
 def run(*args: Any, code: int = 0) -> Any:
