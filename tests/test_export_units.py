@@ -92,6 +92,7 @@ def test_a_geotiff_in_centimetres_holds_centimetres_and_is_read_in_metres(tmp_pa
         ("disp_DT071_msk", "SynthSenDT071/mintpy/geo_timeseries_ERA5_demErr.h5", "displacement", True, True),
         ("velocity_AT064", "../../mintpy_oracles/velocity/AT064/velocity.h5", "velocity", False, False),
         ("height_AT064", "SynthSenAT064/mintpy/geo_geometryRadar.h5", "height", False, False),
+        ("mask_AT064", "SynthSenAT064/mintpy/geo_maskTempCoh.h5", "valid", False, False),
         ("velocity_utm", "../../mintpy_oracles/velocity/HYP3_UTM/velocity.h5", "velocity", False, False),
     ],
 )
@@ -110,8 +111,20 @@ def test_grid_and_values_are_those_of_mintpy(
         np.testing.assert_allclose(a.transform.to_gdal(), b.transform.to_gdal(), rtol=1e-12)
     data = np.isfinite(ours)
     assert data.sum() > 1000
-    np.testing.assert_allclose(ours[data], wanted[data], atol=1e-8)
-    assert np.nan_to_num(wanted[~data]).any() == 0  # what is NaN here is NaN or 0 there
+    np.testing.assert_allclose(ours[data], np.nan_to_num(wanted[data]), atol=1e-8)
+    assert not np.nan_to_num(wanted[~data]).any()  # what is NaN here is NaN or 0 there
+
+
+@pytest.mark.parametrize("name", ["velocity", "velocity_std"])
+def test_phase_says_its_sign_and_is_read_as_motion(tmp_path: Path, name: str) -> None:
+    ds = observe(open_hdfeos5(write_he5(tmp_path)), "velocity")
+    write_cog(labelled(ds, name), tmp_path / "p.tif", unit="rad")
+    with rasterio.open(tmp_path / "p.tif") as file:
+        assert file.units == ("rad/yr",)
+        assert ("toward the satellite negative" in file.tags(1)["long_name"]) == (name == "velocity")
+    back = open_product(str(tmp_path / "p.tif"))[name]
+    np.testing.assert_allclose(back, ds[name], rtol=1e-5)
+    assert back.attrs == {"units": "m/yr", "long_name": ds[name].attrs["long_name"]}
 
 
 def run(*args: Any, code: int = 0) -> Any:
@@ -140,3 +153,6 @@ def test_the_command_says_what_does_not_fit(tmp_path: Path) -> None:
     rad = run("to-geotiff", file, "--variable", "height", "--unit", "rad", "--out", f"{tmp_path}/h.tif", code=2)
     assert "height is no motion in the line of sight" in rad.stderr
     assert not (tmp_path / "h.tif").exists()
+    tiff = tmp_path / "TinySenAT064_velocity.tif"
+    write_cog(labelled(observe(open_hdfeos5(file), "velocity"), "velocity"), tiff)
+    assert "would be lost" in run("to-geotiff", tiff, "--out", tmp_path, code=2).stderr

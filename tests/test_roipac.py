@@ -50,6 +50,23 @@ def test_what_mintpy_wrote_of_a_series_is_the_change_between_its_dates(shared):
     assert (ds.attrs["start_date"], ds.attrs["end_date"]) == ("2019-11-16", "2020-07-13")
 
 
+def test_the_sign_is_that_of_the_file_which_mintpy_turns_for_hdfeos5(shared):
+    folder = shared / "data" / "mintpy_oracles" / "roipac"
+    series, he5 = (open_roipac(folder / f"{name}_DT071.unw")["displacement"].values for name in ("ts", "he5"))
+    both = np.isfinite(series) & np.isfinite(he5)
+    np.testing.assert_allclose(he5[both], -series[both], atol=1e-8)  # a defect of MintPy 1.6.4, in its writer
+
+
+def test_what_mintpy_wrote_of_a_velocity_is_its_motion_over_the_dates(shared):
+    folder = shared / "data" / "mintpy_oracles"
+    rate = open_mintpy(folder / "velocity" / "DT071" / "velocity.h5")["velocity"].values
+    ds = open_roipac(folder / "roipac" / "vel_DT071.unw")
+    days = (np.datetime64(ds.attrs["end_date"]) - np.datetime64(ds.attrs["start_date"])).astype(int)
+    both = np.isfinite(rate) & ds["valid"].values
+    assert (days, both.sum() > 1000) == (432, True)
+    np.testing.assert_allclose(ds["displacement"].values[both], rate[both] * days / 365.25, atol=1e-8)
+
+
 def test_zero_amplitude_and_phase_is_no_data_but_at_the_reference(tmp_path):
     with no_compute():
         ds = open_roipac(interferogram(tmp_path))

@@ -322,7 +322,7 @@ def beside(url: str) -> str:
             return f"nor is there a folder {folder}"
         names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(folder, detail=False))
     found = [name for name in names if name.endswith((".zarr", ".tif", ".tiff", *_SOURCES))]
-    return f"{folder or '.'} has {', '.join(found[:10]) or 'no .zarr or .tif'}"
+    return f"{folder or '.'} has {', '.join(found[:10]) or 'no .zarr or .tif, nor a file of MintPy or ROI_PAC'}"
 
 
 def _open_store(url: str) -> xr.Dataset:

@@ -62,7 +62,10 @@ def in_unit(da: xr.DataArray, unit: str) -> xr.DataArray:
         raise SchemaError(f"unit must be one of {', '.join(u + rate for u in UNITS)} for {name}, got {unit!r}")
     factor = _radians(da, name) if plain == "rad" else _PER_METRE[plain]
     scaled = da * (np.float32(factor) if da.dtype == np.float32 else factor)
-    return scaled.rename(da.name).assign_attrs(da.attrs | {"units": f"{plain}{rate}"})
+    told = {"units": f"{plain}{rate}"}
+    if plain == "rad" and name in _SIGNED:  # the name of the metres says that toward the satellite is positive
+        told["long_name"] = f"unwrapped phase of the {name}, toward the satellite negative"
+    return scaled.rename(da.name).assign_attrs(da.attrs | told)
 
 
 def _radians(da: xr.DataArray, name: str) -> float:

@@ -1,6 +1,8 @@
 """Read a map that was written as GeoTIFF, lazily, in the units of this package."""
 
 import json
+import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,6 +12,7 @@ from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.hdf5 import block_shape
 from mimtpy_cloud.io.raster import locate_raster, open_raster
 from mimtpy_cloud.io.units import is_unit, parse_unit
+from mimtpy_cloud.schema import VARIABLES
 
 __all__ = ["open_geotiff"]
 
@@ -32,7 +35,7 @@ def open_geotiff(url: str) -> xr.Dataset:
     -------
     xr.Dataset
         Lazy, named by the description of the band, else by the file. Lengths in cm or mm, also in a year, are
-        converted to m or m/yr; radians stay.
+        converted to m or m/yr, and so is the phase of motion in the line of sight where a tag tells the wavelength.
 
     Raises
     ------
@@ -55,7 +58,18 @@ def open_geotiff(url: str) -> xr.Dataset:
     array.attrs = {"units": units or "1", "long_name": long_name or name}
     more = json.loads(tags.pop("PROVENANCE", "{}"))
     attrs = {key: value for key, value in tags.items() if key in _TAGS} | more
-    return xr.Dataset({name: _metric(array)}, coordinates(grid.x, grid.y, grid.crs), attrs)
+    motion = _metric(_unphased(array, name, attrs.get("wavelength")))
+    return xr.Dataset({name: motion}, coordinates(grid.x, grid.y, grid.crs), attrs)
+
+
+def _unphased(array: xr.DataArray, name: str, wavelength: Any) -> xr.DataArray:
+    """Motion in m or m/yr of the phase that `write_cog` made of it."""
+    units = str(array.attrs["units"])
+    if units not in ("rad", "rad/yr") or not wavelength or name not in VARIABLES:
+        return array
+    factor = float(wavelength) / (4 * math.pi) * (1 if name.endswith("_std") else -1)
+    told = {"units": units.replace("rad", "m"), "long_name": VARIABLES[name].long_name}
+    return (array * np.float32(factor)).assign_attrs(array.attrs | told)
 
 
 def _metric(array: xr.DataArray) -> xr.DataArray:

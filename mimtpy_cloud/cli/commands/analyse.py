@@ -140,7 +140,7 @@ def mosaic(
     **choice: Any,
 ) -> None:
     """
-    Join tracks, products written before, or files of MintPy; the first keeps its datum, unless --stations give one.
+    Join tracks, products or files of MintPy; the first keeps its datum, unless --stations give one.
 
     In a folder, <what>_seams.html and .json tell how well each overlapping pair fits, before and after.
 
@@ -213,7 +213,7 @@ def decompose(
     **choice: Any,
 ) -> None:
     """
-    Solve horizontal and vertical motion from two or more tracks, products written before, or files of MintPy.
+    Solve horizontal and vertical motion from two or more tracks, products or files of MintPy.
 
     \b
     A folder gets <type>/<tracks>_ and, of east and up:

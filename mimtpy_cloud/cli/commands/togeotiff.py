@@ -36,7 +36,7 @@ def to_geotiff(
       mimtpy to-geotiff geo_200103-200127.unw --unit cm
       mimtpy to-geotiff S1_IW123_064_0113_0119_20191106_20210111.he5 --type displacement --start 20200103 --unit cm
     """
-    from mimtpy_cloud.cli.actions import shown_variables
+    from mimtpy_cloud.cli.actions import refuse_itself, shown_variables
     from mimtpy_cloud.cli.console import progress_bar
     from mimtpy_cloud.cli.inputs import input_stem, open_inputs
     from mimtpy_cloud.cli.names import marks, shortened
@@ -58,6 +58,8 @@ def to_geotiff(
     else:
         told = marks(**{unit: True}) if unit else ""
         files = [join(out, f"{stem}{'' if one in stem else f'_{one}'}{told}.tif") for one in wanted]
+    for file in files:
+        refuse_itself(file, name)
     made = ds.assign_attrs(provenance={"step": "to-geotiff", "unit": unit, **provenance})
     for file, one in zip(files, wanted, strict=True):
         with progress_bar(one) as progress:
