@@ -12,7 +12,7 @@ PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check
 OUT  ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs hub-check slurm-check clean
+.PHONY: help demo test check format bench docs hub-check slurm-check foreign-check clean
 .DELETE_ON_ERROR:
 
 # pip compiles what it installs; this lets Python keep the compiled form of our own modules too.
@@ -51,6 +51,10 @@ hub-check: $(HUB)/.installed $(NODE)/.installed  ## run the notebook on a real J
 
 slurm-check: $(RUN)  ## run a mosaic on a real Slurm, on loopback (as root, on Debian; nothing is installed)
 	PYTHONPATH=tests:deploy $(BIN)/python deploy/slurm/check.py $(ARGS)
+
+foreign-check: $(RUN)  ## let other programs read what we write (installs them into build/foreign)
+	PYTHONPATH=tests $(BIN)/python tools/foreign/kite_check.py
+	PYTHONPATH=tests sh tools/foreign/gmt_check.sh $(BIN)/python
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) $(HUB) build dist site demo docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

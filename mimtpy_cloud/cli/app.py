@@ -16,6 +16,7 @@ from mimtpy_cloud.cli.commands.catalog import catalog
 from mimtpy_cloud.cli.commands.covariance import covariance
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.doctor import doctor
+from mimtpy_cloud.cli.commands.export import export
 from mimtpy_cloud.cli.commands.gnss import gnss
 from mimtpy_cloud.cli.commands.gridsearch import gridsearch
 from mimtpy_cloud.cli.commands.ingest import ingest
@@ -36,7 +37,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
-    "Model": (gridsearch, relax, covariance),
+    "Model": (export, gridsearch, relax, covariance),
     "Look": (plot, overlap, gnss),
     "Run": (run, demo, doctor),
 }
