@@ -72,6 +72,24 @@ def test_a_table_of_points_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(phase, -4 * np.pi / 0.056 * points["displacement"])
 
 
+def test_dates_of_a_velocity_without_them_are_told(tmp_path: Path) -> None:
+    ds = los_scene("velocity")
+    del ds.attrs["start_date"], ds.attrs["end_date"]
+    export(ds, "zarr", tmp_path / "v.zarr")
+    assert (
+        "start_date and end_date as YYYY-MM-DD, got none and none; assign them (--span)"
+        in run("gbis", tmp_path / "v.zarr", "--out", tmp_path / "v.mat", code=2).output
+    )
+    run("gbis", tmp_path / "v.zarr", "--span", "20200105", "2020-07-03", "--out", tmp_path / "v.mat")
+    phase = loadmat(tmp_path / "v.mat")["Phase"][0, 0]
+    assert phase == pytest.approx(-4 * np.pi / 0.05546576 * 0.014 * 180 / 365.25, rel=1e-6)
+
+
+def test_dates_that_a_product_says_are_not_replaced(product: Path) -> None:
+    said = run("gbis", product, "--span", "20190105", "20190703", code=2).output
+    assert "the product says its dates, 2020-01-05 to 2020-07-03; leave out --span" in said
+
+
 def test_options_of_the_picture_are_passed_on(product: Path, tmp_path: Path) -> None:
     run("kmz", product, "--limits", "-0.02", "0.02", "--colours", "viridis", "--out", tmp_path / "a.kmz")
     assert (tmp_path / "a.kmz").stat().st_size > 1000

@@ -42,6 +42,7 @@ def export_inputs(
     *,
     progress: Progress | None = None,
     type_: str = "velocity",
+    span: tuple[str, str] | None = None,
     **choice: Any,
 ) -> list[str]:
     """
@@ -61,6 +62,8 @@ def export_inputs(
         ``progress(done, total, unit)``.
     type_ : str
         What to take of a track.
+    span : tuple of str, optional
+        First and last date, of products that do not say.
     **choice : object
         Options of `mimtpy_cloud.cli.inputs.open_inputs` and of the formats.
 
@@ -72,7 +75,9 @@ def export_inputs(
     Raises
     ------
     SchemaError
-        If the format is unknown or does not have an option, or a product does not fit it.
+        If the format is unknown or does not have an option, or a product does not fit it, or says its dates itself.
+    DateError
+        If a product has no dates, and a format needs them.
     StorageError
         If the place has the ending of another format, or is what is read.
     """
@@ -86,7 +91,7 @@ def export_inputs(
     refuse_itself(out, *names)
     written = []
     for stem, ds in _opened(root, names, type_, choice):
-        chosen = _one_geotiff(ds, options) if format_ == "cog" else ds
+        chosen = _dated(_one_geotiff(ds, options) if format_ == "cog" else ds, span)
         named = stem + (f"_{given['variable']}" if given["variable"] else "")
         url = out if one_file else _place(format_, out, named)
         refuse_itself(url, *names)
@@ -106,6 +111,19 @@ def _opened(root: str, names: Sequence[str], type_: str, choice: dict[str, Any])
     labels, datasets, provenance = open_inputs(root, names, type_, least=1, **choice)
     for name, label, ds in zip(names, labels, datasets, strict=True):
         yield input_stem(name, label, ds, type_, **choice), ds.assign_attrs(provenance=provenance)
+
+
+def _dated(ds: xr.Dataset, span: tuple[str, str] | None) -> xr.Dataset:
+    from mimtpy_cloud.plan.dates import parse_date
+
+    if span is None:
+        return ds
+    start, end = (parse_date(day) for day in span)
+    if ds.attrs.get("start_date"):
+        raise SchemaError(
+            f"the product says its dates, {ds.attrs['start_date']} to {ds.attrs.get('end_date')}; leave out --span"
+        )
+    return ds.assign_attrs(start_date=str(start), end_date=str(end))
 
 
 def _one_geotiff(ds: xr.Dataset, options: dict[str, Any]) -> xr.Dataset:

@@ -20,6 +20,12 @@ __all__ = ["export"]
     metavar="M",
     help="Of the radar in m, for a phase of a product that does not say.",
 )
+@click.option(
+    "--span",
+    nargs=2,
+    metavar="START END",
+    help="First and last date of a velocity that does not say; for a phase, Kite.",
+)
 @click.option("--limits", nargs=2, type=options.NUMBERS, metavar="LOW HIGH", help="Of the colours, in m or m/yr.")
 @click.option("--colours", metavar="NAME", help="Colour map of matplotlib.")
 @options.observation
