@@ -55,6 +55,8 @@ slurm-check: $(RUN)  ## run a mosaic on a real Slurm, on loopback (as root, on D
 foreign-check: $(RUN)  ## let other programs read what we write (installs them into build/foreign)
 	$(BIN)/python tools/foreign/mintpy_check.py
 	$(BIN)/python tools/foreign/cog_check.py
+	PYTHONPATH=tests $(BIN)/python tools/foreign/kite_check.py
+	PYTHONPATH=tests sh tools/foreign/gmt_check.sh $(BIN)/python
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) $(HUB) build dist site demo docs/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -97,7 +97,7 @@ def test_help_groups_the_verbs():
         ],
         "Model:": ["gridsearch", "relax", "covariance", "quadtree"],
         "Look:": ["plot", "overlap", "profile", "transects", "gnss", "footprint"],
-        "Write:": ["to-geotiff"],
+        "Write:": ["export", "to-geotiff"],
         "Run:": ["run", "demo", "doctor"],
     }
 

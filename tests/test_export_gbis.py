@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from losscene import WAVELENGTH, los_points, los_scene
 from scipy.io import loadmat
@@ -14,6 +15,7 @@ from mimtpy_cloud.errors import DateError, SchemaError
 from mimtpy_cloud.exports import gbis
 from mimtpy_cloud.exports.dispatch import export
 from mimtpy_cloud.exports.gbis import write_gbis
+from mimtpy_cloud.io.azimuth import recognise_azimuth
 from mimtpy_cloud.io.mintpy import open_mintpy
 from mimtpy_cloud.kernels.look import los_unit_vector
 
@@ -113,6 +115,24 @@ def test_mintpy_writes_the_same_rows(shared: Path, he5: Path, tmp_path: Path) ->
         np.rint(v[rows, 0]).astype(int) for v in ((ours["Lon"] + 119.588) / 0.008, (37.356 - ours["Lat"]) / 0.008)
     )
     np.testing.assert_allclose((ours["Heading"][rows, 0] + 360) % 360, 180 - np.rad2deg(phi[row, col]), atol=2e-4)
+
+
+@pytest.mark.parametrize(("name", "direction"), [("ascxn", "ascending"), ("dscxn", "descending")])
+def test_real_leaves_of_kite_keep_their_angles(name: str, direction: str, shared: Path, tmp_path: Path) -> None:
+    with np.load(shared / f"data/real/laquila_kite_beat/Laquila_{name}.npz") as found:
+        leaf = {key: found[key] for key in ("lons", "lats", "displacement", "incidence", "heading")}
+    convention = recognise_azimuth(leaf["heading"], orbit_direction=direction)
+    look = los_unit_vector(leaf["incidence"], convention.azimuth(leaf["heading"]))
+    columns = dict(zip(("los_east", "los_north", "los_up"), look, strict=True))
+    ds = xr.Dataset({key: ("leaf", values) for key, values in columns.items()})
+    ds["displacement"] = ("leaf", leaf["displacement"], {"units": "m"})
+    ds = ds.assign_coords(lon=("leaf", leaf["lons"]), lat=("leaf", leaf["lats"])).assign_attrs(wavelength=0.0562)
+    write_gbis(ds, str(tmp_path / "a.mat"))
+    table = read(tmp_path / "a.mat")
+    np.testing.assert_allclose(table["Heading"][:, 0] % 360, leaf["heading"], atol=1e-9)
+    np.testing.assert_allclose(table["Inc"][:, 0], leaf["incidence"], atol=1e-9)
+    np.testing.assert_allclose(table["Phase"][:, 0], -4 * np.pi / 0.0562 * leaf["displacement"], rtol=1e-12)
+    assert table["Phase"].max() > 0  # subsidence of L'Aquila is away from the satellite
 
 
 def test_what_gbis_cannot_take_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from mimtpy_cloud.cli.commands.convert import convert
 from mimtpy_cloud.cli.commands.covariance import covariance
 from mimtpy_cloud.cli.commands.derive import deramp, subtract
 from mimtpy_cloud.cli.commands.doctor import doctor
+from mimtpy_cloud.cli.commands.export import export
 from mimtpy_cloud.cli.commands.extract import extract
 from mimtpy_cloud.cli.commands.footprint import footprint
 from mimtpy_cloud.cli.commands.gnss import gnss
@@ -44,7 +45,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, relax, covariance, quadtree),
     "Look": (plot, overlap, profile, transects, gnss, footprint),
-    "Write": (to_geotiff,),
+    "Write": (export, to_geotiff),
     "Run": (run, demo, doctor),
 }
 

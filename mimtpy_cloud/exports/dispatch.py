@@ -119,18 +119,32 @@ _PHASE = f"{_MOTION}; start_date, end_date, wavelength"
 EXPORTERS: dict[str, Exporter] = {
     exporter.name: exporter
     for exporter in (
-        Exporter("zarr", "NAME.zarr, a Zarr v3 store", "any dataset", _zarr),
-        Exporter("cog", "NAME.tif, a Cloud Optimized GeoTIFF of each map", "any map (y, x)", _cog),
-        Exporter("hdfeos5", "NAME.he5, as MintPy writes it", f"a time series; {_LOOK}, height, coherence", _hdfeos5),
-        Exporter("kite", "NAME.npz and .yml: Kite, BEAT, Grond", f"{_MOTION}; {_LOOK}; dates", write_kite),
-        Exporter("gbis", "NAME.mat: GBIS", f"{_PHASE}; {_LOOK}; or points with lon, lat", write_gbis),
+        Exporter("zarr", "NAME.zarr, a Zarr v3 store", "any dataset", (".zarr",), _zarr),
+        Exporter("cog", "NAME.tif, a Cloud Optimized GeoTIFF of each map", "any map (y, x)", (".tif", ".tiff"), _cog),
         Exporter(
-            "geodmod", "a folder: geo_*.unw, .cor, srtm.dem: Geodmod", f"{_PHASE}; coherence, height", write_geodmod
+            "hdfeos5",
+            "NAME.he5, as MintPy writes it",
+            f"a time series; {_LOOK}, height, coherence",
+            (".he5",),
+            _hdfeos5,
         ),
-        Exporter("insamp", "NAME.unw and .los: InSAMP", f"{_PHASE}; {_LOOK}", write_insamp),
-        Exporter("roipac", "NAME.unw, .cor, .dem, with .rsc: ROI_PAC, MintPy", _PHASE, write_roipac),
-        Exporter("varres", "NAME.txt and .rsp: CSI", f"{_MOTION}; {_LOOK}; or cells of a quadtree", write_varres),
-        Exporter("gmt", "NAME.grd, netCDF: GMT, QGIS", "any map (y, x)", write_gmt),
-        Exporter("kmz", "NAME.kmz: Google Earth", "any map (y, x) in degrees", write_kmz),
+        Exporter(
+            "kite", "NAME.npz and .yml: Kite, BEAT, Grond", f"{_MOTION}; {_LOOK}; dates", (".npz", ".yml"), write_kite
+        ),
+        Exporter("gbis", "NAME.mat: GBIS", f"{_PHASE}; {_LOOK}; or points with lon, lat", (".mat",), write_gbis),
+        Exporter(
+            "geodmod", "a folder: geo_*.unw, .cor, srtm.dem: Geodmod", f"{_PHASE}; coherence, height", (), write_geodmod
+        ),
+        Exporter("insamp", "NAME.unw and .los: InSAMP", f"{_PHASE}; {_LOOK}", (".unw",), write_insamp),
+        Exporter("roipac", "NAME.unw, .cor, .dem, with .rsc: ROI_PAC, MintPy", _PHASE, (".unw",), write_roipac),
+        Exporter(
+            "varres",
+            "NAME.txt and .rsp: CSI",
+            f"{_MOTION}; {_LOOK}; or cells of a quadtree",
+            (".txt", ".rsp"),
+            write_varres,
+        ),
+        Exporter("gmt", "NAME.grd, netCDF: GMT, QGIS", "any map (y, x)", (".grd", ".nc"), write_gmt),
+        Exporter("kmz", "NAME.kmz: Google Earth", "any map (y, x) in degrees", (".kmz",), write_kmz),
     )
 }

@@ -31,6 +31,8 @@ class Exporter:
         Which files.
     needs : str
         Which variables and attributes.
+    endings : tuple of str
+        Of a name that stands for one file of the format; none where it is a folder.
     function : callable
         ``write(ds, url, *, progress=None, **options)``: writes it and gives the names of what it wrote.
     """
@@ -38,6 +40,7 @@ class Exporter:
     name: str
     writes: str
     needs: str
+    endings: tuple[str, ...]
     function: Write
 
     @property

@@ -67,7 +67,7 @@ def write_kmz(
     Notes
     -----
     No data is transparent. The legend is in mm/yr or cm. A map of more than 4096 pixels a side is averaged in squares.
-    ``LatLonBox`` has the outer edges. Memory: the blocks in flight, and 64 MB for the picture.
+    ``LatLonBox`` has the outer edges. Memory: the blocks in flight, and 400 MB for the largest picture.
     """
     found, grid = one_map(ds, variable), degree_grid(ds, "a picture for Google Earth")
     units, factor = _SHOWN.get(str(found.attrs.get("units")), (str(found.attrs.get("units", "")), 1.0))

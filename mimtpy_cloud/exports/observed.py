@@ -131,7 +131,8 @@ def span_of(ds: xr.Dataset, what: str) -> tuple[np.datetime64, np.datetime64]:
         start, end = (np.datetime64(text, "D") for text in texts)
     except ValueError:
         raise DateError(
-            f"{what} needs the attributes start_date and end_date as YYYY-MM-DD, got {' and '.join(texts)}; assign them"
+            f"{what} needs the attributes start_date and end_date as YYYY-MM-DD, got {' and '.join(texts)}; "
+            "assign them (--span)"
         ) from None
     if not start < end:
         raise DateError(f"{what} needs start_date before end_date, got {start} and {end}")

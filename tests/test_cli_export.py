@@ -1,0 +1,109 @@
+"""``mimtpy export``."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner, Result
+from losscene import los_points, los_scene
+from scipy.io import loadmat
+
+from mimtpy_cloud.cli.app import cli
+from mimtpy_cloud.exports.dispatch import EXPORTERS, export
+from mimtpy_cloud.io.kite import open_kite
+
+
+def run(*args: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(cli, ["export", *(str(arg) for arg in args)], prog_name="mimtpy")
+    assert result.exit_code == code, result.output + str(result.exception)
+    return result
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Path:
+    """A displacement of D071, stored."""
+    path = tmp_path / "in/a.zarr"
+    export(los_scene().chunk(y=3), "zarr", path)
+    return path
+
+
+def test_the_list_has_every_format_with_its_options() -> None:
+    lines = {line.split()[0]: line for line in run("--list").stdout.splitlines()}
+    assert set(EXPORTERS) <= set(lines)
+    assert lines["gbis"].endswith("--variable --wavelength")
+
+
+def test_a_file_that_is_named_is_written(product: Path, tmp_path: Path) -> None:
+    out = run("kite", product, "--out", tmp_path / "scene.npz").stdout
+    assert out.splitlines() == [f"{tmp_path}/scene.npz", f"{tmp_path}/scene.yml"]
+    np.testing.assert_array_equal(open_kite(tmp_path / "scene")["displacement"], los_scene()["displacement"])
+
+
+def test_files_in_a_folder_have_the_name_of_the_product(product: Path, tmp_path: Path) -> None:
+    box = ("--bbox", "100.02", "39.96", "100.05", "39.99")
+    (path,) = run("gbis", product, *box, "--out", f"{tmp_path}/out").stdout.splitlines()
+    assert path.endswith("a_subset_100.02_39.96_100.05_39.99.mat")
+    assert loadmat(path)["Lon"].shape == (8, 1)  # one of nine is no data
+    files = run("geodmod", product, "--out", f"{tmp_path}/out/").stdout.splitlines()
+    assert all("_geodmod/" in file for file in files)
+    (path,) = run("gmt", product, "--variable", "height", "--out", f"{tmp_path}/out/").stdout.splitlines()
+    assert path.endswith("a_height.grd")
+
+
+def test_a_geotiff_has_what_the_product_shows(product: Path, tmp_path: Path) -> None:
+    run("cog", product, "--out", tmp_path / "a.tif")
+    with rasterio.open(tmp_path / "a.tif") as src:
+        assert src.descriptions == ("displacement",)
+    run("cog", product, "--variable", "height", "--out", tmp_path / "h.tif")
+    with rasterio.open(tmp_path / "h.tif") as src:
+        assert src.descriptions == ("height",)
+
+
+def test_a_table_of_points_is_read(tmp_path: Path) -> None:
+    points = los_points()
+    columns = ("lon", "lat", "displacement", "los_east", "los_north", "los_up")
+    rows = [",".join(columns)] + [
+        ",".join(map(str, row)) for row in zip(*(points[c].values for c in columns), strict=True)
+    ]
+    (tmp_path / "leaves.csv").write_text("\n".join(rows))
+    run("gbis", tmp_path / "leaves.csv", "--wavelength", "0.056", "--out", f"{tmp_path}/")
+    phase = loadmat(tmp_path / "leaves.mat")["Phase"][:, 0]
+    np.testing.assert_allclose(phase, -4 * np.pi / 0.056 * points["displacement"])
+
+
+def test_dates_of_a_velocity_without_them_are_told(tmp_path: Path) -> None:
+    ds = los_scene("velocity")
+    del ds.attrs["start_date"], ds.attrs["end_date"]
+    export(ds, "zarr", tmp_path / "v.zarr")
+    assert (
+        "start_date and end_date as YYYY-MM-DD, got none and none; assign them (--span)"
+        in run("gbis", tmp_path / "v.zarr", "--out", tmp_path / "v.mat", code=2).output
+    )
+    run("gbis", tmp_path / "v.zarr", "--span", "20200105", "2020-07-03", "--out", tmp_path / "v.mat")
+    phase = loadmat(tmp_path / "v.mat")["Phase"][0, 0]
+    assert phase == pytest.approx(-4 * np.pi / 0.05546576 * 0.014 * 180 / 365.25, rel=1e-6)
+
+
+def test_dates_that_a_product_says_are_not_replaced(product: Path) -> None:
+    said = run("gbis", product, "--span", "20190105", "20190703", code=2).output
+    assert "the product says its dates, 2020-01-05 to 2020-07-03; leave out --span" in said
+
+
+def test_options_of_the_picture_are_passed_on(product: Path, tmp_path: Path) -> None:
+    run("kmz", product, "--limits", "-0.02", "0.02", "--colours", "viridis", "--out", tmp_path / "a.kmz")
+    assert (tmp_path / "a.kmz").stat().st_size > 1000
+    assert "has no option limits" in run("kite", product, "--limits", "0", "1", code=2).output
+
+
+def test_mistakes_are_one_line(product: Path, tmp_path: Path) -> None:
+    assert "expected a format and a track or product" in run("kite", code=2).output
+    assert "format must be one of zarr, cog" in run("kyte", product, code=2).output
+    assert (
+        "--out is a name that ends in .npz or .yml for kite, or a folder"
+        in run("kite", product, "--out", tmp_path / "a.mat", code=2).output
+    )
+    twice = run("kite", product, tmp_path / "in/b.zarr", "--out", tmp_path / "a.npz", code=2).output
+    assert "is one file, got 2 inputs; give a folder" in twice
+    assert "no product" in run("kite", tmp_path / "in/b.zarr", code=2).output
+    assert "is what the product is made from" in run("zarr", product, "--out", product, code=2).output
