@@ -98,7 +98,9 @@ def test_exponential_noise_has_its_covariance_over_seeds(origin, direction):
     assert abs(fields.mean(axis=0)).max() < 4 / np.sqrt(800)
     np.testing.assert_allclose((fields.T @ fields[:, 0]) / 800, np.exp(-distance / 1e4), atol=4 * np.sqrt(2 / 800))
     half = np.square(fields[:, 1:] - fields[:, :1]).mean(axis=0) / 2
-    np.testing.assert_allclose(half, 1 - np.exp(-distance[1:] / 1e4), rtol=0.25)  # close places differ by little, but do
+    np.testing.assert_allclose(
+        half, 1 - np.exp(-distance[1:] / 1e4), rtol=0.25
+    )  # close places differ by little, but do
 
 
 def test_one_exponential_field_has_its_semivariogram():
