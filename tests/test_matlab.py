@@ -51,5 +51,7 @@ def test_what_is_no_such_matrix_is_refused(tmp_path):
     save_v73(tmp_path / "v73.mat", np.zeros((2, 3, 4)))
     with pytest.raises(SourceFormatError, match=r"got float64 of shape \(4, 3, 2\)"):
         read_matlab(tmp_path / "v73.mat")
+    save_v73(tmp_path / "one.mat", MATRIX, "tramp")
+    np.testing.assert_array_equal(read_matlab(tmp_path / "one.mat"), MATRIX.astype(np.float32))  # the only one
     with pytest.raises(SourceFormatError, match="expected a matrix ramp, got model"):
         read_matlab(tmp_path / "v73.mat", "ramp")

@@ -19,16 +19,16 @@ __all__ = ["read_matlab"]
 _EXPECTED = "a matrix of numbers that MATLAB saved, as HDF5 (version 7.3) or in a .mat of version 5"
 
 
-def read_matlab(url: str | os.PathLike[str], variable: str = "model") -> da.Array:
+def read_matlab(url: str | os.PathLike[str], variable: str | None = None) -> da.Array:
     """
     Read a matrix as MATLAB shows it.
 
     Parameters
     ----------
     url : str or path
-        HDF5 file with the dataset ``/<variable>``, of ``save -v7.3`` or ``h5write``; or a ``.mat`` of version 5 to 7.
-    variable : str
-        Name of the matrix.
+        HDF5 file with the matrix in its root, of ``save -v7.3`` or ``h5write``; or a ``.mat`` of version 5 to 7.
+    variable : str, optional
+        Name of the matrix; by default ``model``, or the only one.
 
     Returns
     -------
@@ -54,19 +54,18 @@ def read_matlab(url: str | os.PathLike[str], variable: str = "model") -> da.Arra
     return _read_v5(source, variable)
 
 
-def _read_hdf5(source: SourceFile, variable: str) -> da.Array:
+def _read_hdf5(source: SourceFile, variable: str | None) -> da.Array:
     with open_hdf5(source) as file:
-        found = file.get(variable)
-        if not isinstance(found, h5py.Dataset):
-            raise _lacks(source, variable, [name for name, item in file.items() if isinstance(item, h5py.Dataset)])
+        names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+        found = file[_chosen(source, variable, names)]
         if found.ndim != 2 or found.dtype.kind not in "fiub" or not found.size:
-            raise _wrong(source, variable, f"{found.dtype} of shape {found.shape}")
+            raise _wrong(source, found.name, f"{found.dtype} of shape {found.shape}")
         layer = Layer.of(source, found)
     transposed: da.Array = layer.lazy(block_shape(layer.shape, layer.chunks, 4)).T
     return transposed
 
 
-def _read_v5(source: SourceFile, variable: str) -> da.Array:
+def _read_v5(source: SourceFile, variable: str | None) -> da.Array:
     from scipy.io import loadmat, whosmat
 
     fs, path = locate(source.url)
@@ -75,23 +74,26 @@ def _read_v5(source: SourceFile, variable: str) -> da.Array:
     try:
         names = [name for name, *_ in whosmat(content)]
         content.seek(0)
-        matrix: Any = loadmat(content, variable_names=[variable]).get(variable)
+        matrices: dict[str, Any] = loadmat(content)
     except (ValueError, TypeError, OSError, NotImplementedError, IndexError) as error:
         raise SourceFormatError(f"{source.url}: expected {_EXPECTED}, got neither ({error})") from error
-    if matrix is None:
-        raise _lacks(source, variable, names)
+    name = _chosen(source, variable, names)
+    matrix = matrices[name]
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "fiub" or not matrix.size:
-        raise _wrong(source, variable, f"{getattr(matrix, 'dtype', type(matrix))} of shape {np.shape(matrix)}")
-    name = f"read-mat-{tokenize(source, variable)}"
-    values = np.ascontiguousarray(matrix, np.float32)
-    array: da.Array = da.from_array(values, chunks=block_shape(values.shape, None, 4), name=name)  # type: ignore[no-untyped-call]
+        raise _wrong(source, name, f"{getattr(matrix, 'dtype', type(matrix))} of shape {np.shape(matrix)}")
+    values, task = np.ascontiguousarray(matrix, np.float32), f"read-mat-{tokenize(source, name)}"
+    array: da.Array = da.from_array(values, chunks=block_shape(values.shape, None, 4), name=task)  # type: ignore[no-untyped-call]
     return array
 
 
-def _lacks(source: SourceFile, variable: str, names: list[str]) -> SourceFormatError:
-    return SourceFormatError(
-        f"{source.url}: expected a matrix {variable}, got {', '.join(names) or 'none'}; save it under that name"
-    )
+def _chosen(source: SourceFile, variable: str | None, names: list[str]) -> str:
+    """The matrix asked for, or the only one."""
+    name = variable or (names[0] if len(names) == 1 else "model")
+    if name not in names:
+        raise SourceFormatError(
+            f"{source.url}: expected a matrix {name}, got {', '.join(names) or 'none'}; save it under that name"
+        )
+    return name
 
 
 def _wrong(source: SourceFile, variable: str, got: str) -> SourceFormatError:
