@@ -89,7 +89,7 @@ def test_help_groups_the_verbs():
             *("velocity", "displacement", "mosaic", "decompose", "decompose-series"),
             *("reference", "deramp", "subtract"),
         ],
-        "Model:": ["gridsearch", "relax", "covariance"],
+        "Model:": ["gridsearch", "simulate", "relax", "covariance"],
         "Look:": ["plot", "overlap", "gnss"],
         "Run:": ["run", "demo", "doctor"],
     }

@@ -103,6 +103,15 @@ def test_exponential_noise_has_its_covariance_over_seeds(origin, direction):
     )  # close places differ by little, but do
 
 
+def test_exponential_and_white_noise_have_the_covariance_of_the_oracle(oracles):
+    known = oracles["O15"]
+    places = np.column_stack([np.array(known["points_m"]), np.zeros(3)])
+    air = np.array([exponential_of_places(places, seed, known["range_m"]) for seed in range(1500)])
+    white = np.array([white_noise(np.arange(1), np.arange(3), seed, 0)[0] for seed in range(1500)])
+    fields = np.sqrt(known["sill"]) * air + np.sqrt(known["nugget"]) * white
+    np.testing.assert_allclose(fields.T @ fields / 1500, known["C"], atol=4 * 2.5e-4 * np.sqrt(2 / 1500))
+
+
 def test_one_exponential_field_has_its_semivariogram():
     x, y = np.meshgrid(np.arange(0, 3e5, 1e3), np.arange(0, 3e5, 1e3))
     field = exponential_noise(x, y, 0 * x, 5, 17_000, 1e4)

@@ -215,6 +215,8 @@ def test_one_call_disturbs_a_scene(exact):
     np.testing.assert_allclose(found[3], (wanted - wanted.sel(**pixel)).where(np.isfinite(found[3])), atol=3e-8)
     np.testing.assert_array_equal(folded["displacement"], wrap(scene["displacement"], 0.05546576))
     assert scene.attrs["source"] != exact.attrs["source"]
+    plain = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], noise=0)
+    assert scene["displacement"].chunks == plain["displacement"].chunks
 
 
 @given(chunks=st.tuples(st.integers(1, 4), st.integers(25, 90)))

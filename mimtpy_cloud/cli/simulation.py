@@ -106,7 +106,7 @@ def open_scene(
     SchemaError
         If there is neither a name nor a box.
     """
-    from mimtpy_cloud.cli.names import file_stem, product_stem
+    from mimtpy_cloud.cli.names import product_stem
     from mimtpy_cloud.io.sources import open_source
     from mimtpy_cloud.ops.scene import blank_scene
     from mimtpy_cloud.plan.grid import Window
@@ -116,11 +116,8 @@ def open_scene(
             raise SchemaError("expected a mask or product, or --bbox WEST SOUTH EAST NORTH for a new grid, got neither")
         return "scene", blank_scene(Window.covering(RESOLUTIONS[resolution], bbox)), None
     url = name.rstrip("/")
-    if url.lower().endswith(_STORED):
-        ds = open_product(url)
-        return product_stem(ds, url), ds, _usable(ds)
-    ds = open_source(url)
-    return product_stem(ds, url) or file_stem(url), ds, _usable(ds)
+    ds = open_product(url) if url.lower().endswith(_STORED) else open_source(url)
+    return product_stem(ds, url), ds, _usable(ds)
 
 
 def _usable(ds: xr.Dataset) -> xr.DataArray | None:

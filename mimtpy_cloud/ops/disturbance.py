@@ -394,12 +394,17 @@ def _air(
     range_m: float,
 ) -> np.ndarray:
     where = [np.ascontiguousarray(part) for part in np.broadcast_arrays(*place(x[None, :], y[:, None]))]
-    fields = [exponential_noise(where[0], where[1], where[2], seed, day, range_m) for day in days.tolist()]
-    return (std * np.stack(fields)).astype(np.float32)
+    out = np.empty((days.size, *where[0].shape), np.float32)
+    for i, day in enumerate(days.tolist()):
+        out[i] = std * exponential_noise(where[0], where[1], where[2], seed, day, range_m)
+    return out
 
 
 def _white(days: np.ndarray, rows: np.ndarray, cols: np.ndarray, *, seed: int, std: float) -> np.ndarray:
-    return (std * np.stack([white_noise(rows, cols, seed, day) for day in days.tolist()])).astype(np.float32)
+    out = np.empty((days.size, rows.size, cols.size), np.float32)
+    for i, day in enumerate(days.tolist()):
+        out[i] = std * white_noise(rows, cols, seed, day)
+    return out
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------
@@ -424,7 +429,7 @@ def _field(
     chunks = _chunks(grid)
     if days is not None:
         coords["time"] = xr.Variable("time", days.astype("datetime64[D]").astype("datetime64[ns]"))
-        dims, vectors, chunks = ("time", *dims), (days, *vectors), ((1,) * days.size, *chunks)
+        dims, vectors, chunks = ("time", *dims), (days, *vectors), (_time_chunks(grid, days.size), *chunks)
     lazy = [da.from_array(v, chunks=(c,)) for v, c in zip(vectors, chunks, strict=True)]  # type: ignore[no-untyped-call]
     arguments = [part for pair in zip(lazy, dims, strict=True) for part in (pair[0], (pair[1],))]
     empty = np.empty((0,) * len(dims), dtype)
@@ -442,6 +447,13 @@ def _days(dates: Any) -> np.ndarray:
     if dates is None:
         return np.zeros(1, np.int64)
     return np.array([np.datetime64(date, "D").astype(np.int64) for date in np.atleast_1d(dates)], np.int64)
+
+
+def _time_chunks(grid: _Map, size: int) -> tuple[int, ...]:
+    """Those of the series on the grid if it has as many dates, else one date each."""
+    maps = grid.data_vars.values() if isinstance(grid, xr.Dataset) else (grid,)
+    known = (array.chunksizes["time"] for array in maps if array.chunks is not None and "time" in array.dims)
+    return next((chunks for chunks in known if sum(chunks) == size), (1,) * size)
 
 
 def _chunks(grid: _Map) -> tuple[tuple[int, ...], ...]:
