@@ -6,11 +6,10 @@ import numpy as np
 
 from mimtpy_cloud.errors import RampError
 
-__all__ = ["RAMP_NAMES", "evaluate_ramp", "swath_number"]
+__all__ = ["evaluate_ramp", "swath_number"]
 
 #: Coefficients of a ramp, and the powers of X and Y that they multiply.
 _POWERS = {"c": (0, 0), "ax": (1, 0), "ay": (0, 1), "axx": (2, 0), "axy": (1, 1), "ayy": (0, 2)}
-RAMP_NAMES = tuple(_POWERS)
 
 
 def evaluate_ramp(x: np.ndarray, y: np.ndarray, coefficients: Mapping[str, float]) -> np.ndarray:
