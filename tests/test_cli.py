@@ -95,7 +95,7 @@ def test_help_groups_the_verbs():
             "deramp",
             "subtract",
         ],
-        "Model:": ["gridsearch", "relax", "covariance", "quadtree"],
+        "Model:": ["gridsearch", "simulate", "relax", "covariance", "quadtree"],
         "Look:": ["plot", "overlap", "profile", "transects", "gnss", "footprint"],
         "Write:": ["export", "to-geotiff"],
         "Run:": ["run", "demo", "doctor"],

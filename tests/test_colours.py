@@ -13,7 +13,6 @@ from mimtpy_cloud.view.colours import (
     DIVERGING,
     SEQUENTIAL,
     Shading,
-    fringe,
     metres,
     nice_below,
     shading,
@@ -23,19 +22,6 @@ from mimtpy_cloud.view.colours import (
 
 def shade(values: list[float], name: str = "velocity", units: str = "m/yr", **options: Any) -> Shading:
     return shading(np.array(values), name=name, long_name=options.pop("long_name", ""), units=units, **options)
-
-
-@pytest.mark.parametrize("name", ["0.02", "-0.02", "0.0138", "0.0139", "0.05"])
-def test_fringe_equals_the_oracle(name: str, oracles: dict[str, Any]) -> None:
-    oracle = oracles["O08"]
-    assert fringe(np.array(float(name)), oracle["wavelength"]) == pytest.approx(oracle["wrapped"][name], abs=1e-9)
-
-
-def test_fringe_equals_the_wrapped_phase_and_keeps_nan() -> None:
-    wavelength, d = 0.0555, np.linspace(-0.1, 0.1, 997)
-    phase = np.angle(np.exp(1j * (-4 * np.pi / wavelength * d)))
-    np.testing.assert_allclose(fringe(d, wavelength), -wavelength / (4 * np.pi) * phase, atol=1e-12)
-    assert np.isnan(fringe(np.array(np.nan), wavelength))
 
 
 @pytest.mark.parametrize(

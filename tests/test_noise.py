@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimtpy_cloud.kernels.noise import plane_wave_noise, white_noise
+from mimtpy_cloud.kernels.noise import exponential_noise, plane_wave_noise, white_noise
 
 M64 = 2**64 - 1
 
@@ -83,3 +83,49 @@ def test_plane_wave_noise_has_unit_variance_over_dates_and_is_smooth():
     fields = np.array([plane_wave_noise(x, x, 1, date, 4e3, 1e5, 24) for date in range(30)])
     assert fields.var() == pytest.approx(1, abs=0.1)
     assert np.diff(fields, axis=2).std() < 0.5
+
+
+def exponential_of_places(places, seed, range_m=1e4):
+    return exponential_noise(*(np.ascontiguousarray(axis[None]) for axis in places.T), seed, 0, range_m)[0]
+
+
+@pytest.mark.parametrize("origin", [(0.0, 0.0, 0.0), (3e6, -4e6, 4e6)])
+@pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.0, 0.6, -0.8)])
+def test_exponential_noise_has_its_covariance_over_seeds(origin, direction):
+    distance = np.array([0.0, 100.0, 1e3, 5e3, 1e4, 3e4])
+    places = np.array(origin) + distance[:, None] * np.array(direction)
+    fields = np.array([exponential_of_places(places, seed) for seed in range(800)])
+    assert abs(fields.mean(axis=0)).max() < 4 / np.sqrt(800)
+    np.testing.assert_allclose((fields.T @ fields[:, 0]) / 800, np.exp(-distance / 1e4), atol=4 * np.sqrt(2 / 800))
+    half = np.square(fields[:, 1:] - fields[:, :1]).mean(axis=0) / 2
+    np.testing.assert_allclose(
+        half, 1 - np.exp(-distance[1:] / 1e4), rtol=0.25
+    )  # close places differ by little, but do
+
+
+def test_exponential_and_white_noise_have_the_covariance_of_the_oracle(oracles):
+    known = oracles["O15"]
+    places = np.column_stack([np.array(known["points_m"]), np.zeros(3)])
+    air = np.array([exponential_of_places(places, seed, known["range_m"]) for seed in range(1500)])
+    white = np.array([white_noise(np.arange(1), np.arange(3), seed, 0)[0] for seed in range(1500)])
+    fields = np.sqrt(known["sill"]) * air + np.sqrt(known["nugget"]) * white
+    np.testing.assert_allclose(fields.T @ fields / 1500, known["C"], atol=4 * 2.5e-4 * np.sqrt(2 / 1500))
+
+
+def test_one_exponential_field_has_its_semivariogram():
+    x, y = np.meshgrid(np.arange(0, 3e5, 1e3), np.arange(0, 3e5, 1e3))
+    field = exponential_noise(x, y, 0 * x, 5, 17_000, 1e4)
+    assert field.var() == pytest.approx(1, abs=0.1)
+    for lag in (1, 3, 10, 30):
+        for difference in (field[lag:] - field[:-lag], field[:, lag:] - field[:, :-lag]):
+            assert np.square(difference).mean() / 2 == pytest.approx(1 - np.exp(-lag / 10), rel=0.12)
+
+
+@given(seed=st.integers(0, 2**40), cut=st.tuples(st.integers(0, 10), st.integers(11, 21)))
+def test_a_part_of_exponential_noise_has_the_same_bits_and_scales_with_range(seed, cut):
+    x, y = np.meshgrid(np.linspace(0, 1e5, 21), np.linspace(5e4, 0, 5))
+    whole = exponential_noise(x, y, 0 * x, seed, 1, 5e3)
+    part = (np.ascontiguousarray(axis[1:, slice(*cut)]) for axis in (x, y, 0 * x))
+    assert (exponential_noise(*part, seed, 1, 5e3) == whole[1:, slice(*cut)]).all()
+    np.testing.assert_allclose(exponential_noise(2 * x, 2 * y, 0 * x, seed, 1, 1e4), whole, atol=1e-9)
+    assert not np.allclose(exponential_noise(x, y, 0 * x, seed, 2, 5e3), whole, atol=1e-3)

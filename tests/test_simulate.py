@@ -5,12 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lazy import no_compute
 
 from mimtpy_cloud.errors import DateError, ReferencePointError, SchemaError
 from mimtpy_cloud.kernels.landscape import Landscape
+from mimtpy_cloud.ops.disturbance import simulate_atmosphere, simulate_ramp, simulate_white_noise, wrap
+from mimtpy_cloud.ops.disturbed import disturb
+from mimtpy_cloud.ops.forward import mogi_model
+from mimtpy_cloud.ops.model import evaluate_model
 from mimtpy_cloud.ops.simulate import simulate_scene, true_velocity
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import VARIABLES
@@ -177,3 +181,59 @@ def test_the_truth_is_that_of_the_landscape_asked_for():
 def test_impossible_scenes_say_why(change, error, message):
     with pytest.raises(error, match=message):
         simulate_scene(WINDOW, **({"dates": DATES} | change))
+
+
+def test_left_looking_scenes_are_seen_from_the_other_side():
+    left = simulate_scene(WINDOW, dates=DATES, noise=0, look_side="left").compute()
+    right = simulate_scene(WINDOW, dates=DATES, noise=0, heading=167.5).compute()  # the same look, flown the other way
+    xr.testing.assert_allclose(left["los_east"], right["los_east"])
+    assert (left["los_east"].values[np.isfinite(left["los_east"])] > 0).all()  # ascending, but the satellite is east
+    assert (left.attrs["look_side"], left.attrs["heading"]) == ("left", -12.5)
+    assert left.attrs["mintpy"]["ANTENNA_SIDE"] == "1"
+    corners = [float(left.attrs["mintpy"][f"LAT_REF{i}"]) for i in (1, 3)]
+    assert corners[0] < corners[1]  # flown to the north
+
+
+def test_one_call_disturbs_a_scene(exact):
+    ramp = {"ax": 1e-7, "axy": 1e-13}
+    source = {"lon": 36.8, "lat": 38.1, "depth": 6e3, "volume": 4e6}
+    parts = {"ramp": ramp, "sources": [(mogi_model, source)], "atmosphere": (1e-4, 2e4), "white": 1e-3, "seed": 5}
+    with no_compute():
+        scene = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], noise=0, **parts)
+        folded = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], noise=0, wrapped=True, **parts)
+    found = (scene["displacement"] - exact["displacement"]).compute()
+    lon, lat = exact.attrs["reference_point"]
+    pixel = {"x": lon, "y": lat, "method": "nearest"}
+    assert (found.sel(**pixel) == 0).all()
+    assert (found[1].fillna(0) == 0).all()
+    motion = evaluate_model(mogi_model, exact, **source)
+    still = simulate_ramp(exact, ramp)
+    key = {"seed": 5 * 2000 + 64 + 1000, "dates": DATES}
+    noise = simulate_atmosphere(exact, sill=1e-4, range_m=2e4, **key) + simulate_white_noise(exact, std=1e-3, **key)
+    year = float((DATES[3] - DATES[1]).astype(int)) / 365.25
+    wanted = motion * year + still + noise[3] - noise[1]
+    np.testing.assert_allclose(found[3], (wanted - wanted.sel(**pixel)).where(np.isfinite(found[3])), atol=3e-8)
+    np.testing.assert_array_equal(folded["displacement"], wrap(scene["displacement"], 0.05546576))
+    assert scene.attrs["source"] != exact.attrs["source"]
+    plain = simulate_scene(WINDOW, dates=DATES, reference_date=DATES[1], noise=0)
+    assert scene["displacement"].chunks == plain["displacement"].chunks
+
+
+@given(chunks=st.tuples(st.integers(1, 4), st.integers(25, 90)))
+@settings(max_examples=8)
+def test_disturbed_bits_do_not_depend_on_chunks(chunks):
+    parts = {"ramp": [{"c": 0.1}, {"ay": 1e-7}], "boundaries": [(36.9, 37.0, 36.9, 39.0)], "atmosphere": (1e-4, 2e4)}
+    whole, other = (
+        simulate_scene(WINDOW, dates=DATES, white=1e-3, chunks=c, **parts)["displacement"].isel(y=slice(20, 60))
+        for c in (None, chunks)
+    )
+    xr.testing.assert_identical(other.compute(), whole.compute())
+
+
+def test_only_a_series_with_a_reference_is_disturbed(exact):
+    with pytest.raises(SchemaError, match="reference_point, reference_date to be disturbed"):
+        disturb(exact.assign_attrs(reference_point=None, reference_date=""))
+    with pytest.raises(SchemaError, match="displacement needs dimensions"):
+        disturb(exact.isel(time=0))
+    with pytest.raises(SchemaError, match="look side must be 'right' or 'left', got 'up'"):
+        simulate_scene(WINDOW, dates=DATES, look_side="up")

@@ -30,6 +30,7 @@ from mimtpy_cloud.cli.commands.quadtree import quadtree
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
+from mimtpy_cloud.cli.commands.simulate import simulate
 from mimtpy_cloud.cli.commands.timeline import decompose_series
 from mimtpy_cloud.cli.commands.togeotiff import to_geotiff
 from mimtpy_cloud.cli.commands.transects import profile, transects
@@ -43,7 +44,7 @@ __all__ = ["cli", "main"]
 _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache, extract, convert),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
-    "Model": (gridsearch, relax, covariance, quadtree),
+    "Model": (gridsearch, simulate, relax, covariance, quadtree),
     "Look": (plot, overlap, profile, transects, gnss, footprint),
     "Write": (export, to_geotiff),
     "Run": (run, demo, doctor),

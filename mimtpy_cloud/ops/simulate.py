@@ -1,6 +1,6 @@
 """Synthetic tracks with known truth: what a satellite would measure over an invented country."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ from mimtpy_cloud.kernels.orbit import (
     orbit_frame,
     orbit_position,
 )
+from mimtpy_cloud.ops.disturbance import wrap
+from mimtpy_cloud.ops.disturbed import disturb
+from mimtpy_cloud.ops.model import Model
 from mimtpy_cloud.plan.grid import Window
 from mimtpy_cloud.schema import DAYS_PER_YEAR, RESOLUTIONS, SPATIAL_REF, VARIABLES, track_name
 
@@ -88,9 +91,16 @@ def simulate_scene(
     seed: int = 0,
     chunks: tuple[int, int] | None = None,
     landscape: Landscape | None = None,
+    look_side: str = "right",
+    ramp: Any = None,
+    boundaries: Sequence[Sequence[float]] = (),
+    atmosphere: tuple[float, float] | None = None,
+    white: float = 0.0,
+    sources: Sequence[tuple[Model, Mapping[str, float]]] = (),
+    wrapped: bool = False,
 ) -> xr.Dataset:
     """
-    Simulate the LOS displacement series of one right-looking Sentinel-1 track, lazily.
+    Simulate the LOS displacement series of one Sentinel-1 track, lazily.
 
     Parameters
     ----------
@@ -125,6 +135,22 @@ def simulate_scene(
         Dates and rows and columns of a chunk: ``(dates, pixels)``; all dates and 625 pixels if not given.
     landscape : Landscape, optional
         What is observed; the default country if not given.
+    look_side : {"right", "left"}
+        Side of the flight direction that is looked at.
+    ramp : mapping, or sequence of them, optional
+        Coefficients of a ramp that every date but the reference date has, one for each swath, as for
+        `mimtpy_cloud.ops.disturbance.simulate_ramp`, about the middle of the window.
+    boundaries : sequence of sequence of float
+        Lines between the swaths.
+    atmosphere : tuple of float, optional
+        Sill in m^2 and range in m of the air of each date, beside that of `noise`.
+    white : float
+        Standard deviation in m of white noise of each date, beside that of `noise`.
+    sources : sequence of (callable, mapping)
+        Models with their parameters, such as ``(mogi_model, {"lon": 37, ...})``: their motion of a year, beside that of
+        the landscape.
+    wrapped : bool
+        Whether the displacement is folded into one fringe.
 
     Returns
     -------
@@ -139,11 +165,15 @@ def simulate_scene(
     ReferencePointError
         If the reference point is not a usable pixel of the footprint.
     SchemaError
-        If the orbit direction or number, the heading or the incidence is impossible.
+        If the orbit direction or number, the heading, the incidence or the look side is impossible, or a source lacks
+        a parameter.
+    RampError, ParameterError
+        If a ramp or the noise is impossible.
 
     See Also
     --------
-    true_velocity : The truth.
+    true_velocity : The truth of the landscape.
+    mimtpy_cloud.ops.disturbance : The same on any grid.
 
     Notes
     -----
@@ -168,6 +198,7 @@ def simulate_scene(
         # two tracks with one seed see different weather
         seed=seed * 2000 + relative_orbit + 1000 * _ascending(orbit_direction),
         landscape=landscape or Landscape(),
+        look_side=look_side,
     )
     if scene.reference_day not in days:
         raise DateError(f"the reference date must be one of the dates, got {reference_date}")
@@ -179,7 +210,7 @@ def simulate_scene(
         "product": f"{frames[0]:04d}_{frames[1]:04d}",
         "project": project or f"SynthSen{track[0]}T{track[1:]}",
         "orbit_direction": "ascending" if _ascending(orbit_direction) else "descending",
-        "look_side": "right",
+        "look_side": look_side,
         "heading": scene.heading,
         "wavelength": WAVELENGTH,
         "reference_point": list(scene.reference_lonlat),
@@ -189,7 +220,11 @@ def simulate_scene(
         "source": {"url": f"simulated:{tokenize(scene, days)}"},
         "mintpy": _mintpy_attributes(scene, relative_orbit, frames, orbit_direction),
     }
-    return ds
+    added = {"ramp": ramp, "boundaries": boundaries, "atmosphere": atmosphere, "white": white, "sources": sources}
+    if any(bool(value) for value in added.values()):
+        ds = disturb(ds, seed=scene.seed, **added)
+        ds.attrs["source"] = {"url": f"simulated:{tokenize(scene, days, added)}"}
+    return ds.assign(displacement=wrap(ds["displacement"], WAVELENGTH)) if wrapped else ds
 
 
 def _ascending(orbit_direction: str) -> bool:
@@ -225,6 +260,7 @@ class _Scene:
     reference_day: int
     noise: float
     seed: int
+    look_side: str
 
     @classmethod
     def of(
@@ -234,14 +270,18 @@ class _Scene:
         heading: float,
         incidence: float,
         reference_point: tuple[float, float] | None,
+        look_side: str,
         **rest: Any,
     ) -> "_Scene":
         """Place the orbit, the footprint and the reference pixel."""
+        if look_side not in ("right", "left"):
+            raise SchemaError(f"look side must be 'right' or 'left', got {look_side!r}")
         if not 0 < incidence < 90:
             raise SchemaError(f"incidence must be between 0 and 90 degrees, got {incidence:g}")
         west, south, east, north = window.bounds
         lon, lat = (west + east) / 2, (south + north) / 2
-        frame = orbit_frame(lon, lat, heading, incidence)
+        # the left of one flight direction is the right of the opposite one
+        frame = orbit_frame(lon, lat, heading + 180 * (look_side == "left"), incidence)
         gamma, _ = orbit_angles(np.array(lon), np.array(lat), frame)
         ref_lon, ref_lat = reference_point or (lon, lat)
         scene = cls(
@@ -252,6 +292,7 @@ class _Scene:
             ),
             gamma=float(gamma),
             heading=heading,
+            look_side=look_side,
             reference_row=int(np.floor((90 - ref_lat) * window.n + 1e-6)),
             reference_col=int(np.floor((ref_lon + 180) * window.n + 1e-6)),
             **rest,
@@ -390,7 +431,8 @@ def _mintpy_attributes(
     scene: _Scene, relative_orbit: int, frames: tuple[int, int], orbit_direction: str
 ) -> dict[str, Any]:
     """Radar metadata in MintPy's words; corners in image order (first line near, far, last line near, far)."""
-    across, along = scene.half_swath
+    right = scene.look_side == "right"
+    across, along = scene.half_swath[0], scene.half_swath[1] * (1 if right else -1)
     gammas = scene.gamma + across * np.array([-1.0, 1.0, -1.0, 1.0])
     frame = np.array(scene.frame)
     lon, lat = orbit_position(gammas, along * np.array([-1.0, -1.0, 1.0, 1.0]), frame)
@@ -400,7 +442,7 @@ def _mintpy_attributes(
     return corners | {
         "PLATFORM": "Sen",
         "PROCESSOR": "isce",
-        "ANTENNA_SIDE": "-1",
+        "ANTENNA_SIDE": "-1" if right else "1",
         "ORBIT_DIRECTION": "ASCENDING" if _ascending(orbit_direction) else "DESCENDING",
         "HEADING": str(scene.heading),
         "WAVELENGTH": str(WAVELENGTH),

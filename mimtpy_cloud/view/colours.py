@@ -14,7 +14,6 @@ __all__ = [
     "Limits",
     "Shading",
     "Steps",
-    "fringe",
     "is_signed",
     "metres",
     "nice_below",
@@ -238,34 +237,6 @@ def _checked(limits: Limits) -> tuple[float, float]:
     if not -math.inf < low < high < math.inf:
         raise SchemaError(f"limits must be a positive number, or low < high, got {limits!r}")
     return low, high
-
-
-def fringe(displacement: np.ndarray, wavelength: float) -> np.ndarray:
-    """
-    Fold displacement into one interferometric fringe.
-
-    Parameters
-    ----------
-    displacement : np.ndarray
-        Line-of-sight displacement, in the unit of `wavelength`.
-    wavelength : float
-        Of the radar; a fringe is half of it.
-
-    Returns
-    -------
-    np.ndarray
-        In ``[-wavelength / 4, wavelength / 4)``.
-
-    Notes
-    -----
-    ``(d + w / 4) mod (w / 2) - w / 4``: the same as wrapping the phase ``-4 pi d / w``.
-
-    Examples
-    --------
-    >>> fringe(np.array([0.02, -0.02]), 0.05546576).round(8).tolist()
-    [-0.00773288, 0.00773288]
-    """
-    return np.mod(displacement + wavelength / 4, wavelength / 2) - wavelength / 4
 
 
 def metres(units: str) -> float:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.grids import grid_of
+from mimtpy_cloud.kernels.fringe import fringe
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF
 from mimtpy_cloud.view.axes import (
@@ -26,7 +27,6 @@ from mimtpy_cloud.view.colours import (
     Limits,
     Shading,
     Steps,
-    fringe,
     metres,
     shading,
     steps_of,
