@@ -35,6 +35,14 @@ def test_cells_are_in_pixels_from_the_south_west(tmp_path: Path) -> None:
     assert sum(float(word) ** 2 for word in first[8:]) == pytest.approx(1)
 
 
+def test_a_leaf_that_the_map_cuts_keeps_the_pixels_of_the_others(tmp_path: Path) -> None:
+    points = los_points()
+    points["east"][4] -= 0.01  # one of its two columns is beyond the map
+    write_varres(points, str(tmp_path / "a"))
+    last = [float(word) for word in (tmp_path / "a.rsp").read_text().splitlines()[-1].split()]
+    assert last[2:6] == [8, 2, 9, 0]
+
+
 @settings(max_examples=5)
 @given(chunks=chunkings(y=6, x=8))
 def test_every_pixel_of_a_map_is_a_cell(tmp_path: Path, chunks: dict[str, tuple[int, ...]]) -> None:

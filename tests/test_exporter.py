@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import fsspec
+import numpy as np
 import pytest
 from losscene import los_scene
 
@@ -36,3 +38,30 @@ def test_foreign_options_and_formats_are_refused(tmp_path: Path) -> None:
 
 def test_an_array_is_exported_with_its_name(tmp_path: Path) -> None:
     assert export(los_scene()["height"], "gmt", tmp_path / "a.grd") == [str(tmp_path / "a.grd")]
+
+
+@pytest.mark.parametrize("name", ["kite", "gbis", "geodmod", "insamp", "roipac", "varres", "gmt", "kmz"])
+def test_object_stores_get_the_same_files(name: str, tmp_path: Path) -> None:
+    place = f"memory://exports/{name}/a"
+    files = export(los_scene(), name, place)
+    local = export(los_scene(), name, str(tmp_path / "a"))
+    assert [file.rpartition("/")[2] for file in files] == [Path(file).name for file in local]
+    fs = fsspec.filesystem("memory")
+    for file, same in zip(files, local, strict=True):
+        if not same.endswith((".mat", ".npz", ".kmz", ".grd", ".rsc")):  # which hold the time, or the place
+            assert fs.cat_file(file) == Path(same).read_bytes()
+        assert fs.size(file) > 0
+
+
+def test_nothing_is_written_when_a_block_fails(tmp_path: Path) -> None:
+    def fail(block: np.ndarray) -> np.ndarray:
+        raise OSError("the source is gone")
+
+    ds = los_scene().chunk(y=2)
+    broken = ds["displacement"].copy(
+        data=ds["displacement"].data.map_blocks(fail, dtype="float32", meta=np.empty((0, 0)))
+    )
+    for name in ("kite", "gbis", "geodmod", "roipac", "varres", "gmt", "kmz"):
+        with pytest.raises(OSError, match="the source is gone"):
+            export(ds.assign(displacement=broken), name, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []

@@ -94,20 +94,16 @@ def _pixel_cells(table: dict[str, np.ndarray], ds: xr.Dataset) -> np.ndarray:
 
 
 def _leaf_cells(table: dict[str, np.ndarray], ds: xr.Dataset) -> np.ndarray:
-    """The same of leaves, in pixels of the smallest one, or of the grid where `size` tells how many a leaf has."""
+    """The same of leaves; `size` tells their length in pixels, of which the edge of the map may cut some off."""
     west, south, east, north = (np.asarray(ds[name].values, float)[table["point"]] for name in _EDGES)
-    size = np.asarray(ds["size"].values, float)[table["point"]] if "size" in ds else np.ones(west.size)
-    smallest = int(np.argmin(east - west))
-    dx, dy = ((high - low)[smallest] / size[smallest] for low, high in ((west, east), (south, north)))
-    pixels = [(value - origin) / step for value, origin, step in _scaled(west, south, east, north, dx, dy)]
+    if "size" in ds:
+        size = np.asarray(ds["size"].values, float)[table["point"]]
+        dx, dy = float(np.max((east - west) / size)), float(np.max((north - south) / size))
+    else:
+        dx, dy = float(np.min(east - west)), float(np.min(north - south))
+    x, y = west.min(), south.min()
+    pixels = [(west - x) / dx, (south - y) / dy, (east - x) / dx, (north - y) / dy]
     return np.stack([*np.rint(pixels), west, south, east, north], axis=1)
-
-
-def _scaled(
-    west: np.ndarray, south: np.ndarray, east: np.ndarray, north: np.ndarray, dx: float, dy: float
-) -> list[tuple[np.ndarray, float, float]]:
-    x, y = float(west.min()), float(south.min())
-    return [(west, x, dx), (south, y, dy), (east, x, dx), (north, y, dy)]
 
 
 def _write_cells(corners: np.ndarray, path: Path) -> np.ndarray:
