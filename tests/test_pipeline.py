@@ -995,3 +995,31 @@ def test_pieces_of_a_track_are_named_after_it_and_tracks_are_refused(pieces, wri
     results = run_template(write(*lines), root=pieces, out="out", dry_run=True)
     (refused,) = (r for r in results if r.name == "chunk")
     assert "chunk joins pieces of one track, got KokoChunk35 (A064), KokoChunk36 (A064), Other (D071)" in refused.error
+
+
+# --- input of Geodmod ---------------------------------------------------------------------------------------
+
+
+def test_geodmod_gets_a_folder_for_each_dataset(root, write, tmp_path):
+    template = write(
+        "mimtpy.geodmod = yes",
+        "mimtpy.geodmod.DataSet = SynthSenA064, Nowhere, D071",
+        "mimtpy.geodmod.SNWE = 36.8, 36.95, -118.95, -118.75",
+        "mimtpy.geodmod.startDate = 20200111",
+        "mimtpy.geodmod.endDate = 20201231",
+    )
+    results = run_template(template, root=root, out=str(tmp_path))
+    assert [(r.name, r.project, r.status) for r in results] == [
+        ("geodmod", "SynthSenA064", "done"),
+        ("geodmod", "Nowhere", "failed"),
+        ("geodmod", "SynthSenD071", "done"),
+    ]
+    folder = tmp_path / "SynthSenA064" / "geodmod" / "20200113_20201231"
+    assert results[0].outputs == (str(folder),)
+    header = dict(line.split() for line in (folder / "srtm.dem.rsc").read_text().splitlines())
+    assert (header["WIDTH"], header["FILE_LENGTH"]) == ("25", "19")  # pixels with their centres in the box
+    (phase_file,) = folder.glob("geo_*.unw")
+    phase = np.fromfile(phase_file, "<f4").reshape(19, 2, 25)[:, 1]
+    look = look_vector(39.0, 102.0)
+    moved = (EAST * look[0] + UP * look[2]) * 353 / 365.25
+    np.testing.assert_allclose(phase[phase != 0], -4 * np.pi / 0.05546576 * moved, rtol=1e-4)

@@ -373,10 +373,17 @@ def test_keys_that_contradict_each_other_are_named(text, says):
     assert says in problems_of(text)
 
 
-@pytest.mark.parametrize("step", ["geodmod"])
-def test_steps_of_later_versions_say_so_when_switched_on(step):
-    assert f"line 1: mimtpy.{step} is not available in this version" in problems_of(f"mimtpy.{step} = yes")
-    assert parse_template(f"mimtpy.{step} = no").extract is None
+def test_geodmod_has_datasets_of_its_own_or_those_of_the_extraction():
+    text = "mimtpy.geodmod = y\nmimtpy.geodmod.DataSet = A, B\nmimtpy.geodmod.SNWE = 1,2,3,4"
+    step = parse_template(f"{text}\nmimtpy.geodmod.startDate = 20200101").geodmod
+    assert (step.datasets, step.bbox, step.start, step.end) == (("A", "B"), (3.0, 1.0, 4.0, 2.0), "2020-01-01", None)
+    both = parse_template("mimtpy.velcumu = y\nmimtpy.velcumu.dataset = C\nmimtpy.geodmod = y")
+    assert both.geodmod.datasets == ("C",)
+    assert "mimtpy.geodmod.dataset expects at least 1, got 0" in problems_of("mimtpy.geodmod = y")
+    assert "line 5: mimtpy.geodmod.startDate must be before endDate" in problems_of(
+        f"{text}\nmimtpy.geodmod.endDate = 20200101\nmimtpy.geodmod.startDate = 20200201"
+    )
+    assert parse_template("mimtpy.geodmod = no").geodmod is None
 
 
 def test_plotpair_and_its_azimuth_are_read():

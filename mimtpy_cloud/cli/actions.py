@@ -35,6 +35,7 @@ __all__ = [
     "refuse_itself",
     "save",
     "shown_variables",
+    "write_folder",
     "write_product",
 ]
 
@@ -116,6 +117,30 @@ def write_product(
     """
     maps = [variable for _, variable in product.maps]
     write_store(ds, product.store, provenance=provenance, required=maps, progress=progress)
+
+
+def write_folder(
+    ds: xr.Dataset, format_: str, folder: str, provenance: Mapping[str, Any], progress: Progress | None = None
+) -> None:
+    """
+    Compute a dataset and write it in a format that takes a folder.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        Lazy 2-D product.
+    format_ : str
+        As for `mimtpy_cloud.exports.dispatch.export`.
+    folder : str
+        Where to.
+    provenance : mapping
+        What made it.
+    progress : callable, optional
+        ``progress(done, total, unit)``.
+    """
+    from mimtpy_cloud.exports.dispatch import export
+
+    export(ds.assign_attrs(provenance=dict(provenance)), format_, folder, progress=progress)
 
 
 def export_product(product: Product) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mimtpy_cloud.cli.steps import Bounds, Concatenate, Extract, Layer, Plot, concatenations, decomposition
+from mimtpy_cloud.cli.steps import Bounds, Concatenate, Extract, Geodmod, Layer, Plot, concatenations, decomposition
 
 __all__ = ["DEFAULTS", "KEYS", "PREFIX", "STEPS", "Key", "Kind", "Raw", "has_wildcard", "plain_value", "squeeze"]
 
@@ -416,11 +416,11 @@ KEYS: tuple[Key, ...] = (
     ),
     *_keys(
         "geodmod",
-        "input of Geodmod (not available in this version)",
-        ("dataset", NAMES, "", "tracks or project names"),
-        ("SNWE", SNWE, "", "crop"),
-        ("startDate", DATE, "", "first date"),
-        ("endDate", DATE, "", "last date"),
+        "input of Geodmod from each dataset: phase, coherence, heights, relief",
+        ("dataset", NAMES, "datasets", "tracks or project names; default those of velocity_displacement"),
+        ("SNWE", SNWE, "bbox", "crop; default the whole track"),
+        ("startDate", DATE, "start", "first date, nearest acquisition; default the first"),
+        ("endDate", DATE, "end", "last date, nearest acquisition; default the last"),
     ),
 )
 
@@ -433,5 +433,6 @@ STEPS: dict[str, tuple[str, Any]] = {
     "concatenation": ("concatenate", concatenations),
     "horzvert": ("horzvert", decomposition),
     "overlap": ("overlap", partial(decomposition, "overlap_")),
+    "geodmod": ("geodmod", Geodmod),
     "plot": ("plot", Plot),
 }

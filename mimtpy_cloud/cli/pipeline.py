@@ -13,14 +13,22 @@ from typing import Any
 
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
-from mimtpy_cloud.cli.actions import Product, concatenate, decompose, export_product, plot_product, write_product
+from mimtpy_cloud.cli.actions import (
+    Product,
+    concatenate,
+    decompose,
+    export_product,
+    plot_product,
+    write_folder,
+    write_product,
+)
 from mimtpy_cloud.cli.console import reason
 from mimtpy_cloud.cli.datasets import Dataset, all_entries, expand_names, resolve_dataset
 from mimtpy_cloud.cli.keys import squeeze
 from mimtpy_cloud.cli.layers import take_layer
 from mimtpy_cloud.cli.names import name_marks
 from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, observe
-from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Layer, Plot, Template
+from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Geodmod, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
 from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
 
@@ -28,7 +36,18 @@ __all__ = ["STEP_NAMES", "Step", "StepResult", "plan_steps", "run_template", "se
 
 _log = logging.getLogger(__name__)
 
-STEP_NAMES = ("extract", "mask", "coherence", "chunk", "concatenate", "horzvert", "overlap", "plot", "export")
+STEP_NAMES = (
+    "extract",
+    "mask",
+    "coherence",
+    "chunk",
+    "concatenate",
+    "horzvert",
+    "overlap",
+    "geodmod",
+    "plot",
+    "export",
+)
 _STEP_ALIASES = {
     "velcumu": "extract",
     "velocitydisplacement": "extract",
@@ -247,6 +266,8 @@ def plan_steps(template: Template, catalog: Catalog, *, out: str = ".") -> list[
         _plan_joint(plan, "horzvert", template.horzvert, decompose)
     if template.overlap:
         _plan_joint(plan, "overlap", template.overlap, partial(decompose, same_direction=True))
+    if template.geodmod:
+        _plan_geodmod(plan, template.geodmod)
     return plan.steps
 
 
@@ -290,6 +311,25 @@ def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
         product = Product.single(join(plan.out, dataset.label, name, base), layer.variable)
         provenance = plan.provenance(name, [dataset_name], [dataset.entry.revision])
         plan.add(name, dataset.label, name, product, partial(write_product, ds, product, provenance))
+
+
+def _plan_geodmod(plan: _Plan, geodmod: Geodmod) -> None:
+    for name in expand_names(plan.entries, geodmod.datasets):
+        try:
+            dataset = plan.resolve(name)
+            source = open_entry(
+                plan.catalog.root, dataset.entry, bbox=dataset.within(geodmod.bbox), cache=plan.catalog.cache
+            )
+            ds = observe(source, "displacement", start=geodmod.start, end=geodmod.end)
+        except Exception as error:  # noqa: BLE001 - one project must not stop the others
+            plan.fail("geodmod", name, "displacement", error)
+            continue
+        provenance = plan.provenance("geodmod", [name], [dataset.entry.revision])
+        folder = join(plan.out, dataset.label, "geodmod", compact_dates(ds))
+        run = partial(write_folder, ds, "geodmod", folder, provenance)
+        plan.steps.append(
+            Step(f"geodmod {dataset.label}", "geodmod", dataset.label, (), (folder,), run, note=dates_used(ds))
+        )
 
 
 def _plan_joint(plan: _Plan, name: str, config: Concatenate | Decompose, action: Callable[..., None]) -> None:

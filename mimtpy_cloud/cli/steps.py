@@ -8,6 +8,7 @@ __all__ = [
     "Concatenate",
     "Decompose",
     "Extract",
+    "Geodmod",
     "Layer",
     "Plot",
     "Template",
@@ -246,6 +247,27 @@ def decomposition(prefix: str = "", **values: Any) -> Decompose:
 
 
 @dataclass(frozen=True)
+class Geodmod:
+    """
+    Input of Geodmod from each dataset: displacement between two dates as phase, coherence, heights, relief.
+
+    Parameters
+    ----------
+    datasets : tuple of str
+        Tracks or project names; those of the extraction if empty.
+    bbox : tuple of float, optional
+        West, south, east, north.
+    start, end : str, optional
+        ISO dates; the nearest acquisition to each counts.
+    """
+
+    datasets: tuple[str, ...] = ()
+    bbox: Bounds | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+@dataclass(frozen=True)
 class Plot:
     """
     How the figure of each product looks.
@@ -294,6 +316,8 @@ class Template:
         Key ``mimtpy.concatenation``; several mosaics where semicolons separate their datasets.
     horzvert, overlap : Decompose, optional
         Keys ``mimtpy.horzvert`` and ``mimtpy.overlap``.
+    geodmod : Geodmod, optional
+        Key ``mimtpy.geodmod``.
     plot : Plot, optional
         Key ``mimtpy.plot``; None only where it says no.
     """
@@ -306,4 +330,5 @@ class Template:
     concatenate: tuple[Concatenate, ...] = ()
     horzvert: Decompose | None = None
     overlap: Decompose | None = None
+    geodmod: Geodmod | None = None
     plot: Plot | None = field(default_factory=Plot)

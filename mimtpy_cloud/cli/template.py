@@ -30,9 +30,6 @@ ALIASES = {
     "chunks": "dataset",
     "enabled": "",
 }
-UNAVAILABLE = {
-    "geodmod": "mimtpy.geodmod is not available in this version; set it to no (the GeoTIFF of the product is written)",
-}
 
 #: First parts of a key that are at least this much like ours are ours, mistyped; "mintpy" and "miaplpy" are not asked.
 _NEARLY_OURS = 0.75
@@ -212,7 +209,7 @@ def parse_template(text: str, *, path: str = "template", yaml: bool = False) -> 
     ------
     TemplateError
         With every problem found: unknown keys with the nearest valid one, values of the wrong kind with what was
-        expected, steps that lack their datasets, and steps that this version does not have.
+        expected, and steps that lack their datasets.
 
     Examples
     --------
@@ -259,10 +256,6 @@ def _build(path: str, values: dict[Key, Any], lines: dict[Key, int], problems: l
     steps: dict[str, Any] = {}
     for key in (key for key in KEYS if not key.name):
         on = values.get(key, key.step == "plot")
-        if key.step in UNAVAILABLE:
-            if on:
-                problems.append(f"line {lines[key]}: {UNAVAILABLE[key.step]}")
-            continue
         name, make = STEPS[key.step]
         fields = {k.field: value for k, value in values.items() if k.step == key.step and k.field}
         if not on:
@@ -293,7 +286,16 @@ def _with_default_datasets(steps: dict[str, Any]) -> dict[str, Any]:
 #: What a decomposition solves if the template does not say.
 _COMPONENTS = {"horzvert": "eu", "overlap": "hu"}
 #: Least number of datasets of each step.
-_LEAST = {"extract": 1, "mask": 1, "coherence": 1, "chunk": 2, "concatenate": 2, "horzvert": 2, "overlap": 2}
+_LEAST = {
+    "extract": 1,
+    "mask": 1,
+    "coherence": 1,
+    "chunk": 2,
+    "concatenate": 2,
+    "horzvert": 2,
+    "overlap": 2,
+    "geodmod": 1,
+}
 
 
 def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
@@ -314,12 +316,16 @@ def _inconsistent(template: Template, lines: dict[Key, int]) -> Iterator[str]:
                 text = getattr(value, key.field, None) if key.step == step and key.field else None
                 if isinstance(text, str) and "$" in text:
                     yield f"{at(step, key.name)} names an environment variable that is not set: {text}"
-    extract, plot = template.extract, template.plot
-    if extract and extract.start and extract.end and extract.start >= extract.end:
-        where = at("velocity_displacement", "startDate")
-        yield f"{where} must be before endDate, got {extract.start} and {extract.end}"
+    yield from _wrong_dates(template, at)
+    plot = template.plot
     if plot and max(len(plot.colours), len(plot.styles)) > len(plot.faults):
         yield f"{at('plot', 'fault')} expects a file for each fcolor and fstyle, got {len(plot.faults)}"
+
+
+def _wrong_dates(template: Template, at: Callable[[str, str], str]) -> Iterator[str]:
+    for step, dated in (("velocity_displacement", template.extract), ("geodmod", template.geodmod)):
+        if dated and dated.start and dated.end and dated.start >= dated.end:
+            yield f"{at(step, 'startDate')} must be before endDate, got {dated.start} and {dated.end}"
 
 
 def _wrong_counts(step: Any, least: int, at: Callable[[str], str]) -> Iterator[str]:

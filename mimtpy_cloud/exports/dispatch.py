@@ -40,7 +40,8 @@ def export(
         Lazy or not.
     format : str
         ``"zarr"``: one Zarr v3 store. ``"cog"``: Cloud Optimized GeoTIFF of each ``(y, x)`` variable;
-        `url` names the file where there is one variable, else a folder. ``"hdfeos5"``: MintPy's file. ``"kite"``: a
+        `url` names the file where there is one variable, else a folder. ``"hdfeos5"``: MintPy's file. ``"mintpy"``: its
+        working files in a folder. ``"kite"``: a
         scene of Kite, BEAT and Grond. ``"gbis"``: MATLAB file of GBIS. ``"geodmod"``, ``"insamp"``, ``"roipac"``:
         phase and what goes with it. ``"varres"``: text of CSI. ``"gmt"``: netCDF grid. ``"kmz"``: Google Earth.
         `EXPORTERS` tells what each needs and writes.
@@ -88,7 +89,7 @@ def _zarr(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list
     return [url]
 
 
-def _cog(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[str]:
+def _cog(ds: xr.Dataset, url: str, *, progress: Progress | None = None, unit: str | None = None) -> list[str]:
     from mimtpy_cloud.exports.geotiff import write_cog
 
     maps = [str(name) for name, da in ds.data_vars.items() if da.dims == ("y", "x")]
@@ -100,7 +101,7 @@ def _cog(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[
     written = []
     for name in maps:
         target = url if one_file else f"{url.rstrip('/')}/{name}.tif"
-        write_cog(labelled(ds, name), target, progress=progress)
+        write_cog(labelled(ds, name), target, unit=unit, progress=progress)
         written.append(target)
     return written
 
@@ -110,6 +111,12 @@ def _hdfeos5(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> l
 
     write_hdfeos5(ds, url, progress=progress)
     return [url]
+
+
+def _mintpy(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[str]:
+    from mimtpy_cloud.exports.mintpy import write_mintpy
+
+    return list(write_mintpy(ds, url, progress=progress))
 
 
 _MOTION, _LOOK = "displacement or velocity (y, x)", "los_east, los_north, los_up"
@@ -128,6 +135,7 @@ EXPORTERS: dict[str, Exporter] = {
             (".he5",),
             _hdfeos5,
         ),
+        Exporter("mintpy", "a folder: timeseries.h5, velocity.h5, ...", "any of what MintPy keeps", (), _mintpy),
         Exporter(
             "kite", "NAME.npz and .yml: Kite, BEAT, Grond", f"{_MOTION}; {_LOOK}; dates", (".npz", ".yml"), write_kite
         ),
