@@ -25,6 +25,7 @@ from mimtpy_cloud.cli.commands.publish import publish
 from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
+from mimtpy_cloud.cli.commands.stations import stations
 from mimtpy_cloud.cli.commands.timeline import decompose_series
 from mimtpy_cloud.cli.computing import compute_on_cluster, read_workers
 from mimtpy_cloud.cli.console import reason
@@ -37,7 +38,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, relax, covariance),
-    "Look": (plot, overlap, gnss),
+    "Look": (plot, overlap, gnss, stations),
     "Run": (run, demo, doctor),
 }
 
