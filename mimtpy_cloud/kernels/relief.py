@@ -47,7 +47,8 @@ def shade_relief(height: np.ndarray, step_x: float, step_y: float, *, azimuth: f
     surface = np.asarray(height, np.float64)
     down, right = (_slope(surface, axis) for axis in (0, 1))
     angle = np.deg2rad(azimuth)
-    towards = -(right / step_x * np.sin(angle) - down / step_y * np.cos(angle))
+    away = right / step_x * np.sin(angle) - down / step_y * np.cos(angle)
+    towards = np.where(np.isfinite(surface), -away, np.nan)
     sizes = np.abs(towards[np.isfinite(towards)])
     sizes = sizes[sizes > 0]
     if not sizes.size:

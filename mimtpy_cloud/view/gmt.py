@@ -203,7 +203,9 @@ def _draw_values(figure: Any, page: _Page, sheet: Sheet, palette: Palette, cpt: 
             _on_paper(_heights(palette, palette.values), corners), cmap=cpt, interpolation="n", **page.place
         )
     else:
-        figure.grdimage(_relief_image(palette, sheet.shading, corners), **page.place)
+        file = Path(cpt).with_name(f"relief_{id(sheet)}.tif")
+        _write_relief(palette, sheet.shading, corners, file)
+        figure.grdimage(str(file), **page.place)
     if not np.isfinite(palette.values).any():
         _say(figure, page, (page.width / 2, page.height / 2), "no data", font="10p,gray35")
 
@@ -222,16 +224,23 @@ def _on_paper(values: np.ndarray, corners: tuple[float, float, float, float]) ->
     return grid
 
 
-def _relief_image(palette: Palette, shading: np.ndarray, corners: tuple[float, float, float, float]) -> xr.DataArray:
-    """Colours and relief as one picture, since the illumination of GMT would change the hue of pale colours."""
+def _write_relief(
+    palette: Palette, shading: np.ndarray, corners: tuple[float, float, float, float], file: Path
+) -> None:
+    """Write colours and relief as one picture, since the illumination of GMT would change the hue of pale colours."""
+    import rasterio
+
     colours = palette.cmap(palette.norm(np.ma.masked_invalid(palette.values)))[..., :3]
     colours[~np.isfinite(palette.values)] = int(_NO_DATA) / 255
     layer = layer_of(shading)
     cover = layer[..., 3:]
-    blended = np.rint(255 * (colours * (1 - cover) + layer[..., :3] * cover))
-    red, green, blue = (_on_paper(blended[..., k], corners) for k in range(3))
-    bands = np.stack([red.values, green.values, blue.values]).astype("uint8")
-    return xr.DataArray(bands, {"band": [1, 2, 3], "y": red["y"], "x": red["x"]}, ("band", "y", "x"))
+    blended = np.rint(255 * (colours * (1 - cover) + layer[..., :3] * cover)).astype("uint8")
+    west, east, south, north = corners
+    (ny, nx), bands = blended.shape[:2], np.moveaxis(blended, -1, 0)
+    place = rasterio.Affine((east - west) / nx, 0.0, west, 0.0, (south - north) / ny, north)
+    shape = {"width": nx, "height": ny, "count": 3, "dtype": "uint8"}
+    with rasterio.open(file, "w", driver="GTiff", transform=place, photometric="RGB", **shape) as image:
+        image.write(bands)
 
 
 def _draw_bar(figure: Any, page: _Page, palette: Palette, folder: Path) -> None:
@@ -296,7 +305,8 @@ def _draw_marks(figure: Any, page: _Page, marks: Marks, heights: np.ndarray, cpt
     per_rate = page.width / (marks.typical * WIDTHS)
     length = nice_below(marks.typical)
     _draw_arrows(figure, page, (x, y), (marks.east * per_rate, marks.north * per_rate))
-    _draw_arrows(figure, page, (np.zeros(1), np.full(1, -0.95)), (np.full(1, length * per_rate), np.zeros(1)))
+    key = np.full(1, length * per_rate), np.zeros(1)
+    _draw_arrows(figure, page, (np.zeros(1), np.full(1, -0.95)), key, no_clip=True)
     for number, text in enumerate(f"{length:g} {marks.text(page.width / _INCH)}".splitlines()):
         _say(figure, page, (length * per_rate + 0.2, -0.95 - 0.35 * number), text, font="8p", justify="ML")
     inch = (page.width / _INCH / (page.grid.nx * page.grid.dx), page.height / _INCH / (page.grid.ny * page.grid.dy))
@@ -310,13 +320,15 @@ def _draw_marks(figure: Any, page: _Page, marks: Marks, heights: np.ndarray, cpt
         _say(figure, page, (float(x[k]), float(y[k]) + 0.15 * side), marks.names[k], no_clip=False, **style)
 
 
-def _draw_arrows(figure: Any, page: _Page, at: tuple[Any, Any], motion: tuple[Any, Any]) -> None:
+def _draw_arrows(
+    figure: Any, page: _Page, at: tuple[Any, Any], motion: tuple[Any, Any], *, no_clip: bool = False
+) -> None:
     """Arrows, in cm: orange on a black edge."""
     angle, length = np.rad2deg(np.arctan2(motion[1], motion[0])), np.hypot(*motion)
     data = np.column_stack([*at, angle, length])
     for pen, fill in (("2.2p,black", "black"), (f"1.1p,{STATIONS}", STATIONS)):
         head = "v0.26c" if fill == "black" else "v0.2c"
-        figure.plot(data=data, style=f"{head}+e+h0.2+n0.35c", pen=pen, fill=fill, no_clip=True, **page.place)
+        figure.plot(data=data, style=f"{head}+e+h0.2+n0.15c", pen=pen, fill=fill, no_clip=no_clip, **page.place)
 
 
 def _draw_scale(figure: Any, page: _Page, values: np.ndarray) -> None:
