@@ -96,7 +96,7 @@ def test_help_groups_the_verbs():
             "subtract",
         ],
         "Model:": ["gridsearch", "simulate", "relax", "covariance", "quadtree"],
-        "Look:": ["plot", "overlap", "profile", "transects", "gnss", "footprint"],
+        "Look:": ["plot", "overlap", "profile", "transects", "gnss", "stations", "footprint"],
         "Write:": ["export", "to-geotiff"],
         "Run:": ["run", "demo", "doctor"],
     }
@@ -688,7 +688,7 @@ def test_plot_draws_vectors_with_stations(root, tmp_path, monkeypatch):
     quivers = [sum(isinstance(c, Quiver) for c in figure.axes[0].collections) for figure, _ in drawn]
     assert quivers == [1, 2]
     assert drawn[0][0].axes[0].images[0].get_clim() == (-3.0, 3.0)
-    for given in (("--stations", table), ("--vectors", "--variable", "up"), ("--vectors", "--units", "mm/yr")):
+    for given in (("--names",), ("--vectors", "--variable", "up"), ("--vectors", "--units", "mm/yr")):
         assert "expected --" in run("plot", store, *given, code=2).stderr
     run("velocity", "A064", "--out", tmp_path / "v.zarr")
     assert "needs up" in run("plot", tmp_path / "v.zarr", "--vectors", code=2).stderr

@@ -1023,3 +1023,126 @@ def test_geodmod_gets_a_folder_for_each_dataset(root, write, tmp_path):
     look = look_vector(39.0, 102.0)
     moved = (EAST * look[0] + UP * look[2]) * 353 / 365.25
     np.testing.assert_allclose(phase[phase != 0], -4 * np.pi / 0.05546576 * moved, rtol=1e-4)
+
+
+# --- every key of plot, for every product -----------------------------------------------------------------------
+
+EVERY_PRODUCT = (
+    *EXTRACT,
+    "mimtpy.velcumu.type = velocity,displacement",
+    "mimtpy.mask = yes",
+    "mimtpy.coherence = yes",
+    *CONCATENATE,
+    *HORZVERT,
+    "mimtpy.overlap = yes",
+    "mimtpy.overlap.dataset = SynthSenA064, Sentinel/A137",
+    "mimtpy.overlap.outdir = joined",
+)
+
+
+@pytest.fixture(scope="module")
+def drawn(root, tmp_path_factory):
+    """Every product of a run with every key of plot: what was drawn, by the folder and name of its figure."""
+    from mimtpy_cloud.exports.geotiff import write_cog
+    from mimtpy_cloud.view import map as view
+
+    folder = tmp_path_factory.mktemp("keys")
+    (folder / "one.gmt").write_text("> one\n-119.0 36.7\n-118.7 36.9\n")
+    (folder / "two.gmt").write_text("> two\n-119.0 36.8\n-118.7 37.0\n")
+    (folder / "coast.gmt").write_text("> coast\n-119.0 36.9\n-118.6 36.9\n")
+    (folder / "point.txt").write_text("-118.75 36.9\n")
+    rows = [f"S{k},{-118.79 + 0.03 * k},{36.95 - 0.04 * k},{k},{-k},1,1,1,1" for k in range(4)]
+    (folder / "gnss.csv").write_text("\n".join(["station,lon,lat,ve,vn,vu,se,sn,su", *rows]))
+    ground = lattice_dataset(small_window(60, 90, west=-119.1, north=37.1), velocity=0.0)["velocity"]
+    write_cog(ground.rename("dem") + ground.x, folder / "dem.tif")
+    template = folder / "mimtpyApp.template"
+    keys = {
+        "shmdir": folder, "fault": "one.gmt,two.gmt", "fcolor": "m,y", "fstyle": "d,s", "refpoi": "point.txt",
+        "vlim": "-0.03,0.02", "coastline": "coast.gmt", "stations": folder / "gnss.csv", "units": "mm/yr",
+        "names": "yes", "relief": folder / "dem.tif",
+    }  # fmt: skip
+    template.write_text("\n".join([*EVERY_PRODUCT, *(f"mimtpy.plot.{key} = {value}" for key, value in keys.items())]))
+    figures, saved = {}, view.save_figure
+    with pytest.MonkeyPatch.context() as patch:
+        keep = lambda figure, url: figures.update({"/".join(Path(url).parts[-2:]): figure}) or saved(figure, url)  # noqa: E731
+        patch.setattr(view, "save_figure", keep)
+        results = run_template(template, root=root, out=str(folder / "out"))
+    assert [r.error for r in results if r.error] == []
+    return figures
+
+
+def test_every_product_of_a_run_has_its_figures(drawn):
+    single = {f"{type_}_{SPAN}.png" for type_ in ("velocity", "displacement")}
+    layers = {"mask.png", "temporal_coherence.png", "ascending.png"}
+    solved = {f"{prefix}{name}.png" for prefix in ("", "overlap_") for name in ("horz", "vert")}
+    together = {"horz_vert.png", "horz_vert_vectors.png", "overlap_horz_overlap_vert.png"}
+    assert {name.rpartition("/")[2] for name in drawn} >= single | layers | solved | together
+
+
+def test_faults_coast_reference_stations_and_relief_lie_on_every_map(drawn):
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import to_hex
+    from matplotlib.quiver import Quiver
+
+    for name, figure in drawn.items():
+        ax = figure.axes[0]
+        lines = [c for c in ax.collections if isinstance(c, LineCollection)]
+        assert {to_hex(c.get_colors()[0]) for c in lines} >= {to_hex("magenta"), to_hex("yellow"), to_hex("0.25")}, name
+        dashes = {to_hex(c.get_colors()[0]): c.get_linestyles()[0][1] is not None for c in lines}
+        assert dashes[to_hex("magenta")], name
+        assert not dashes[to_hex("yellow")], name
+        (square,) = (line for line in ax.lines if line.get_marker() == "s")
+        np.testing.assert_allclose(np.ravel(square.get_xydata()), [-118.75, 36.9], err_msg=name)
+        assert len(ax.images) == 2, name  # values, and relief
+        quivers = [c for c in ax.collections if isinstance(c, Quiver)]
+        if "vectors" not in name:
+            assert len(quivers) == 1, name
+            assert "S1" in [t.get_text() for t in ax.texts], name
+
+
+def test_limits_of_the_template_are_those_of_every_map_of_motion(drawn):
+    for name, figure in drawn.items():
+        limits = figure.axes[0].images[0].get_clim()
+        if name.startswith(("mask", "coherence")):
+            assert limits != (-30.0, 30.0)
+        else:  # white is zero, so that the colours reach as far on both sides; the bar ends at the limits
+            scale = 0.1 if "displacement" in name else 1.0
+            np.testing.assert_allclose(limits, (-30.0 * scale, 30.0 * scale), err_msg=name)
+            (bar,) = figure.axes[0].child_axes
+            np.testing.assert_allclose(bar.get_ylim(), (-30.0 * scale, 20.0 * scale), err_msg=name)
+
+
+@pytest.mark.parametrize("type_", ["velocity", "displacement"])
+def test_the_type_of_plot_chooses_among_all_products(root, write, tmp_path, type_):
+    template = write(*EVERY_PRODUCT, f"mimtpy.plot.type = {type_}")
+    results = run_template(template, root=root, out=str(tmp_path), dry_run=True)
+    figures = [output for r in results if r.name == "plot" for output in r.outputs]
+    assert figures
+    assert all(f"/{type_}/" in figure for figure in figures)
+    assert any("joined" in figure and "ascending" in figure for figure in figures)
+    assert any("horz" in figure for figure in figures)
+
+
+def test_a_backend_that_is_missing_stops_the_figures_alone(root, write, tmp_path, monkeypatch):
+    from mimtpy_cloud.view import gmt
+
+    def missing():
+        raise ImportError("no pygmt; pip install 'mimtpy_cloud[pygmt]'")
+
+    monkeypatch.setattr(gmt, "require_gmt", missing)
+    template = write(*EXTRACT, "mimtpy.plot.backend = pygmt")
+    results = run_template(template, root=root, out=str(tmp_path), dry_run=True)
+    assert {r.status for r in results if r.name == "plot"} == {"failed"}
+    assert all("pip install 'mimtpy_cloud[pygmt]'" in r.error for r in results if r.name == "plot")
+    assert {r.status for r in results if r.name == "extract"} == {"planned"}
+
+
+def test_stations_that_lie_elsewhere_stop_no_figure_of_a_template(tmp_path):
+    from mimtpy_cloud.cli.products import draw
+    from mimtpy_cloud.cli.steps import Plot
+
+    (tmp_path / "far.csv").write_text("station,lon,lat,ve,vn\nA,0,0,1,1\n")
+    plot = Plot(stations=str(tmp_path / "far.csv"), units="mm/yr", relief="height")
+    ds = lattice_dataset(small_window(20, 20), velocity=0.01).drop_vars("height", errors="ignore")
+    draw(ds, str(tmp_path / "a.png"), plot)
+    assert (tmp_path / "a.png").stat().st_size > 0

@@ -10,7 +10,7 @@ from synthetic import lattice_dataset, look_vector, small_window
 
 from mimtpy_cloud.errors import ReferencePointError, SchemaError
 from mimtpy_cloud.kernels import tie
-from mimtpy_cloud.ops.stations import project_stations
+from mimtpy_cloud.ops.stations import project_stations, select_stations
 
 WINDOW = small_window(5, 7)
 RATES = np.arange(35.0).reshape(5, 7) * 1e-3
@@ -252,3 +252,17 @@ def test_constant_of_few_differences():
     np.testing.assert_allclose(tie.fit_constant(np.array([2.0, 4.0, 3.0]), np.full(3, np.nan))[0], 3.0)
     np.testing.assert_allclose(tie.fit_constant(np.full(3, 2.0), np.zeros(3)), [2.0, 0.0, 0.0, 3])
     assert np.isnan(tie.fit_constant(np.array([2.0]), np.array([np.nan]))[1])
+
+
+def test_stations_are_selected_by_box_and_name_in_their_order():
+    stations = table([-179.5, 170.0, 10.0, 20.0], [0.0, 0.0, 50.0, -50.0]).assign_coords(station=list("ABCD"))
+    assert select_stations(stations, bbox=(160, -10, 190, 10)).station.values.tolist() == ["A", "B"]
+    assert select_stations(stations, bbox=(-200, -10, -170, 10)).station.values.tolist() == ["A", "B"]
+    assert select_stations(stations, names=["d", "A"]).station.values.tolist() == ["A", "D"]
+    assert select_stations(stations, bbox=(10, 50, 11, 51), names=["A", "C"]).station.values.tolist() == ["C"]
+    assert select_stations(stations, bbox=(0, 0, 1, 1)).sizes["station"] == 0
+    xr.testing.assert_identical(select_stations(stations), stations)
+    with pytest.raises(SchemaError, match="no station X among 4"):
+        select_stations(stations, names=["X"])
+    with pytest.raises(SchemaError, match="a box is west, south, east, north"):
+        select_stations(stations, bbox=(5, 0, 1, 1))

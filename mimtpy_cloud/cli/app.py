@@ -31,6 +31,7 @@ from mimtpy_cloud.cli.commands.reference import reference
 from mimtpy_cloud.cli.commands.relax import relax
 from mimtpy_cloud.cli.commands.run import demo, run
 from mimtpy_cloud.cli.commands.simulate import simulate
+from mimtpy_cloud.cli.commands.stations import stations
 from mimtpy_cloud.cli.commands.timeline import decompose_series
 from mimtpy_cloud.cli.commands.togeotiff import to_geotiff
 from mimtpy_cloud.cli.commands.transects import profile, transects
@@ -45,7 +46,7 @@ _HEADINGS: dict[str, tuple[click.Command, ...]] = {
     "Data": (ingest, catalog, publish, cache, extract, convert),
     "Analyse": (velocity, displacement, mosaic, decompose, decompose_series, reference, deramp, subtract),
     "Model": (gridsearch, simulate, relax, covariance, quadtree),
-    "Look": (plot, overlap, profile, transects, gnss, footprint),
+    "Look": (plot, overlap, profile, transects, gnss, stations, footprint),
     "Write": (export, to_geotiff),
     "Run": (run, demo, doctor),
 }

@@ -248,6 +248,7 @@ COMPONENTS = Kind("eu, enu or hu", lambda raw: _choices("eu", "enu", "hu")(raw)[
 NORTH = Kind("a number in m/yr (m), a product (.zarr, .tif) with north, or a table of GNSS stations", _north)
 SPREAD = Kind("a number of at least 0, in m/yr (m)", _spread)
 LOOK = Kind("vertical", lambda raw: _choices("vertical")(raw)[0])
+BACKEND = Kind("matplotlib or pygmt", lambda raw: _choices("matplotlib", "pygmt")(raw)[0])
 ANY = Kind("any value", plain_value)
 
 
@@ -413,6 +414,12 @@ KEYS: tuple[Key, ...] = (
         ("fstyle", STYLES, "styles", "line style of each fault"),
         ("refpoi", PATH_OR_NO, "reference", "vector file with the reference point; default from the data"),
         ("vlim", LIMITS, "limits", "smallest and largest value of the colours, m or m/yr"),
+        ("coastline", PATH_OR_NO, "coastline", "vector file with the coast"),
+        ("stations", PATH_OR_NO, "stations", "table of GNSS velocities: arrows, and circles in the colours of the map"),
+        ("units", UNITS, "units", "unit of that table, if it does not say"),
+        ("names", SWITCH, "names", "write the names of the stations; default no"),
+        ("relief", PATH_OR_NO, "relief", "height (of the product) or a GeoTIFF with a DEM: shaded relief below"),
+        ("backend", BACKEND, "backend", "matplotlib or pygmt (extra pygmt, and GMT); default matplotlib"),
     ),
     *_keys(
         "geodmod",

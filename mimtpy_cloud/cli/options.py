@@ -13,6 +13,7 @@ __all__ = [
     "as_of",
     "bbox",
     "bbox_overlap",
+    "bbox_stations",
     "dates",
     "decomposition",
     "geometry",
@@ -112,6 +113,22 @@ def bbox_overlap(command: Callable[..., Any]) -> Callable[..., Any]:
     callable
     """
     return _box("Only products that overlap this box, degrees.")(command)
+
+
+def bbox_stations(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Add ``--bbox`` of a command that takes stations.
+
+    Parameters
+    ----------
+    command : callable
+        Command.
+
+    Returns
+    -------
+    callable
+    """
+    return _box("Only stations in this box, degrees.")(command)
 
 
 def _box(help_: str) -> _Decorator:

@@ -27,7 +27,7 @@ from mimtpy_cloud.cli.datasets import Dataset, all_entries, expand_names, resolv
 from mimtpy_cloud.cli.keys import squeeze
 from mimtpy_cloud.cli.layers import take_layer
 from mimtpy_cloud.cli.names import name_marks
-from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, observe
+from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, lying_over, observe
 from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Geodmod, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
 from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
@@ -212,15 +212,23 @@ def _reason(error: Exception) -> str:
 
 
 def _plot_error(plot: Plot | None) -> str:
-    """Why no figure can be drawn: a file that is missing or unreadable, a colour or a style that is none."""
-    if plot is None or not (plot.faults or plot.colours or plot.styles or plot.reference):
+    """Why no figure can be drawn: a file that is missing or unreadable, a colour or a style that is none, no GMT."""
+    if plot is None or replace(plot, types=(), folder=None, limits=None, names=False) == Plot():
         return ""
+    from mimtpy_cloud.io.gnss import read_stations
+    from mimtpy_cloud.io.raster import locate_raster
     from mimtpy_cloud.view.decoration import read_decoration
+    from mimtpy_cloud.view.gmt import require_gmt
 
-    faults = [join(plot.folder or "", fault) for fault in plot.faults]
-    reference = plot.reference and join(plot.folder or "", plot.reference)
+    over = lying_over(plot)
     try:
-        read_decoration(faults, plot.colours, plot.styles, None, reference, {})
+        read_decoration(over["faults"], plot.colours, plot.styles, over.get("coastline"), over["reference_point"], {})
+        if plot.stations is not None:
+            read_stations(plot.stations, units=plot.units)
+        if plot.relief not in (None, "height"):
+            locate_raster(str(plot.relief))
+        if plot.backend == "pygmt":
+            require_gmt()
     except Exception as error:  # noqa: BLE001 - figures must not stop the products
         return _reason(error)
     return ""

@@ -21,6 +21,7 @@ __all__ = [
     "exists",
     "is_source",
     "join",
+    "lying_over",
     "observe",
     "open_product",
     "require_data",
@@ -458,7 +459,8 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     Notes
     -----
     Of a series the last date is drawn, as displacement since its reference date. A component alone has the colours that
-    it has beside the others, unless there are limits; vertical motion under arrows has its own.
+    it has beside the others, unless there are limits; vertical motion under arrows has its own. What `plot` asks for of
+    stations, relief and backend is done where it can be: on a map without stations there are none.
     """
     from mimtpy_cloud.view.map import COMPONENTS, main_variable, plot_components, plot_map, save_figure
     from mimtpy_cloud.view.vectors import plot_vectors
@@ -473,12 +475,7 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     if plot.limits is not None and (units := str(ds[name].attrs.get("units"))) in _SHOWN_UNITS:
         unit, factor = _SHOWN_UNITS[units]
         options |= {"unit": unit, "limits": (plot.limits[0] * factor, plot.limits[1] * factor)}
-    options |= {
-        "faults": [join(plot.folder or "", fault) for fault in plot.faults],
-        "fault_colors": plot.colours,
-        "fault_styles": plot.styles,
-        "reference_point": "auto" if plot.reference is None else join(plot.folder or "", plot.reference),
-    }
+    options |= lying_over(plot) | _where_there(plot, ds, vectors=variable == VECTORS)
     if variable == VECTORS:
         figure = plot_vectors(ds, **options)
     elif together:
@@ -486,6 +483,43 @@ def draw(ds: xr.Dataset, url: str, plot: Plot, *, variable: str = "", **options:
     else:
         figure = plot_map(ds, name, **_beside(ds, name, options))
     save_figure(figure, url)
+
+
+def lying_over(plot: Plot) -> dict[str, Any]:
+    """
+    Give faults, coast and reference point of figures as options of `mimtpy_cloud.view.map.plot_map`.
+
+    Parameters
+    ----------
+    plot : Plot
+        Relative names are those of its folder.
+
+    Returns
+    -------
+    dict
+    """
+    options: dict[str, Any] = {
+        "faults": [join(plot.folder or "", fault) for fault in plot.faults],
+        "fault_colors": plot.colours,
+        "fault_styles": plot.styles,
+        "reference_point": "auto" if plot.reference is None else join(plot.folder or "", plot.reference),
+    }
+    return options if plot.coastline is None else options | {"coastline": join(plot.folder or "", plot.coastline)}
+
+
+def _where_there(plot: Plot, ds: xr.Dataset, *, vectors: bool) -> dict[str, Any]:
+    """Stations, relief and backend that a template asks for, of those figures that can show them."""
+    from mimtpy_cloud.io.gnss import read_stations
+    from mimtpy_cloud.ops.pixels import pixels_at
+
+    options: dict[str, Any] = {}
+    if plot.stations is not None and not (vectors and ds["up"].attrs.get("units") != "m/yr"):
+        stations = read_stations(plot.stations, units=plot.units)
+        if pixels_at(ds, stations["lon"].to_numpy(), stations["lat"].to_numpy())[2].any():
+            options = {"stations": stations} | ({"station_names": True} if plot.names and not vectors else {})
+    if plot.relief is not None and (plot.relief != "height" or "height" in ds):
+        options["relief"] = plot.relief
+    return options if plot.backend is None or vectors else options | {"backend": plot.backend}
 
 
 def _beside(ds: xr.Dataset, name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -286,6 +286,18 @@ class Plot:
         Vector file with reference points.
     limits : tuple of float, optional
         Smallest and largest value of the colours, in m or m/yr.
+    coastline : str, optional
+        Vector file with the coast.
+    stations : str, optional
+        Table of GNSS velocities, drawn as arrows and circles.
+    units : str, optional
+        Unit of the table, if it does not say.
+    names : bool
+        Whether the names of the stations are written.
+    relief : str, optional
+        ``"height"`` of the product, or a GeoTIFF with a DEM, for shaded relief under the colours.
+    backend : str, optional
+        What draws, ``"matplotlib"`` or ``"pygmt"``; default the former.
     """
 
     types: tuple[str, ...] = ()
@@ -295,6 +307,12 @@ class Plot:
     styles: tuple[str, ...] = ()
     reference: str | None = None
     limits: tuple[float, float] | None = None
+    coastline: str | None = None
+    stations: str | None = None
+    units: str | None = None
+    names: bool = False
+    relief: str | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What a track should observe at GNSS stations, and what it does observe."""
 
+import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,63 @@ from mimtpy_cloud.kernels import look, tie
 from mimtpy_cloud.ops.pixels import pixels_at
 from mimtpy_cloud.schema import LOS, require_dims, require_variables
 
-__all__ = ["mean_around", "project_stations", "require_odd_window"]
+__all__ = ["mean_around", "project_stations", "require_odd_window", "select_stations"]
 
 _COMPONENTS = ("east", "north", "up")
 _UNITS = "m/yr"
+
+
+def select_stations(
+    stations: xr.Dataset, *, bbox: tuple[float, float, float, float] | None = None, names: Sequence[str] = ()
+) -> xr.Dataset:
+    """
+    Select stations by a box, by their names, or both.
+
+    Parameters
+    ----------
+    stations : xr.Dataset
+        As `mimtpy_cloud.io.gnss.read_stations` gives it, or any with coordinates `station`, `lon` and `lat`.
+    bbox : tuple of float, optional
+        West, south, east, north in degrees, edges included; whole turns of the longitude make no difference.
+    names : sequence of str
+        In any letter case; all if empty.
+
+    Returns
+    -------
+    xr.Dataset
+        Those in the box that have one of the names, in their order; there may be none.
+
+    Raises
+    ------
+    SchemaError
+        If a name is unknown, or the box is none.
+
+    Examples
+    --------
+    >>> places = {"station": ["ANKR", "TOKA"], "lon": ("station", [32.8, 36.6]), "lat": ("station", [39.9, 40.3])}
+    >>> stations = xr.Dataset(coords=places)
+    >>> select_stations(stations, bbox=(30, 39, 34, 41)).station.values.tolist()
+    ['ANKR']
+    >>> select_stations(stations, names=["toka"]).station.values.tolist()
+    ['TOKA']
+    """
+    require_variables("the stations", stations.variables, "station", "lon", "lat")
+    known = [str(name) for name in stations["station"].to_numpy()]
+    keep = np.ones(len(known), bool)
+    if names:
+        wanted = {name.upper() for name in names}
+        if unknown := sorted(wanted - {name.upper() for name in known}):
+            near = difflib.get_close_matches(unknown[0], known, n=5, cutoff=0.5)
+            hint = f"; there are {', '.join(near)}" if near else f" among {len(known)}"
+            raise SchemaError(f"no station {', '.join(unknown)}{hint}")
+        keep &= np.array([name.upper() in wanted for name in known])
+    if bbox is not None:
+        west, south, east, north = bbox
+        if not (west < east <= west + 360 and -90 <= south < north <= 90):
+            raise SchemaError(f"a box is west, south, east, north in degrees, got {tuple(bbox)}")
+        lon, lat = stations["lon"].to_numpy(), stations["lat"].to_numpy()
+        keep &= ((lon - west) % 360 <= east - west) & (lat >= south) & (lat <= north)
+    return stations.isel(station=np.flatnonzero(keep))
 
 
 def project_stations(ds: xr.Dataset, stations: xr.Dataset, *, window: int = 1, up: str = "drop") -> xr.Dataset:

@@ -1,7 +1,8 @@
 """Axes of a map: their size, ticks in degrees or kilometres, and a scale bar true on the ground."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,12 +14,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "ScaleBar",
+    "draw_north",
     "draw_scale_bar",
     "draw_ticks",
+    "figure_of",
     "ground_aspect",
     "is_degrees",
     "is_sliver",
     "new_figure",
+    "north_of",
+    "scale_bar",
     "size_in_inches",
 ]
 
@@ -30,6 +36,8 @@ _LETTER, _GAP = 0.075, 0.1
 _TICK_STEPS = (1, 2, 2.5, 5, 10)
 #: Maps longer than this, relative to their width or height, are stretched to be seen at all.
 _SLIVER = 20.0
+#: Maps smaller than that, in inches, have no room for a north arrow.
+_SMALL = 1.5
 
 
 def is_degrees(grid: Grid) -> bool:
@@ -160,6 +168,22 @@ def draw_ticks(ax: "Axes", grid: Grid) -> None:
             axis.set_label_text(f"{what} [km]", fontsize="small")
 
 
+def figure_of(ax: "Axes") -> "Figure":
+    """
+    Find the figure that holds axes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Any.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    return cast("Figure", ax.get_figure(root=True))
+
+
 def size_in_inches(ax: "Axes") -> tuple[float, float]:
     """
     Measure axes as they are drawn.
@@ -210,9 +234,56 @@ def _degrees(positive: str, negative: str) -> Callable[[float, int], str]:
     return text
 
 
+@dataclass(frozen=True)
+class ScaleBar:
+    """
+    Bar of a round length.
+
+    Parameters
+    ----------
+    left, right, y : float
+        Its ends, in the coordinates of the map.
+    text : str
+        Its length.
+    on_left : bool
+        Whether it lies in the left corner.
+    """
+
+    left: float
+    right: float
+    y: float
+    text: str
+    on_left: bool
+
+
+def scale_bar(grid: Grid, values: np.ndarray) -> ScaleBar:
+    """
+    Choose a bar of a round length, at most a quarter of the map, in the lower corner with less data.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+    values : np.ndarray
+        Shape ``(y, x)``, what the map shows; NaN is no data.
+
+    Returns
+    -------
+    ScaleBar
+    """
+    west, south, east, north = grid.bounds
+    y = south + 0.05 * (north - south)
+    metres_per_unit = width_on_ground(grid, y) / (east - west)
+    metres = nice_below(0.25 * (east - west) * metres_per_unit)
+    length = metres / metres_per_unit
+    left = _emptier_left(values)
+    x = west + 0.05 * (east - west) if left else east - 0.05 * (east - west) - length
+    return ScaleBar(x, x + length, y, f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m", left)
+
+
 def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
     """
-    Draw a bar of a round length, at most a quarter of the map, in the lower corner with less data.
+    Draw the bar of `scale_bar`.
 
     Parameters
     ----------
@@ -225,21 +296,18 @@ def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
     """
     from matplotlib.patheffects import withStroke
 
-    west, south, east, north = grid.bounds
-    y = south + 0.05 * (north - south)
-    metres_per_unit = width_on_ground(grid, y) / (east - west)
-    metres = nice_below(0.25 * (east - west) * metres_per_unit)
-    length = metres / metres_per_unit
-    left = _emptier_left(values)
-    x = west + 0.05 * (east - west) if left else east - 0.05 * (east - west) - length
-    text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
-    short = length / (east - west) * size_in_inches(ax)[0] < len(text) * _LETTER  # the text must stay on the map
-    at, side = (x + length / 2, "center") if not short else (x, "left") if left else (x + length, "right")
+    bar = scale_bar(grid, values)
+    west, _, east, _ = grid.bounds
+    inches = (bar.right - bar.left) / (east - west) * size_in_inches(ax)[0]
+    at, side = (bar.left + bar.right) / 2, "center"
+    if inches < len(bar.text) * _LETTER:  # the text must stay on the map
+        at, side = (bar.left, "left") if bar.on_left else (bar.right, "right")
     halo = [withStroke(linewidth=4, foreground="white")]
-    ax.plot([x, x + length], [y, y], color="black", linewidth=2, solid_capstyle="butt", zorder=5, path_effects=halo)
+    ends = [bar.left, bar.right]
+    ax.plot(ends, [bar.y] * 2, color="black", linewidth=2, solid_capstyle="butt", zorder=5, path_effects=halo)
     ax.annotate(
-        text,
-        (at, y),
+        bar.text,
+        (at, bar.y),
         (0, 3),
         "data",
         "offset points",
@@ -249,6 +317,63 @@ def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
         zorder=5,
         path_effects=[withStroke(linewidth=2.5, foreground="white")],
     )
+
+
+def north_of(grid: Grid) -> tuple[float, float, float]:
+    """
+    Choose a place for the north arrow, in the upper right corner, and find north there.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+
+    Returns
+    -------
+    x, y : float
+        Place, in the coordinates of the map.
+    angle : float
+        Of true north, in degrees clockwise from the vertical axis of the map.
+
+    Examples
+    --------
+    >>> round(north_of(Grid(30, 41, 0.01, 0.01, 100, 100))[2], 6)
+    0.0
+    """
+    west, south, east, north = grid.bounds
+    x, y = east - 0.06 * (east - west), north - 0.11 * (north - south)
+    if is_degrees(grid):
+        return x, y, 0.0
+    from pyproj import Transformer
+
+    to_degrees = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(x, y)
+    ahead = to_degrees.transform(lon, lat + 0.01, direction="INVERSE")
+    return x, y, float(np.rad2deg(np.arctan2(ahead[0] - x, ahead[1] - y)))
+
+
+def draw_north(ax: "Axes", grid: Grid) -> None:
+    """
+    Draw an arrow to the true north, but for maps that are a few rows or columns.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Changed.
+    grid : Grid
+        Of the map.
+    """
+    from matplotlib.patheffects import withStroke
+
+    if is_sliver(grid) or min(size_in_inches(ax)) < _SMALL:
+        return
+    x, y, angle = north_of(grid)
+    step = np.array([np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))])
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    style = {"arrowstyle": "-|>", "color": "black", "linewidth": 1.0, "path_effects": halo}
+    ends: dict[str, Any] = {"xycoords": "data", "textcoords": "offset points", "zorder": 5, "fontsize": "small"}
+    ax.annotate("", (x, y), tuple(-22 * step), arrowprops=style, **ends)
+    ax.annotate("N", (x, y), tuple(6 * step), ha="center", va="center", path_effects=halo, **ends)
 
 
 def width_on_ground(grid: Grid, y: float) -> float:

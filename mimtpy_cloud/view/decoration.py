@@ -16,7 +16,7 @@ from mimtpy_cloud.view.axes import is_degrees
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Decoration", "Lines", "draw_decoration", "read_decoration"]
+__all__ = ["Decoration", "Lines", "draw_decoration", "halo_of", "projection_of", "read_decoration"]
 
 Lines = str | os.PathLike[str] | np.ndarray | Sequence[np.ndarray]
 #: Letters of MimtPy's templates; any matplotlib colour or line style works too.
@@ -175,7 +175,7 @@ def draw_decoration(ax: "Axes", grid: Grid, decoration: Decoration) -> list[Any]
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 
-    project = _projection(grid)
+    project = projection_of(grid)
     handles: list[Any] = []
     for group in decoration.sets:
         lines = LineCollection(
@@ -185,7 +185,7 @@ def draw_decoration(ax: "Axes", grid: Grid, decoration: Decoration) -> list[Any]
             linewidths=group.width,
             zorder=3,
         )
-        lines.set_path_effects([withStroke(linewidth=group.width + 1.2, foreground=_halo(group.colour), alpha=0.7)])
+        lines.set_path_effects([withStroke(linewidth=group.width + 1.2, foreground=halo_of(group.colour), alpha=0.7)])
         ax.add_collection(lines, autolim=False)
         if group.label:
             handle = Line2D([], [], color=group.colour, label=group.label)
@@ -197,15 +197,38 @@ def draw_decoration(ax: "Axes", grid: Grid, decoration: Decoration) -> list[Any]
     return handles if len(handles) > 1 else []
 
 
-def _halo(colour: str) -> str:
-    """White about dark lines, dark about light ones."""
+def halo_of(colour: str) -> str:
+    """
+    Choose the colour about a line: white about dark lines, dark about light ones.
+
+    Parameters
+    ----------
+    colour : str
+        As matplotlib knows it.
+
+    Returns
+    -------
+    str
+    """
     from matplotlib.colors import to_rgb
 
     return "white" if np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.6 else "0.2"
 
 
-def _projection(grid: Grid) -> Callable[[np.ndarray], np.ndarray]:
-    """Function from longitude and latitude to the axes."""
+def projection_of(grid: Grid) -> Callable[[np.ndarray], np.ndarray]:
+    """
+    Find how places come to the axes of a map.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the map.
+
+    Returns
+    -------
+    callable
+        From longitude and latitude, shape ``(n, 2)``, to the coordinates of the map, of the same shape.
+    """
     if is_degrees(grid):
         middle = grid.west + grid.nx * grid.dx / 2
         return lambda lonlat: np.column_stack([_near(lonlat[:, 0], middle), lonlat[:, 1]])

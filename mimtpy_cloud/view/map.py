@@ -2,36 +2,31 @@
 
 import io
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.provenance import labelled
 from mimtpy_cloud.schema import require_dims
-from mimtpy_cloud.view.axes import new_figure
+from mimtpy_cloud.view.axes import figure_of, new_figure
 from mimtpy_cloud.view.colours import Limits
 from mimtpy_cloud.view.decoration import Lines, read_decoration
-from mimtpy_cloud.view.picture import (
-    Picture,
-    Style,
-    common_style,
-    draw_picture,
-    figure_of,
-    map_grid,
-    strides_of,
-    thumbnail,
-    title_of,
-)
+from mimtpy_cloud.view.picture import Style, common_style, thumbnail, title_of
+from mimtpy_cloud.view.relief import Relief
+from mimtpy_cloud.view.sheet import Sheet, draw_sheet, read_contents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COMPONENTS", "main_variable", "plot_components", "plot_map", "save_figure", "shared_limits"]
+__all__ = ["BACKENDS", "COMPONENTS", "main_variable", "plot_components", "plot_map", "save_figure", "shared_limits"]
 
+#: What draws a map.
+BACKENDS = ("matplotlib", "pygmt")
 #: Of a decomposition.
 COMPONENTS = ("east", "north", "horizontal", "up")
 #: What a map shows of a product, first that it has.
@@ -48,6 +43,8 @@ _MAIN = (
 )
 #: Of a decomposition: how many looks a pixel has, and why it has no solution.
 _LOOKS = ("count", "quality")
+#: Files that GMT writes.
+_GMT_FORMATS = ("bmp", "eps", "jpg", "pdf", "png", "tif")
 _PANELS = {"count": "number of looks"}
 
 
@@ -64,12 +61,16 @@ def plot_map(
     fault_styles: Sequence[str] = (),
     coastline: Lines | None = None,
     reference_point: str | Sequence[float] | None = "auto",
+    stations: xr.Dataset | None = None,
+    station_names: bool = False,
+    relief: Relief | None = None,
     symlog: bool = False,
     wrap: bool = False,
     title: str | None = None,
     ax: "Axes | None" = None,
     max_pixels: int = 1500,
-) -> "Figure":
+    backend: str = "matplotlib",
+) -> Any:
     """
     Draw a 2-D product as a map.
 
@@ -101,6 +102,18 @@ def plot_map(
         As one of `faults`.
     reference_point : {"auto", None}, path or sequence of float
         Longitude and latitude of the black square, or a file of points. ``"auto"``: from the attributes.
+    stations : xr.Dataset, optional
+        GNSS stations, as `mimtpy_cloud.io.gnss.read_stations` gives them. Those on the map are drawn as arrows of their
+        horizontal motion, with an arrow of known length below the map, and as circles in the colours of the map: of a
+        map of velocity by their velocity toward the satellite, with the look of their own pixel, of one of a component
+        by that component; of other maps white. A map that is not in their frame (attribute ``reference_frame``) has
+        another datum: circles then lose the median of station less pixel, arrows their own median; the legend says
+        how much.
+    station_names : bool
+        Write their names.
+    relief : {"height"}, array or path, optional
+        Heights whose shaded relief, with light from the north-west, lies under the colours: a variable of `data`, an
+        array on its grid, or a GeoTIFF with a DEM on any grid.
     symlog : bool
         Logarithmic colours on both sides of a linear part about 0; without `limits`, over all values.
     wrap : bool
@@ -112,18 +125,22 @@ def plot_map(
     max_pixels : int
         Most rows and columns to compute: of larger arrays every n-th is taken, before anything is
         computed, and the figure says so.
+    backend : {"matplotlib", "pygmt"}
+        What draws. ``"pygmt"`` draws the same with GMT, which the extra ``pygmt`` and a GMT of the system provide.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Not registered with pyplot, so it needs no closing.
+    matplotlib.figure.Figure or pygmt.Figure
+        The former is not registered with pyplot, so it needs no closing.
 
     Raises
     ------
     SchemaError
-        If the array is not a map, or an option does not fit it.
+        If the array is not a map, an option does not fit it, or no station lies on it.
     StorageError, SourceFormatError
-        If a vector file is missing or unreadable.
+        If a file is missing or unreadable.
+    ImportError
+        If ``backend="pygmt"`` and pygmt or GMT is missing.
 
     See Also
     --------
@@ -133,16 +150,37 @@ def plot_map(
     """
     if isinstance(data, xr.DataArray) and variable is not None:
         raise SchemaError(f"a variable is chosen from a Dataset; got {variable!r} and the array {data.name!r}")
-    da = labelled(data, variable or main_variable(data)) if isinstance(data, xr.Dataset) else data
+    name = (variable or main_variable(data)) if isinstance(data, xr.Dataset) else str(data.name or "map")
+    da = labelled(data, name) if isinstance(data, xr.Dataset) else data
     require_dims("a map", da.dims, "y", "x")
-    picture = Picture.of(thumbnail(da, max_pixels).compute(), map_grid(da), strides_of(da, max_pixels))
-    style = Style(unit, limits, (0.0, 100.0) if symlog else percentile, cmap, symlog=symlog, wrap=wrap)
+    draw_with = _drawing(backend, ax)
     decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, da.attrs)
+    extras: dict[str, Any] = {"stations": stations, "station_names": station_names, "relief": relief}
+    found = read_contents(data, [name], max_pixels, **extras)
+    style = Style(unit, limits, (0.0, 100.0) if symlog else percentile, cmap, symlog=symlog, wrap=wrap)
+    title = title_of(da) if title is None else title
+    sheet = Sheet(found.pictures[name], style, decoration, title, found.marks.get(name), found.shading)
+    if draw_with is not None:
+        return draw_with([[sheet]])
     if ax is None:
-        _, axes = new_figure(picture.grid)
+        _, axes = new_figure(sheet.picture.grid)
         ax = axes[0, 0]
-    draw_picture(ax, picture, style, decoration, title_of(da) if title is None else title)
+    draw_sheet(ax, sheet)
     return figure_of(ax)
+
+
+def _drawing(backend: str, ax: "Axes | None" = None) -> Any:
+    """What draws sheets with GMT; None for matplotlib."""
+    if backend not in BACKENDS:
+        raise SchemaError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if backend == "matplotlib":
+        return None
+    if ax is not None:
+        raise SchemaError("axes are those of matplotlib; leave ax out with backend='pygmt'")
+    from mimtpy_cloud.view.gmt import draw_sheets, require_gmt
+
+    require_gmt()
+    return draw_sheets
 
 
 def main_variable(ds: xr.Dataset) -> str:
@@ -188,10 +226,14 @@ def plot_components(
     fault_styles: Sequence[str] = (),
     coastline: Lines | None = None,
     reference_point: str | Sequence[float] | None = "auto",
+    stations: xr.Dataset | None = None,
+    station_names: bool = False,
+    relief: Relief | None = None,
     symlog: bool = False,
     title: str | None = None,
     max_pixels: int = 1500,
-) -> "Figure":
+    backend: str = "matplotlib",
+) -> Any:
     """
     Draw the components of a decomposition side by side on one scale, their uncertainties and the looks below.
 
@@ -206,14 +248,16 @@ def plot_components(
         As for `plot_map`, of the components; their uncertainties have their own.
     percentile, faults, fault_colors, fault_styles, coastline, reference_point : object
         As for `plot_map`.
+    stations, station_names, relief : object
+        As for `plot_map`; stations lie on the components.
     symlog : bool
         As for `plot_map`, of the components.
-    title, max_pixels : object
+    title, max_pixels, backend : object
         As for `plot_map`.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib.figure.Figure or pygmt.Figure
 
     Raises
     ------
@@ -234,20 +278,40 @@ def plot_components(
     names = [name for row in rows for name in row]
     for name in names:
         require_dims(name, ds[name].dims, "y", "x")
-    thumbnails = thumbnail(ds[names], max_pixels).compute()
+    draw_with = _drawing(backend)
     decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, ds.attrs)
-    grid = map_grid(ds)
-    figure, axes = new_figure(grid, rows=len(rows), columns=max(map(len, rows)))
+    extras: dict[str, Any] = {"stations": stations, "station_names": station_names, "relief": relief}
+    found = read_contents(ds, names, max_pixels, **extras)
     plain = Style(unit, None, percentile)
-    for row, axes_row in zip(rows, axes, strict=True):
+    sheets = []
+    for row in rows:
         style = Style(unit, limits, (0.0, 100.0) if symlog else percentile, symlog=symlog) if row == rows[0] else plain
-        style = Style("auto", None, percentile) if row[0] in _LOOKS else common_style(thumbnails[row], style)
-        for name, ax in zip(row, axes_row, strict=False):
-            picture = Picture.of(thumbnails[name], grid, strides_of(ds, max_pixels))
-            draw_picture(ax, picture, style, decoration, _PANELS.get(name, name.replace("_", " ")))
+        style = Style("auto", None, percentile) if row[0] in _LOOKS else common_style(found.maps[row], style)
+        shown = found.marks if row == rows[0] else {}
+        sheets.append(
+            [
+                Sheet(found.pictures[name], style, decoration, _panel(name), shown.get(name), found.shading)
+                for name in row
+            ]
+        )
+    title = title_of(ds) if title is None else title
+    return _draw_rows(sheets, title) if draw_with is None else draw_with(sheets, title)
+
+
+def _panel(name: str) -> str:
+    """Title of a panel."""
+    return _PANELS.get(name, name.replace("_", " "))
+
+
+def _draw_rows(sheets: list[list[Sheet]], title: str) -> "Figure":
+    """Draw rows of maps with matplotlib."""
+    figure, axes = new_figure(sheets[0][0].picture.grid, rows=len(sheets), columns=max(map(len, sheets)))
+    for row, axes_row in zip(sheets, axes, strict=True):
+        for sheet, ax in zip(row, axes_row, strict=False):
+            draw_sheet(ax, sheet)
         for ax in axes_row[len(row) :]:
             ax.set_axis_off()
-    figure.suptitle(title_of(ds) if title is None else title, y=1 - 0.12 / figure.get_figheight())
+    figure.suptitle(title, y=1 - 0.12 / figure.get_figheight())
     return figure
 
 
@@ -290,13 +354,13 @@ def shared_limits(
     return (style.unit, style.limits) if style.limits is not None else None
 
 
-def save_figure(figure: "Figure", url: str | os.PathLike[str], *, dpi: int = 200) -> None:
+def save_figure(figure: Any, url: str | os.PathLike[str], *, dpi: int = 200) -> None:
     """
     Write a figure to a file or URL, whole or not at all.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
+    figure : matplotlib.figure.Figure or pygmt.Figure
         Any.
     url : str or path
         Local path or fsspec URL; the suffix chooses the format (png, pdf, svg, jpg, ...).
@@ -306,16 +370,24 @@ def save_figure(figure: "Figure", url: str | os.PathLike[str], *, dpi: int = 200
     Raises
     ------
     SchemaError
-        If matplotlib does not know the format.
+        If what drew the figure does not know the format.
     StorageError
         If the place cannot be written.
     """
     from mimtpy_cloud.exports.publish import publish_bytes
 
     suffix = PurePath(os.fspath(url)).suffix.lower().lstrip(".")
-    known = figure.canvas.get_supported_filetypes()
+    drawn = hasattr(figure, "canvas")
+    known = figure.canvas.get_supported_filetypes() if drawn else _GMT_FORMATS
     if suffix not in known:
         raise SchemaError(f"a figure file ends in one of {', '.join(sorted(known))}, got {os.fspath(url)!r}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.08)
-    publish_bytes(buffer.getvalue(), url)
+    if drawn:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, dpi=dpi, bbox_inches="tight", pad_inches=0.08)
+        content = buffer.getvalue()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"figure.{suffix}"
+            figure.savefig(file, dpi=dpi, crop="+m0.2c")
+            content = file.read_bytes()
+    publish_bytes(content, url)

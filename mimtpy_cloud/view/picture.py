@@ -4,17 +4,17 @@ import dataclasses
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.grids import grid_of
-from mimtpy_cloud.kernels.fringe import fringe
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF
 from mimtpy_cloud.view.axes import (
+    draw_north,
     draw_scale_bar,
     draw_ticks,
     ground_aspect,
@@ -23,28 +23,25 @@ from mimtpy_cloud.view.axes import (
 )
 from mimtpy_cloud.view.colours import (
     CYCLIC,
-    DIVERGING,
     Limits,
     Shading,
     Steps,
     metres,
     shading,
     steps_of,
-    symlog_norm,
-    symlog_ticks,
 )
 from mimtpy_cloud.view.decoration import Decoration, draw_decoration
+from mimtpy_cloud.view.palette import FLAG_COLOURS, Palette, palette_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
     "Picture",
     "Style",
+    "as_dataset",
     "common_style",
     "draw_picture",
-    "figure_of",
     "map_grid",
     "strides_of",
     "thumbnail",
@@ -52,7 +49,6 @@ __all__ = [
 ]
 
 _NO_DATA = "0.87"
-_FLAG = ("#bdbdbd", "#2166ac")
 #: Width of a colour bar and its distance from the map, for maps narrower than that in inches as for that width.
 _BAR, _BAR_GAP, _NARROW = 0.035, 0.03, 4.0
 
@@ -128,6 +124,35 @@ class Picture:
             flags={int(value): meaning.replace("_", " ") for value, meaning in flags},
         )
 
+    def wavelength_in(self, unit: str) -> float:
+        """
+        Tell the wavelength of the radar.
+
+        Parameters
+        ----------
+        unit : str
+            Of length.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        SchemaError
+            If the picture does not know it.
+        """
+        if self.wavelength is None:
+            raise SchemaError(
+                "wrap=True needs the attribute wavelength (m) of the array; assign it, or give the dataset"
+            )
+        return float(self.wavelength) / metres(unit)
+
+    @property
+    def what(self) -> str:
+        """Quantity, and after a comma its convention."""
+        return self.long_name or self.name.replace("_", " ")
+
 
 def strides_of(obj: xr.DataArray | xr.Dataset, max_pixels: int) -> tuple[int, int]:
     """
@@ -176,6 +201,25 @@ def thumbnail[T: (xr.DataArray, xr.Dataset)](obj: T, max_pixels: int) -> T:
     """
     by_y, by_x = strides_of(obj, max_pixels)
     return obj.isel(y=slice(by_y // 2, None, by_y), x=slice(by_x // 2, None, by_x))
+
+
+def as_dataset(data: xr.Dataset | xr.DataArray, name: str) -> xr.Dataset:
+    """
+    Make a product of a map alone.
+
+    Parameters
+    ----------
+    data : xr.Dataset or xr.DataArray
+        Product, which stays as it is, or a map.
+    name : str
+        Name that the map gets.
+
+    Returns
+    -------
+    xr.Dataset
+        With the attributes of the map.
+    """
+    return data if isinstance(data, xr.Dataset) else data.rename(name).to_dataset().assign_attrs(data.attrs)
 
 
 def map_grid(obj: xr.DataArray | xr.Dataset) -> Grid:
@@ -244,7 +288,7 @@ class Style:
         if self.wrap:
             shade = dataclasses.replace(shade, cmap=CYCLIC)
             if self.limits is None:
-                top = _wavelength(picture, shade.unit) / 4
+                top = picture.wavelength_in(shade.unit) / 4
                 shade = dataclasses.replace(shade, low=-top, high=top)
         return dataclasses.replace(shade, cmap=self.cmap or shade.cmap)
 
@@ -265,13 +309,6 @@ class Style:
         if self.symlog or self.wrap:
             return None
         return steps_of(picture.values, picture.flags, limits=self.limits, cmap=self.cmap)
-
-
-def _wavelength(picture: Picture, unit: str) -> float:
-    """In the unit shown."""
-    if picture.wavelength is None:
-        raise SchemaError("wrap=True needs the attribute wavelength (m) of the array; assign it, or give the dataset")
-    return float(picture.wavelength) / metres(unit)
 
 
 def common_style(ds: xr.Dataset, style: Style) -> Style:
@@ -341,22 +378,6 @@ def title_of(obj: xr.DataArray | xr.Dataset) -> str:
 # ---- drawing -------------------------------------------------------------------------------------
 
 
-def figure_of(ax: "Axes") -> "Figure":
-    """
-    Find the figure that holds axes.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        Any.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    return cast("Figure", ax.get_figure(root=True))
-
-
 def draw_picture(
     ax: "Axes", picture: Picture, style: Style, decoration: Decoration, title: str, handles: tuple[Any, ...] = ()
 ) -> None:
@@ -385,13 +406,12 @@ def draw_picture(
     shown: list[Any] = []
     if picture.values.dtype == bool:
         shown = _draw_flags(ax, picture)
-    elif (steps := style.steps(picture)) is not None:
-        _draw_steps(ax, picture, steps)
     else:
-        _draw_values(ax, picture, style)
+        _draw_values(ax, picture, palette_of(picture, style))
     draw_ticks(ax, picture.grid)
     shown += [*draw_decoration(ax, picture.grid, decoration), *handles]
     draw_scale_bar(ax, picture.grid, picture.values)
+    draw_north(ax, picture.grid)
     if title:
         ax.set_title(textwrap.fill(title, max(24, int(11 * (size_in_inches(ax)[0] + 1.5)))), fontsize="medium")
     if shown:
@@ -401,56 +421,22 @@ def draw_picture(
         ax.annotate(thinned, (1, 0), (-3, 3), "axes fraction", "offset points", fontsize=6, ha="right", color="0.35")
 
 
-def _draw_values(ax: "Axes", picture: Picture, style: Style) -> None:
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
-
-    shade = style.shade(picture)
-    values = picture.values.astype("float64") * shade.factor
-    if style.wrap:
-        values = fringe(values, _wavelength(picture, shade.unit))
-    centred = shade.cmap == DIVERGING and shade.low < 0 < shade.high  # white is zero, whatever the limits
-    most = max(-shade.low, shade.high)
-    whole = dataclasses.replace(shade, low=-most, high=most) if centred else shade
-    norm = symlog_norm(whole) if style.symlog else Normalize(whole.low, whole.high)
-    beyond = centred and shade.low != -shade.high  # colours end where the bar does
-    shown = np.ma.masked_invalid(np.clip(values, shade.low, shade.high) if beyond else values)
-    colours = colormaps[shade.cmap]
-    cmap = colours.with_extremes(under=colours(norm(shade.low)), over=colours(norm(shade.high)))
+def _draw_values(ax: "Axes", picture: Picture, palette: Palette) -> None:
+    """Colours, their bar, and its label."""
     image = ax.imshow(
-        shown, extent=picture.extent, origin="upper", cmap=cmap, norm=norm,
-        interpolation="nearest", aspect=ax.get_aspect(),
+        np.ma.masked_invalid(palette.values), extent=picture.extent, origin="upper", cmap=palette.cmap,
+        norm=palette.norm, interpolation="nearest", aspect=ax.get_aspect(),
     )  # fmt: skip
-    below, above = bool((values < shade.low).any()), bool((values > shade.high).any())
-    extend = ("both" if above else "min") if below else ("max" if above else "neither")
-    bar = ax.figure.colorbar(image, cax=_bar_axes(ax), extend=extend)
-    bar.ax.set_ylim(shade.low, shade.high)
-    if style.symlog:
-        ticks = symlog_ticks(shade)
-        bar.set_ticks(ticks, labels=[f"{t:g}".replace("-", "\N{MINUS SIGN}") for t in ticks])
+    bar = ax.figure.colorbar(image, cax=_bar_axes(ax), extend=palette.extend)
+    bar.ax.set_ylim(*palette.limits)
+    if palette.ticks:
+        bar.set_ticks(list(palette.ticks), labels=list(palette.labels))
         bar.minorticks_off()
-    bar.set_label(_label(picture, shade.unit, wrapped=style.wrap, width=_letters(ax)))
-    if not np.isfinite(values).any():
+    if palette.is_steps:
+        bar.ax.tick_params(length=0, labelsize="small" if picture.flags else None)
+    bar.set_label("\n".join(textwrap.fill(part, _letters(ax)) for part in palette.says))
+    if not np.isfinite(palette.values).any():
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="0.35")
-
-
-def _draw_steps(ax: "Axes", picture: Picture, steps: Steps) -> None:
-    """One colour and one tick a value."""
-    from matplotlib.colors import BoundaryNorm, ListedColormap
-
-    edges = np.arange(steps.low - 0.5, steps.low + len(steps.colours) + 0.5)
-    values = np.ma.masked_invalid(picture.values.astype("float64"))
-    image = ax.imshow(
-        np.ma.clip(values, edges[0], edges[-1] - 0.5), extent=picture.extent, origin="upper",
-        cmap=ListedColormap(steps.colours), norm=BoundaryNorm(edges, len(steps.colours)),
-        interpolation="nearest", aspect=ax.get_aspect(),
-    )  # fmt: skip
-    bar = ax.figure.colorbar(image, cax=_bar_axes(ax))
-    labels = [textwrap.fill(label, 14) for label in steps.labels]
-    bar.set_ticks((edges[:-1] + 0.5).tolist(), labels=labels)
-    bar.ax.tick_params(length=0, labelsize="small" if picture.flags else None)
-    bar.minorticks_off()
-    bar.set_label(_label(picture, "", wrapped=False, width=_letters(ax)))
 
 
 def _bar_axes(ax: "Axes") -> "Axes":
@@ -464,21 +450,13 @@ def _letters(ax: "Axes") -> int:
     return max(20, int(size_in_inches(ax)[1] * 13))
 
 
-def _label(picture: Picture, unit: str, *, wrapped: bool, width: int) -> str:
-    """Quantity and unit, then its convention, in lines of at most `width` letters."""
-    what, _, convention = (picture.long_name or picture.name.replace("_", " ")).partition(", ")
-    shown = f" [{unit}]" if unit not in ("", "1") else ""
-    parts = [f"{what}{', one fringe' if wrapped else ''}{shown}", convention]
-    return "\n".join(textwrap.fill(part, width) for part in parts if part)
-
-
 def _draw_flags(ax: "Axes", picture: Picture) -> list[Any]:
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
     ax.imshow(
-        picture.values, extent=picture.extent, origin="upper", cmap=ListedColormap(_FLAG), vmin=0, vmax=1,
+        picture.values, extent=picture.extent, origin="upper", cmap=ListedColormap(FLAG_COLOURS), vmin=0, vmax=1,
         interpolation="nearest", aspect=ax.get_aspect(),
     )  # fmt: skip
-    what = (picture.long_name or picture.name.replace("_", " ")).partition(", ")[0] or "true"
-    return [Patch(color=_FLAG[1], label=what), Patch(color=_FLAG[0], label=f"not {what}")]
+    what = picture.what.partition(", ")[0] or "true"
+    return [Patch(color=FLAG_COLOURS[1], label=what), Patch(color=FLAG_COLOURS[0], label=f"not {what}")]

@@ -14,10 +14,12 @@ from mimtpy_cloud.ops.pixels import map_projection, near_longitude, pixels_at
 from mimtpy_cloud.ops.plate import stations_less_plate
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
-from mimtpy_cloud.view.axes import ground_aspect, is_degrees, new_figure, size_in_inches
+from mimtpy_cloud.view.axes import figure_of, ground_aspect, new_figure
 from mimtpy_cloud.view.colours import Limits, nice_below
 from mimtpy_cloud.view.decoration import Lines, read_decoration
-from mimtpy_cloud.view.picture import Picture, Style, draw_picture, figure_of, map_grid, strides_of, thumbnail, title_of
+from mimtpy_cloud.view.picture import Picture, Style, draw_picture, map_grid, strides_of, thumbnail, title_of
+from mimtpy_cloud.view.relief import Relief, draw_relief, heights_of, shading_of
+from mimtpy_cloud.view.stations import ARROW, STATIONS, draw_arrow_key, draw_circles
 from mimtpy_cloud.view.together import compute_together
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ __all__ = ["has_vectors", "plot_vectors"]
 
 #: Length of an arrow of the 95th percentile, in cells.
 _REACH = 0.95
-_ARROW: dict[str, Any] = {"angles": "uv", "units": "inches", "width": 0.018, "headwidth": 4.5, "headlength": 5.5}
-_ARROW |= {"headaxislength": 5.0, "scale_units": "width", "linewidth": 0.5}
-_STATIONS = "#ffb000"
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,7 @@ def plot_vectors(
     fault_styles: Sequence[str] = (),
     coastline: Lines | None = None,
     reference_point: str | Sequence[float] | None = "auto",
+    relief: Relief | None = None,
     symlog: bool = False,
     title: str | None = None,
     ax: "Axes | None" = None,
@@ -127,6 +127,8 @@ def plot_vectors(
     limits, percentile, cmap : object
         As for `plot_map`, of the vertical motion.
     faults, fault_colors, fault_styles, coastline, reference_point : object
+        As for `plot_map`.
+    relief : object
         As for `plot_map`.
     symlog : bool
         As for `plot_map`, of the colours; arrows are linear.
@@ -160,19 +162,23 @@ def plot_vectors(
     step = _cells(grid, arrows)
     if stations is not None:
         stations, places = _on_map(ds, stations, direction)
-    lazy = [thumbnail(ds[["up"]], max_pixels), average_cells(ds, list(direction.parts), step)]
-    small, cells, *points = compute_together(lazy if places is None else [*lazy, places])
-    picture = Picture.of(small["up"], grid, strides_of(ds, max_pixels))
+    lazy = {"up": thumbnail(ds[["up"]], max_pixels), "cells": average_cells(ds, list(direction.parts), step)}
+    lazy |= {} if places is None else {"places": places}
+    lazy |= {} if relief is None else {"relief": heights_of(ds, relief, max_pixels).rename("height").to_dataset()}
+    found = dict(zip(lazy, compute_together(list(lazy.values())), strict=True))
+    picture = Picture.of(found["up"]["up"], grid, strides_of(ds, max_pixels))
     style = Style(unit, limits, (0.0, 100.0) if symlog else percentile, cmap, symlog=symlog)
     decoration = read_decoration(faults, fault_colors, fault_styles, coastline, reference_point, ds.attrs)
     shade = style.shade(picture)
-    found = None if stations is None else _level(ds, stations, points[0], direction)
+    level = None if stations is None else _level(ds, stations, found["places"], direction)
     if ax is None:
         _, axes = new_figure(grid)
         ax = axes[0, 0]
-    legend = () if found is None else (_handle(found, shade.factor, shade.unit),)
+    legend = () if level is None else (_handle(level, shade.factor, shade.unit),)
     draw_picture(ax, picture, style, decoration, title_of(ds) if title is None else title, legend)
-    _draw_arrows(ax, grid, cells, found, direction, shade.factor, shade.unit)
+    if relief is not None:
+        draw_relief(ax, shading_of(found["relief"]["height"].to_numpy(), grid, picture.strides), picture.extent)
+    _draw_arrows(ax, grid, found["cells"], level, direction, shade.factor, shade.unit)
     return figure_of(ax)
 
 
@@ -249,7 +255,7 @@ def _handle(stations: _Stations, factor: float, unit: str) -> Any:
     shown = ", ".join(f"{name} {round(value * factor, 1):g}" for name, value in stations.less.items())
     label = "GNSS stations" + (f", less {shown} {unit}" if shown else "")
     style: dict[str, Any] = {"marker": "o", "linestyle": "-", "markeredgecolor": "black", "markersize": 5}
-    return Line2D([], [], color=_STATIONS, label=label, **style)
+    return Line2D([], [], color=STATIONS, label=label, **style)
 
 
 # ---- drawing -------------------------------------------------------------------------------------
@@ -278,23 +284,8 @@ def _draw_arrows(
     typical = float(np.percentile(speeds, 95)) if speeds.size and speeds.any() else 1.0
     typical = typical or float(speeds.max())
     scale = typical * cells.sizes["cell_x"] / _REACH
-    quiver = ax.quiver(*sets[0], scale=scale, color="black", edgecolor="white", zorder=3.5, **_ARROW)
+    quiver = ax.quiver(*sets[0], scale=scale, color="black", edgecolor="white", zorder=3.5, **ARROW)
     if stations is not None:
-        _draw_stations(ax, stations, factor)
-        ax.quiver(*sets[1], scale=scale, color=_STATIONS, edgecolor="black", zorder=3.8, **_ARROW)
-    length = nice_below(typical)
-    below = (0.4 if is_degrees(grid) else 0.52) / size_in_inches(ax)[1]
-    place = length / scale, -below
-    ax.quiverkey(quiver, *place, length, "", coordinates="axes", labelpos="E")
-    text = f"{length:g} {unit}{direction.text}"  # of its own: a key does not count when a figure is cut to its content
-    ax.annotate(text, place, (5, 0), "axes fraction", "offset points", va="center", fontsize="small")
-
-
-def _draw_stations(ax: "Axes", stations: _Stations, factor: float) -> None:
-    """Vertical motion as circles in the colours of the map; a station without one is white."""
-    image = ax.images[0]
-    known = np.isfinite(stations.up)
-    look: dict[str, Any] = {"s": 36, "edgecolors": "black", "linewidths": 0.8, "zorder": 3.7}
-    ax.scatter(stations.x[~known], stations.y[~known], color="white", **look)
-    look |= {"cmap": image.cmap, "norm": image.norm}
-    ax.scatter(stations.x[known], stations.y[known], c=stations.up[known] * factor, **look)
+        draw_circles(ax, stations.x, stations.y, stations.up * factor)
+        ax.quiver(*sets[1], scale=scale, color=STATIONS, edgecolor="black", zorder=3.8, **ARROW)
+    draw_arrow_key(ax, grid, quiver, nice_below(typical), f"{unit}{direction.text}")
