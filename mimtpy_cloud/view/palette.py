@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mimtpy_cloud.view.colours import DIVERGING, Shading, Steps, fringe, symlog_norm, symlog_ticks
+from mimtpy_cloud.kernels.fringe import fringe
+from mimtpy_cloud.view.colours import DIVERGING, Shading, Steps, symlog_norm, symlog_ticks
 
 if TYPE_CHECKING:
     from mimtpy_cloud.view.picture import Picture, Style
