@@ -10,7 +10,7 @@ import xarray as xr
 from synthetic import lattice_dataset, small_window
 from test_map_stations import stations
 
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import MimtpyError, SchemaError
 from mimtpy_cloud.view.colours import Limits
 from mimtpy_cloud.view.gmt import _colour_table, _heights, _on_paper, plot_profiles_gmt, require_gmt
 from mimtpy_cloud.view.map import plot_components, plot_map, save_figure
@@ -29,7 +29,7 @@ def gmt() -> Any:
     """GMT, where it and the extra are installed; tests that need it skip without."""
     try:
         return require_gmt()
-    except ImportError as error:
+    except MimtpyError as error:
         pytest.skip(str(error))
 
 
@@ -90,9 +90,9 @@ def test_pygmt_that_is_missing_is_named_with_what_to_install(monkeypatch):
         return real(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pygmt is not installed; .*pip install 'mimtpy_cloud\[pygmt\]'.*apt-get"):
+    with pytest.raises(MimtpyError, match=r"pygmt is not installed; .*pip install 'mimtpy_cloud\[pygmt\]'.*apt-get"):
         plot_map(product(), backend="pygmt")
-    with pytest.raises(ImportError, match="conda install gmt"):
+    with pytest.raises(MimtpyError, match="conda install gmt"):
         plot_components(product(east=RAMP, up=RAMP), backend="pygmt")
 
 
@@ -106,7 +106,7 @@ def test_gmt_that_is_missing_is_named_with_the_reason(monkeypatch):
         return real(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", broken)
-    with pytest.raises(ImportError, match=r"no GMT that it can use \(libgmt.so: cannot open shared object file\)"):
+    with pytest.raises(MimtpyError, match=r"no GMT that it can use \(libgmt.so: cannot open shared object file\)"):
         plot_map(product(), backend="pygmt")
 
 

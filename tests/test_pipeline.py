@@ -16,7 +16,15 @@ from mimtpy_cloud.cli.datasets import describe_entries, find_dataset, resolve_da
 from mimtpy_cloud.cli.pipeline import plan_steps, run_template, select_steps
 from mimtpy_cloud.cli.products import compact_dates, dates_used, observe, open_product, write_store
 from mimtpy_cloud.cli.template import parse_template
-from mimtpy_cloud.errors import CatalogError, DateError, SchemaError, StorageError, TemplateError, TrackNotFoundError
+from mimtpy_cloud.errors import (
+    CatalogError,
+    DateError,
+    MimtpyError,
+    SchemaError,
+    StorageError,
+    TemplateError,
+    TrackNotFoundError,
+)
 from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
 from mimtpy_cloud.ops.rate import estimate_velocity
 from mimtpy_cloud.ops.select import mask_invalid
@@ -1127,7 +1135,7 @@ def test_a_backend_that_is_missing_stops_the_figures_alone(root, write, tmp_path
     from mimtpy_cloud.view import gmt
 
     def missing():
-        raise ImportError("no pygmt; pip install 'mimtpy_cloud[pygmt]'")
+        raise MimtpyError("no pygmt; pip install 'mimtpy_cloud[pygmt]'")
 
     monkeypatch.setattr(gmt, "require_gmt", missing)
     template = write(*EXTRACT, "mimtpy.plot.backend = pygmt")

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from test_tenv3 import RATES, lines
 
 from mimtpy_cloud.cli.app import cli
+from mimtpy_cloud.cli.stations import search_table
 from mimtpy_cloud.errors import SourceFormatError, StorageError
 from mimtpy_cloud.exports.stations import write_stations
 from mimtpy_cloud.io.gnss import read_stations
@@ -158,3 +159,14 @@ def test_command_says_what_is_wrong(server, tmp_path):
         (("--url", server, "--bbox", 3, 0, 1, 1), "west < east"),
     ):
         assert says in run("stations", *args, code=2), args
+
+
+def test_stations_of_a_real_table_are_those_that_its_coordinates_put_into_the_box(shared):
+    folder = shared / "data" / "real" / "gnss_midas"
+    rows = [line.split(",")[:3] for line in (folder / "stations.turkey.csv").read_text().splitlines()[1:]]
+    named = {line.split()[0] for line in (folder / "midas.IGS08.turkey.txt").read_text().splitlines()}
+    inside = {name for name, lat, lon in rows if 39 <= float(lat) <= 41 and 31 <= float(lon) <= 33 and name in named}
+    found = search_table(str(folder / "midas.IGS08.turkey.txt"), (31, 39, 33, 41), ())
+    assert set(found.station.values) <= inside
+    assert len(inside) - found.sizes["station"] <= 1  # two marks at one place are one station
+    assert found.attrs["frame"] == "IGS08"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import MimtpyError, SchemaError
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
 from mimtpy_cloud.view.axes import ground_aspect, is_degrees, is_sliver, north_of, scale_bar
@@ -57,16 +57,16 @@ def require_gmt() -> Any:
 
     Raises
     ------
-    ImportError
+    MimtpyError
         If pygmt, or the GMT that it needs, is missing; the message says how to get both.
     """
     try:
         import pygmt
     except ImportError as error:
-        raise ImportError(_MISSING.format(what="pygmt is not installed")) from error
+        raise MimtpyError(_MISSING.format(what="pygmt is not installed")) from error
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise ImportError(_MISSING.format(what=f"pygmt finds no GMT that it can use ({reason})")) from error
+        raise MimtpyError(_MISSING.format(what=f"pygmt finds no GMT that it can use ({reason})")) from error
     return pygmt
 
 
@@ -127,7 +127,7 @@ def draw_sheets(rows: list[list[Sheet]], title: str = "") -> Any:
 
     Raises
     ------
-    ImportError
+    MimtpyError
         If pygmt or GMT is missing.
     SchemaError
         If an option does not fit the values.
@@ -400,7 +400,7 @@ def plot_profiles_gmt(profiles: xr.Dataset, variable: str | None = None, *, unit
 
     Raises
     ------
-    ImportError
+    MimtpyError
         If pygmt or GMT is missing.
     SchemaError
         If there is no such variable, or the unit does not fit.

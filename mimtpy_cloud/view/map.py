@@ -139,7 +139,7 @@ def plot_map(
         If the array is not a map, an option does not fit it, or no station lies on it.
     StorageError, SourceFormatError
         If a file is missing or unreadable.
-    ImportError
+    MimtpyError
         If ``backend="pygmt"`` and pygmt or GMT is missing.
 
     See Also
