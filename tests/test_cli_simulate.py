@@ -186,3 +186,9 @@ def test_texts_of_numbers_and_sources():
             named_numbers(wrong)
     with pytest.raises(SchemaError, match="does not know size"):
         read_source(SOURCE + ",size=3")
+
+
+def test_a_wavelength_without_wrap_is_refused_since_it_would_do_nothing(tmp_path):
+    args = ("--bbox", 36, 37, 36.5, 37.5, "--ramp", "c=1", "--wavelength", 0.24, "--out", tmp_path)
+    assert "--wavelength is that of --wrap; give both" in run(*args, code=2).stderr
+    assert not list(tmp_path.iterdir())

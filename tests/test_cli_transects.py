@@ -135,6 +135,9 @@ def test_help_shows_examples_under_look():
         (("--out", "a.tif"), "ends in .csv, .nc, .geojson, .mat, .png, .pdf, .svg, got a.tif"),
         (("--fit", "screw"), "--fit screw needs motion along the fault; give a decomposition with east"),
         (("--second-fault", 5), "--second-fault goes with --fit two_faults"),
+        (("--depths", 1, 20), "--depths goes with --fit"),
+        (("--coastline", "none.xy"), "no such file: none.xy"),
+        (("--coastline", "none.xy", "--out", "a.csv"), "which goes to a folder; give a folder as --out"),
         (("--start", "20180101"), "--start would choose from a track"),
         (("--stations", "none.csv"), "no such file: none.csv"),
         (("--fault", "none.xy"), "no such file: none.xy"),
@@ -150,6 +153,23 @@ def test_options_that_do_not_fit_are_one_line(place, tmp_path, options, message)
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_nothing_is_written_of_profiles_without_data(place, tmp_path):
+    empty = track().assign(velocity=lambda ds: ds["velocity"] * np.nan)[["velocity"]]
+    write_store(empty, str(tmp_path / "empty.zarr"), provenance={})
+    args = ("--trace", place / "fault.geojson", *SHORT, "--out", tmp_path / "out")
+    result = run("transects", tmp_path / "empty.zarr", *args, code=2)
+    assert "no pixel of the profiles has data (velocity), so nothing is written; choose another line" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_figures_show_what_has_data(place, tmp_path):
+    heights = track().assign(velocity=lambda ds: ds["velocity"] * np.nan)[["velocity", "height"]]
+    write_store(heights, str(tmp_path / "heights.zarr"), provenance={})
+    out = tmp_path / "p.png"
+    run("transects", tmp_path / "heights.zarr", "--trace", place / "fault.geojson", *SHORT, "--out", out)
+    assert out.stat().st_size > 10_000
 
 
 def test_a_product_without_any_of_the_variables_is_told(place):
@@ -183,6 +203,7 @@ def test_faults_are_fitted_and_drawn(tmp_path):
         rows = list(csv.DictReader(file))
     assert float(rows[0]["slip_rate [mm/yr]"]) == pytest.approx(20, abs=0.5)  # right-lateral: the south goes west
     assert float(rows[0]["locking_depth [km]"]) == pytest.approx(12, abs=0.7)
+    assert "without --correlation every pixel counts as independent" in result.stderr
     shown = [line.split() for line in result.stdout.splitlines() if "±" in line and not line.startswith("profile")]
     assert [line[0] for line in shown] == [row["profile"] for row in rows if row["slip_rate [mm/yr]"]]
 

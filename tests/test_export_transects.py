@@ -16,6 +16,7 @@ from synthetic import lattice_dataset, small_window
 from mimtpy_cloud.errors import SchemaError, StorageError
 from mimtpy_cloud.exports.transects import write_transects
 from mimtpy_cloud.io.vectors import read_lines
+from mimtpy_cloud.ops.transectfit import fit_transects
 from mimtpy_cloud.ops.transects import profile_across_fault, profile_between
 
 WINDOW = small_window(40, 50, west=30.0, north=40.16)
@@ -92,9 +93,53 @@ def test_netcdf_holds_all_of_it(profiles, tmp_path):
         assert found[name].attrs.get("units") == values.attrs.get("units")
     assert found["station_name"].values.astype(str).tolist() == expected["station_name"].values.tolist()
     assert json.loads(found.attrs["source"]) == {"url": "memory://a"}
-    assert json.loads(found.attrs["flip"]) is False
+    assert found.attrs["flip"] == 0  # which is false, where "false" would be true
+    assert found.attrs["length_km"].tolist() == [9.0, 6.0]
     assert found.attrs["width_km"] == 12.0
     assert "write_transects" in found.attrs["history"]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_profiles_that_are_read_again_have_the_slip_and_the_sides_that_they_had(tmp_path, flip):
+    y = WINDOW.grid.y[:, None]
+    east = 0.02 / np.pi * np.arctan((y - 40.0) * 111.0 / 3) + np.zeros(WINDOW.shape)  # the north to the east
+    maps = {"east": (("y", "x"), east, {"units": "m/yr"})}
+    ds = lattice_dataset(WINDOW).assign(maps)
+    profiles = profile_across_fault(ds, TRACE, bins=np.arange(-15.0, 15.1), width_km=8, flip=flip)
+    write_transects(profiles, tmp_path / "p.nc")
+    with xr.open_dataset(tmp_path / "p.nc") as file:
+        again = file.load()
+    assert fit_transects(profiles, std=1e-3)["slip_rate"].values == pytest.approx(0.02, rel=0.05)
+    xr.testing.assert_allclose(
+        fit_transects(again, std=1e-3)["slip_rate"], fit_transects(profiles, std=1e-3)["slip_rate"].compute()
+    )
+    for number, source in enumerate((profiles, again)):
+        write_transects(source, tmp_path / f"{number}.geojson")
+    first, second = (json.loads((tmp_path / f"{k}.geojson").read_text())["features"] for k in (0, 1))
+    assert first == second
+
+
+def test_a_crossing_near_the_end_of_a_profile_is_where_it_is(tmp_path):
+    other = TRACE + np.array([0.0, 8.5 / 111.04])  # in the last of three bins of 3 km, beyond its middle
+    profiles = profile_across_fault(
+        product(), TRACE, length_km=(9, 6), step_km=3, spacing_km=8, width_km=12, faults=[other]
+    )
+    write_transects(profiles, tmp_path / "p.geojson")
+    features = json.loads((tmp_path / "p.geojson").read_text())["features"]
+    latitudes = [f["geometry"]["coordinates"][1] for f in features if f["properties"]["kind"] == "crossing"]
+    assert latitudes == pytest.approx([other[0, 1]] * 2, abs=1e-4)
+
+
+def test_a_selection_of_profiles_keeps_their_numbers(profiles, tmp_path):
+    last = profiles.isel(profile=[1])
+    write_transects(last, tmp_path / "p.csv")
+    assert {row["profile"] for row in rows_of(tmp_path / "p.csv")} == {"2"}
+    assert {row["station_profile"] for row in rows_of(tmp_path / "p_stations.csv")} == {"2"}
+    assert {row["crossing_profile"] for row in rows_of(tmp_path / "p_crossings.csv")} == {"2"}
+    write_transects(last, tmp_path / "p.geojson")
+    features = json.loads((tmp_path / "p.geojson").read_text())["features"]
+    assert [f["properties"]["profile"] for f in features[:2]] == [2, 2]
+    assert [f["properties"]["crossing_profile"] for f in features if f["properties"]["kind"] == "crossing"] == [2]
 
 
 def test_matlab_gets_the_names_of_mimtpy_beside_ours(profiles, tmp_path):

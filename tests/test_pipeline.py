@@ -1011,7 +1011,7 @@ def test_pieces_of_a_track_are_named_after_it_and_tracks_are_refused(pieces, wri
 def test_geodmod_gets_a_folder_for_each_dataset(root, write, tmp_path):
     template = write(
         "mimtpy.geodmod = yes",
-        "mimtpy.geodmod.DataSet = SynthSenA064, Nowhere, D071",
+        "mimtpy.geodmod.DataSet = SynthSenA064, Nowhere, D071, A064",
         "mimtpy.geodmod.SNWE = 36.8, 36.95, -118.95, -118.75",
         "mimtpy.geodmod.startDate = 20200111",
         "mimtpy.geodmod.endDate = 20201231",
@@ -1022,7 +1022,8 @@ def test_geodmod_gets_a_folder_for_each_dataset(root, write, tmp_path):
         ("geodmod", "Nowhere", "failed"),
         ("geodmod", "SynthSenD071", "done"),
     ]
-    folder = tmp_path / "SynthSenA064" / "geodmod" / "20200113_20201231"
+    # another box is another folder
+    folder = tmp_path / "SynthSenA064" / "geodmod" / "20200113_20201231_subset_-118.95_36.8_-118.75_36.95"
     assert results[0].outputs == (str(folder),)
     header = dict(line.split() for line in (folder / "srtm.dem.rsc").read_text().splitlines())
     assert (header["WIDTH"], header["FILE_LENGTH"]) == ("25", "19")  # pixels with their centres in the box

@@ -230,6 +230,18 @@ def test_disturbed_bits_do_not_depend_on_chunks(chunks):
     xr.testing.assert_identical(other.compute(), whole.compute())
 
 
+def test_a_series_on_any_grid_is_disturbed_and_stays_zero_at_its_reference(exact):
+    plain = exact.isel(y=slice(20, 60), x=slice(20, 70)).drop_attrs(deep=False)
+    lon, lat = float(plain.x[7]), float(plain.y[5])
+    series = plain.assign_attrs(reference_point=(lon, lat), reference_date="2020-01-13")
+    series = series.assign(displacement=0 * series["displacement"].fillna(0))
+    found = disturb(series, white=1e-3, seed=3)["displacement"]
+    assert (found[:, 5, 7] == 0).all()
+    assert float(found[0].std()) == pytest.approx(np.sqrt(2) * 1e-3, rel=0.05)
+    with pytest.raises(SchemaError, match=r"reference point 50, 38 \(lon, lat\) lies outside the series"):
+        disturb(series.assign_attrs(reference_point=(50.0, 38.0)), white=1e-3)
+
+
 def test_only_a_series_with_a_reference_is_disturbed(exact):
     with pytest.raises(SchemaError, match="reference_point, reference_date to be disturbed"):
         disturb(exact.assign_attrs(reference_point=None, reference_date=""))

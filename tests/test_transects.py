@@ -28,8 +28,10 @@ from mimtpy_cloud.plan.profile import distance_along
 from mimtpy_cloud.plan.transects import (
     Swath,
     clean_trace,
+    dense_line,
     distance_edges,
     lay_swaths,
+    may_cross,
     places_in_swath,
     plane_of_swath,
     steps_along,
@@ -121,6 +123,16 @@ def test_effective_counts_of_many_pixels_are_near_to_those_of_all_pairs():
     rho = np.exp(-np.hypot(x[:, None] - x, y[:, None] - y) / 1.5)
     (found,) = effective_counts(np.ones(x.size, bool), np.zeros(x.size, int), x, y, 1, 1.5)
     assert found == pytest.approx(x.size**2 / rho.sum(), rel=0.02)
+
+
+def test_effective_counts_of_a_long_narrow_bin_are_those_of_all_pairs_whatever_the_order_of_its_pixels():
+    rows, cols, range_km = 1000, 10, 0.2  # so that every tenth pixel in the order of rows is of one column
+    y, x = (v.ravel() * 0.1 for v in np.mgrid[:rows, :cols])
+    lag_y, lag_x = np.arange(1 - rows, rows), np.arange(1 - cols, cols)
+    pairs = np.outer(rows - abs(lag_y), cols - abs(lag_x))
+    rho = np.exp(-0.1 * np.hypot(lag_y[:, None], lag_x) / range_km)
+    (found,) = effective_counts(np.ones(x.size, bool), np.zeros(x.size, int), x, y, 1, range_km)
+    assert found == pytest.approx(x.size**2 / (pairs * rho).sum(), rel=0.06)
 
 
 def test_a_crossing_is_that_of_the_oracle(oracles):
@@ -574,3 +586,30 @@ def _utm():
     from pyproj import CRS
 
     return CRS.from_epsg(32636).to_wkt("WKT1_GDAL")
+
+
+def test_lines_that_are_far_from_all_profiles_are_told_at_once_and_none_that_crosses_is_lost():
+    swaths = lay_swaths(clean_trace(TRACE), 8.0)
+    rng = np.random.default_rng(8)
+    near = 0
+    for _ in range(300):
+        first = np.array([30.3, 40.0]) + rng.normal(0, 1.5, 2)
+        line = np.cumsum([first, *rng.normal(0, 0.5, (3, 2))], axis=0)
+        east, north = plane_of_swath(*dense_line(line).T, swaths[0])
+        told = bool(may_cross(line, swaths[:1], 12.0)[0])
+        assert told or np.hypot(east, north).min() > 12.0
+        near += told
+    assert 10 < near < 150
+    antimeridian = [Swath(179.99, 10.0, 0.0, 0.0)]
+    assert may_cross(np.array([[-179.9, 10.0], [-179.8, 10.0]]), antimeridian, 15.0).all()
+    assert may_cross(np.array([[-179.0, 10.0], [-178.8, 10.0]]), antimeridian, 15.0).sum() == 0
+
+
+def test_a_swath_that_holds_a_pole_is_refused():
+    y, x = 90 - 0.1 * (np.arange(50) + 0.5), 0.1 * (np.arange(3600) + 0.5)
+    ds = xr.Dataset({"up": (("y", "x"), np.zeros((50, 3600)), {"units": "m/yr"})}, {"y": y, "x": x})
+    trace = [(10, 89.5), (20, 89.5)]
+    with pytest.raises(GridMismatchError, match=r"holds a pole, .* shorten the profiles"):
+        profile_across_fault(ds, trace, length_km=(100, 100), step_km=20)
+    found = profile_across_fault(ds, trace, length_km=(30, 100), step_km=20, spacing_km=30, width_km=20)
+    assert (found["up_count"] > 20).all()

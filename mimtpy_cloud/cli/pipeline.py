@@ -333,7 +333,9 @@ def _plan_geodmod(plan: _Plan, geodmod: Geodmod) -> None:
             plan.fail("geodmod", name, "displacement", error)
             continue
         provenance = plan.provenance("geodmod", [name], [dataset.entry.revision])
-        folder = join(plan.out, dataset.label, "geodmod", compact_dates(ds))
+        folder = join(plan.out, dataset.label, "geodmod", compact_dates(ds) + name_marks(ds, bbox=geodmod.bbox))
+        if any(step.outputs == (folder,) for step in plan.steps):
+            continue  # one dataset by two names
         run = partial(write_folder, ds, "geodmod", folder, provenance)
         plan.steps.append(
             Step(f"geodmod {dataset.label}", "geodmod", dataset.label, (), (folder,), run, note=dates_used(ds))

@@ -8,14 +8,14 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 
-__all__ = ["FIGURES", "draw_transects", "fit_profiles", "fit_rows"]
+__all__ = ["FIGURES", "draw_transects", "fit_profiles", "fit_rows", "require_coastline"]
 
 #: Endings of a figure, where one is asked for.
 FIGURES = (".png", ".pdf", ".svg")
 
 
 def fit_profiles(
-    profiles: xr.Dataset, model: str | None, *, depths_km: tuple[float, float], second_km: float | None
+    profiles: xr.Dataset, model: str | None, *, depths_km: tuple[float, float] | None, second_km: float | None
 ) -> xr.Dataset | None:
     """
     Fit faults to profiles, as the options of a command ask.
@@ -26,8 +26,8 @@ def fit_profiles(
         Lazy, from `profile_across_fault`.
     model : str, optional
         As for `fit_transects`; none fits nothing.
-    depths_km : tuple of float
-        Least and greatest depth of locking.
+    depths_km : tuple of float, optional
+        Least and greatest depth of locking; by default as for `fit_transects`.
     second_km : float, optional
         Distance of a second fault.
 
@@ -46,13 +46,43 @@ def fit_profiles(
     if model is None:
         if second_km is not None:
             raise SchemaError("--second-fault goes with --fit two_faults; give both, or leave it out")
+        if depths_km is not None:
+            raise SchemaError("--depths goes with --fit; give both, or leave it out")
         return None
     if "fault_parallel" not in profiles:
         raise SchemaError(
             f"--fit {model} needs motion along the fault; give a decomposition with east (mimtpy decompose), and north "
             "where the fault runs less than 30 degrees from north"
         )
-    return fit_transects(profiles, model=model, depth_range_km=depths_km, second_fault_km=second_km)
+    ranges: dict[str, Any] = {} if depths_km is None else {"depth_range_km": depths_km}
+    return fit_transects(profiles, model=model, second_fault_km=second_km, **ranges)
+
+
+def require_coastline(coastline: str | None, stem: str | None) -> None:
+    """
+    Check before anything is computed that a coast can be drawn.
+
+    Parameters
+    ----------
+    coastline : str, optional
+        File.
+    stem : str, optional
+        Where figures go, as `mimtpy_cloud.cli.transects.figures_stem` says.
+
+    Raises
+    ------
+    SchemaError
+        If no map of swaths is drawn.
+    StorageError, SourceFormatError
+        If the file is missing or unreadable.
+    """
+    from mimtpy_cloud.io.vectors import read_lines
+
+    if coastline is None:
+        return
+    if stem is None or PurePath(stem).suffix.lower() in FIGURES:
+        raise SchemaError("--coastline is for the map of swaths, which goes to a folder; give a folder as --out")
+    read_lines(coastline)
 
 
 def draw_transects(
@@ -102,7 +132,7 @@ def draw_transects(
     from mimtpy_cloud.view.vectorprofile import plot_vector_profile
 
     shown = _shown(profiles)
-    full = profiles[shown[0]].notnull().any("distance").values
+    full = profiles[shown].notnull().any("distance").to_dataarray().any("variable").values
     profiles, fits = profiles.isel(profile=full), None if fits is None else fits.isel(profile=full)
     if PurePath(stem).suffix.lower() in FIGURES:
         save_figure(plot_transects(profiles, shown, fits=fits), stem)
@@ -128,8 +158,9 @@ def draw_transects(
 
 
 def _shown(profiles: xr.Dataset) -> list[str]:
-    """What the panels show: motion along the fault and up, else the line of sight, else the first map."""
+    """What the panels show, of what has data: motion along the fault and up, else the line of sight, else the first."""
     names = [str(name).removesuffix("_mad") for name in profiles.data_vars if str(name).endswith("_mad")]
+    names = [name for name in names if profiles[name].notnull().any()]
     first = next((name for name in ("fault_parallel", "velocity", "displacement", "east") if name in names), names[0])
     units = profiles[first].attrs.get("units")
     alike = [n for n in names if n != first and (n == "up" or (n.startswith(f"{first}_") and not n.endswith("_sigma")))]

@@ -273,6 +273,11 @@ def compute_profiles(lazy: xr.Dataset, fits: xr.Dataset | None = None) -> tuple[
     -------
     tuple of xr.Dataset
         Both in memory.
+
+    Raises
+    ------
+    SchemaError
+        If no swath holds a pixel with data.
     """
     import dask
 
@@ -281,7 +286,13 @@ def compute_profiles(lazy: xr.Dataset, fits: xr.Dataset | None = None) -> tuple[
 
     with progress_bar("profiles") as progress, TaskProgress(progress):
         found: tuple[xr.Dataset, xr.Dataset | None] = dask.compute(lazy, fits)  # type: ignore[attr-defined, no-untyped-call]
-        return found
+    quantities = _quantities(found[0])
+    if quantities and not any(found[0][name].notnull().any() for name in quantities):
+        raise SchemaError(
+            f"no pixel of the profiles has data ({', '.join(quantities)}), so nothing is written; choose another line, "
+            "or longer or wider profiles"
+        )
+    return found
 
 
 def require_place(out: str) -> None:

@@ -14,7 +14,7 @@ import xarray as xr
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.provenance import jsonable, stamped
 from mimtpy_cloud.exports.publish import publish_bytes
-from mimtpy_cloud.plan.transects import Swath, swath_outline
+from mimtpy_cloud.plan.transects import Swath, places_in_swath, swath_outline
 from mimtpy_cloud.schema import require_variables
 
 __all__ = ["ENDINGS", "write_transects"]
@@ -68,13 +68,23 @@ def write_transects(profiles: xr.Dataset, url: str | os.PathLike[str]) -> list[s
 
     Longitudes of GeoJSON run on beyond 180 where a swath crosses the antimeridian.
 
-    Dates, lists and mappings among the attributes become text where a format has none (JSON).
+    In ``.nc`` attributes that are true or false become 1 or 0; mappings, and lists of other than numbers, become text
+    (JSON). What is read from it can be fitted and drawn as before.
     """
     write = ENDINGS.get(PurePath(os.fspath(url)).suffix.lower())
     if write is None:
         raise SchemaError(f"profiles are written to a name that ends in {', '.join(ENDINGS)}, got {os.fspath(url)}")
     require_variables("the profiles", profiles.variables, "distance_km", "lon", "lat")
-    return write(profiles.compute(), os.fspath(url))
+    return write(_without_others(profiles).compute(), os.fspath(url))
+
+
+def _without_others(profiles: xr.Dataset) -> xr.Dataset:
+    """Leave out what lies on profiles that a selection has left out."""
+    for kind in _SIDE_TABLES:
+        if f"{kind}_profile" in profiles and "profile" in profiles["lon"].dims:
+            here = np.isin(profiles[f"{kind}_profile"].values, profiles["profile"].values)
+            profiles = profiles.isel({kind: np.flatnonzero(here)})
+    return profiles
 
 
 def _quantities(profiles: xr.Dataset) -> list[str]:
@@ -117,7 +127,7 @@ def _samples(profiles: xr.Dataset) -> dict[str, np.ndarray]:
     shape = profiles["lon"].shape
     columns: dict[str, np.ndarray] = {}
     if "profile" in dims:
-        columns["profile"] = np.broadcast_to(np.arange(1, shape[0] + 1)[:, None], shape)
+        columns["profile"] = np.broadcast_to(profiles["profile"].values[:, None] + 1, shape)
     for name in (*(n for n in _FIRST if n in profiles.coords), *profiles.data_vars):
         values = profiles[name]
         if not set(values.dims) <= {*dims, "quantile"} or not values.dims:
@@ -157,17 +167,24 @@ def _netcdf(profiles: xr.Dataset, url: str) -> list[str]:
 
 
 def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
-    """Attributes that netCDF can hold."""
-    return {
-        str(key): value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
-        for key, value in jsonable(attrs).items()
-    }
+    """Attributes that netCDF can hold; yes and no are 1 and 0, which are still true and false when they are read."""
+    return {str(key): _plain_value(value) for key, value in jsonable(attrs).items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list) and value and all(type(item) in (int, float) for item in value):
+        return np.array(value, np.float64)
+    return json.dumps(value)
 
 
 def _geojson(profiles: xr.Dataset, url: str) -> list[str]:
     """Swaths as polygons, profiles as lines, crossings and stations as points."""
     if "profile" in profiles["lon"].dims:
-        features = [f for k in range(profiles.sizes["profile"]) for f in _swath_features(profiles.isel(profile=k), k)]
+        features = [f for k in range(profiles.sizes["profile"]) for f in _swath_features(profiles.isel(profile=k))]
         features += _point_features(profiles)
     else:
         features = [_line_feature(profiles, {"kind": "profile"})]
@@ -176,20 +193,24 @@ def _geojson(profiles: xr.Dataset, url: str) -> list[str]:
     return [url]
 
 
-def _swath_features(one: xr.Dataset, k: int) -> list[dict[str, Any]]:
+def _swath_features(one: xr.Dataset) -> list[dict[str, Any]]:
     """Outline and middle line of a swath."""
-    told = {"profile": k + 1, "along_km": float(one["along_km"]), "strike": float(one["strike"])}
+    told = {"profile": int(one["profile"]) + 1, "along_km": float(one["along_km"]), "strike": float(one["strike"])}
     low, high = _reach(one)
     told |= {"from_km": low, "to_km": high, "width_km": float(one.attrs["width_km"])}
-    side = -1.0 if one.attrs["flip"] else 1.0
-    swath = Swath(float(one["fault_lon"]), float(one["fault_lat"]), told["strike"], told["along_km"], side)
-    ring = swath_outline(swath, low, high, told["width_km"])
+    ring = swath_outline(_swath(one), low, high, told["width_km"])
     if not _is_anticlockwise(ring):
         ring = ring[::-1]
     return [
         _feature("Polygon", [ring.tolist()], told | {"kind": "swath"}),
         _line_feature(one, told | {"kind": "profile"}),
     ]
+
+
+def _swath(one: xr.Dataset) -> Swath:
+    """Frame of a profile."""
+    lon, lat, strike, along = (float(one[name]) for name in ("fault_lon", "fault_lat", "strike", "along_km"))
+    return Swath(lon, lat, strike, along, -1.0 if one.attrs["flip"] else 1.0)
 
 
 def _reach(one: xr.Dataset) -> tuple[float, float]:
@@ -227,9 +248,11 @@ def _point_features(profiles: xr.Dataset) -> list[dict[str, Any]]:
 def _place(profiles: xr.Dataset, kind: str, j: int) -> list[float]:
     if kind == "station":
         return [float(profiles["station_lon"][j]), float(profiles["station_lat"][j])]
-    one = profiles.isel(profile=int(profiles["crossing_profile"][j]))
-    at = float(profiles["crossing_distance_km"][j])
-    return [float(np.interp(at, one["distance_km"].values, one[name].values)) for name in ("lon", "lat")]
+    one = profiles.isel(
+        profile=int(np.flatnonzero(profiles["profile"].values == profiles["crossing_profile"].values[j])[0])
+    )
+    lon, lat = places_in_swath(profiles["crossing_distance_km"].values[[j]], np.zeros(1), _swath(one))
+    return [float(lon[0]), float(lat[0])]
 
 
 def _value(value: Any) -> Any:

@@ -16,8 +16,10 @@ __all__ = [
 ]
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
-#: Most pixels of a bin whose pairs are all summed; more are thinned evenly.
+#: Most pixels of a bin whose pairs are all summed; of more, as many are drawn.
 MOST_PAIRED = 1000
+#: Key of that draw.
+_SEED = 0
 
 
 def rotate_to_strike(east: Any, north: Any, strike: float) -> tuple[Any, Any]:
@@ -148,7 +150,8 @@ def effective_counts(
     Notes
     -----
     ``n^2 / sum_ij rho_ij`` with ``rho = exp(-d / range)``: the variance of a mean is that of one value divided by it.
-    Of more than `MOST_PAIRED` values in a bin, evenly chosen ones give the mean of rho over pairs.
+    Of more than `MOST_PAIRED` values in a bin, as many drawn at random, always the same, give the mean of rho over
+    pairs; every nth in the order of rows would prefer pairs of one column.
 
     Examples
     --------
@@ -163,7 +166,7 @@ def effective_counts(
     for k, n in enumerate(np.diff(edges)):
         here = used[edges[k] : edges[k + 1]]
         if n > MOST_PAIRED:
-            here = here[np.linspace(0, n - 1, MOST_PAIRED).astype(np.int64)]
+            here = here[np.random.default_rng(_SEED).choice(n, MOST_PAIRED, replace=False)]
         if n:
             out[k] = n / (1.0 + (n - 1) * _mean_correlation(x_km[here], y_km[here], range_km))
     return out

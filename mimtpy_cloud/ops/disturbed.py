@@ -54,7 +54,7 @@ def disturb(
     Raises
     ------
     SchemaError
-        If there is no series, or no reference.
+        If there is no series, or no reference, or the reference point lies outside.
     RampError, ParameterError
         As from the functions above.
 
@@ -67,13 +67,17 @@ def disturb(
     missing = [name for name in ("reference_point", "reference_date") if not ds.attrs.get(name)]
     if missing:
         raise SchemaError(f"a series needs the attributes {', '.join(missing)} to be disturbed; call set_reference()")
-    if ramp is not None:  # about one origin, in any part of the scene
-        origin = tuple(simulate_ramp(ds, ramp, boundaries=boundaries, origin=origin).attrs["origin"])
-    kept: dict[str, Any] = {"ramp": ramp, "boundaries": boundaries, "origin": origin, "sources": sources}
-    kept |= {"atmosphere": atmosphere, "white": white, "seed": seed}
-    rows, cols, _ = pixels_at(ds, *(np.array([degrees]) for degrees in ds.attrs["reference_point"]))
-    pixel = _added(ds.isel(y=rows, x=cols), **kept).isel(y=0, x=0, drop=True)
-    displacement = ds["displacement"] + (_added(ds, **kept) - pixel).astype(np.float32)
+    rows, cols, inside = pixels_at(ds, *(np.array([degrees]) for degrees in ds.attrs["reference_point"]))
+    if not inside[0]:
+        lon, lat = ds.attrs["reference_point"]
+        raise SchemaError(
+            f"the reference point {lon:.6g}, {lat:.6g} (lon, lat) lies outside the series; call set_reference() with a "
+            "point inside"
+        )
+    options: dict[str, Any] = {"ramp": ramp, "boundaries": boundaries, "origin": origin, "sources": sources}
+    added = _added(ds, atmosphere=atmosphere, white=white, seed=seed, **options)
+    pixel = added.isel(y=int(rows[0]), x=int(cols[0]), drop=True)
+    displacement = ds["displacement"] + (added - pixel).astype(np.float32)
     return ds.assign(displacement=displacement.transpose("time", "y", "x").assign_attrs(ds["displacement"].attrs))
 
 

@@ -90,7 +90,7 @@ class Swaths:
     Raises
     ------
     GridMismatchError
-        If the grid is not in degrees, or no swath meets it.
+        If the grid is not in degrees, a swath holds a pole, or no swath meets it.
     """
 
     def __init__(self, ds: xr.Dataset, layout: Layout) -> None:
@@ -186,6 +186,11 @@ def _outline(grid: Grid, swath: Swath, layout: Layout) -> np.ndarray:
     """Corners of a rectangle that holds the pixels of a swath for certain, as columns and rows of the grid."""
     low, high = float(layout.edges[0]) - _MARGIN_KM, float(layout.edges[-1]) + _MARGIN_KM
     lon, lat = swath_outline(swath, low, high, layout.width_km + 2 * _MARGIN_KM).T
+    if np.abs(np.diff(lon)).max() > 180:
+        raise GridMismatchError(
+            f"the swath at {swath.lon:.6g}, {swath.lat:.6g} (lon, lat) holds a pole, about which degrees are no grid; "
+            "shorten the profiles, or leave that part of the trace out"
+        )
     middle = grid.west + grid.nx * grid.dx / 2
     lon = lon + float(near_longitude(swath.lon, middle)) - swath.lon
     return np.column_stack([(lon - grid.west) / grid.dx - 0.5, (grid.north - lat) / grid.dy - 0.5])

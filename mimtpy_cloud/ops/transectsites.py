@@ -10,7 +10,7 @@ from mimtpy_cloud.kernels.look import project_enu_std
 from mimtpy_cloud.kernels.swath import line_crossings, rotate_to_strike
 from mimtpy_cloud.ops.stations import project_stations
 from mimtpy_cloud.ops.swaths import Layout
-from mimtpy_cloud.plan.transects import Swath, dense_line, plane_of_swath
+from mimtpy_cloud.plan.transects import Swath, clean_trace, dense_line, may_cross, plane_of_swath
 from mimtpy_cloud.schema import LOS, require_variables
 
 __all__ = ["crossings_of_swaths", "stations_in_swaths"]
@@ -145,13 +145,11 @@ def crossings_of_swaths(faults: Sequence[Any], layout: Layout) -> xr.Dataset:
     --------
     mimtpy_cloud.kernels.swath.line_crossings : Lines in a plane.
     """
-    lines = [dense_line(fault) for fault in faults]
-    found = [
-        (k, distance, n, angle)
-        for k, swath in enumerate(layout.swaths)
-        for n, line in enumerate(lines)
-        for distance, angle in _crossings(line, swath, layout.edges)
-    ]
+    found = []
+    for n, line in enumerate(map(clean_trace, faults)):
+        near = np.flatnonzero(may_cross(line, layout.swaths, float(np.abs(layout.edges).max())))
+        dense = dense_line(line) if near.size else line
+        found += [(k, at, n, angle) for k in near for at, angle in _crossings(dense, layout.swaths[k], layout.edges)]
     profile, distance, fault, angle = zip(*sorted(found), strict=True) if found else ((), (), (), ())
     table = {
         "profile": (np.array(profile, np.int64), "1", "number of the profile"),

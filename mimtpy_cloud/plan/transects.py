@@ -18,6 +18,7 @@ __all__ = [
     "distance_edges",
     "lay_swaths",
     "line_swath",
+    "may_cross",
     "places_in_swath",
     "plane_of_swath",
     "steps_along",
@@ -28,6 +29,8 @@ __all__ = [
 _GAP_KM = 5.0
 #: Longest side of an outline, and of a piece of a fault, that may count as straight in longitude and latitude.
 _STRAIGHT_KM = 5.0
+#: Least and greatest radius of curvature of the ellipsoid, km.
+_RADII = (6335.4, 6399.6)
 #: Part of the spacing that the ends of a piece must at least be apart, to have a direction.
 _LEAST_CHORD = 0.01
 
@@ -452,3 +455,48 @@ def dense_line(line: Sequence[Any] | np.ndarray) -> np.ndarray:
         lon, lat, _ = _resample(np.stack([first, last]), lengths, float(lengths[-1]) / count, 0.0)
         pieces.append(np.column_stack([lon[:count], lat[:count]]))
     return np.concatenate([*pieces, trace[-1:]])
+
+
+def may_cross(line: np.ndarray, swaths: Sequence[Swath], reach_km: float) -> np.ndarray:
+    """
+    Tell which profiles a line may come near to, without geodesics: most lines of a large table are far from all.
+
+    Parameters
+    ----------
+    line : np.ndarray
+        Longitudes and latitudes in degrees, shape ``(n, 2)``; geodesics between its vertices.
+    swaths : sequence of Swath
+        Whose middles count.
+    reach_km : float
+        Distance that is near.
+
+    Returns
+    -------
+    np.ndarray
+        Truth, shape ``(swath,)``; False only where every point of the line is farther.
+
+    Notes
+    -----
+    A point of a geodesic is at most half its length from one of its ends. Angles between places become distances by the
+    least and the greatest radius of curvature of the ellipsoid.
+
+    Examples
+    --------
+    >>> swaths = [Swath(30.0, 40.0, 90.0, 0.0), Swath(33.0, 40.0, 90.0, 256.0)]
+    >>> may_cross(np.array([[30.1, 41.0], [30.1, 40.5]]), swaths, 50.0).tolist()
+    [True, False]
+    """
+    vertices, middles = _unit_vectors(line), _unit_vectors(np.array([(s.lon, s.lat) for s in swaths]))
+    least, greatest = _RADII
+    half = greatest / 2 * _angles(np.linalg.norm(np.diff(vertices, axis=0), axis=1)).max(initial=0.0)
+    apart = least * _angles(np.linalg.norm(vertices[:, None] - middles, axis=2)).min(axis=0)
+    return np.asarray(apart <= reach_km + half)
+
+
+def _unit_vectors(places: np.ndarray) -> np.ndarray:
+    lon, lat = np.radians(places).T
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def _angles(chords: np.ndarray) -> np.ndarray:
+    return np.asarray(2 * np.arcsin(np.minimum(chords / 2, 1.0)))

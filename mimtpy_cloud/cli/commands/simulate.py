@@ -117,6 +117,8 @@ def simulate(
 
     if check_out(out):
         raise StorageError(f"--out is a folder here, since a store, maps and figures are written, got {out}")
+    if wavelength is not None and not wrap:
+        raise click.UsageError("--wavelength is that of --wrap; give both, or leave it out")
     given = {key: value for key, value in asked.items() if value not in (None, ())}
     parts = _parts(given)
     label, ds, usable = open_scene(name, bbox, resolution)

@@ -10,7 +10,6 @@ __all__ = ["profile", "transects"]
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _LENGTH, _SPACING, _WIDTH, _STEP = (50.0, 50.0), 20.0, 10.0, 1.0
-_DEPTHS = (1.0, 50.0)
 _FILE = "; or one file that ends in .csv, .geojson, .nc, .mat, .png, .pdf or .svg."
 
 _variable = click.option(
@@ -48,10 +47,8 @@ _variable = click.option(
     "--depths",
     nargs=2,
     type=options.NUMBERS,
-    default=_DEPTHS,
-    show_default=True,
     metavar="MIN MAX",
-    help="Range of locking depths of --fit, km.",
+    help="Range of locking depths of --fit, km; default 1 50.",
 )
 @click.option("--second-fault", type=options.NUMBERS, metavar="KM", help="Distance of the second fault of two_faults.")
 @click.option("--coastline", metavar="FILE", help="Vector file with the coast, on the map of swaths.")
@@ -80,7 +77,7 @@ def transects(
     faults: tuple[str, ...],
     variables: tuple[str, ...],
     fit: str | None,
-    depths: tuple[float, float],
+    depths: tuple[float, float] | None,
     second_fault: float | None,
     coastline: str | None,
     **choice: Any,
@@ -102,7 +99,7 @@ def transects(
     from mimtpy_cloud.cli.console import show_table
     from mimtpy_cloud.cli.inputs import open_inputs
     from mimtpy_cloud.cli.names import file_stem, joint_marks, marks, shortened
-    from mimtpy_cloud.cli.transectfigures import draw_transects, fit_profiles, fit_rows
+    from mimtpy_cloud.cli.transectfigures import draw_transects, fit_profiles, fit_rows, require_coastline
     from mimtpy_cloud.cli.transects import (
         compute_profiles,
         figures_stem,
@@ -114,6 +111,7 @@ def transects(
     )
 
     require_place(out)
+    require_coastline(coastline, figures_stem(out, ""))
     labels, datasets, provenance = open_inputs(root, names, type_, least=1, **choice)
     how = {"length_km": length, "spacing_km": spacing, "width_km": width, "step_km": step, "flip": flip}
     lazy = make_transects(
@@ -148,6 +146,8 @@ def transects(
     show_table(*transect_rows(profiles))
     if fits is not None:
         show_table(*fit_rows(fits))
+        if correlation is None:
+            click.echo("without --correlation every pixel counts as independent: ± is too small", err=True)
     for file in files:
         click.echo(file)
 
