@@ -78,6 +78,8 @@ def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str], *, progress: Pro
     if grid.crs != "EPSG:4326":
         raise GridMismatchError(f"an HDF-EOS5 product needs a grid in degrees (EPSG:4326), got {grid.crs}; ingest it")
     text = mintpy_attributes(ds, grid)
+    if "ORBIT_DIRECTION" not in text:
+        raise SchemaError("an HDF-EOS5 product needs the attribute orbit_direction, or a track such as A064; assign it")
     attributes = text | _published(ds, grid, text)
     with staged(path) as temporary, h5py.File(temporary, "w", rdcc_nbytes=_CACHE) as file:
         group = file.create_group(_GROUP)
