@@ -47,7 +47,14 @@ def los_scene(
             "end_date": "2020-07-03",
             "reference_point": (100.025, 39.975),
             "reference_date": "2020-01-05",
-            "mintpy": {"CENTER_LINE_UTC": "50100.0", "RLOOKS": "19", "ALOOKS": "7", "WIDTH": "99", "lower": "no"},
+            "mintpy": {
+                "CENTER_LINE_UTC": "50100.0",
+                "RLOOKS": "19",
+                "ALOOKS": "7",
+                "WIDTH": "99",
+                "lower": "no",
+                "SUBSET_XMAX": "9",
+            },
         }
         | attrs
     )

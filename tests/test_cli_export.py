@@ -11,7 +11,10 @@ from scipy.io import loadmat
 
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.exports.dispatch import EXPORTERS, export
+from mimtpy_cloud.exports.points import write_points
 from mimtpy_cloud.io.kite import open_kite
+from mimtpy_cloud.io.varres import open_varres
+from mimtpy_cloud.ops.quadtree import quadtree
 
 
 def run(*args: object, code: int = 0) -> Result:
@@ -107,3 +110,42 @@ def test_mistakes_are_one_line(product: Path, tmp_path: Path) -> None:
     assert "is one file, got 2 inputs; give a folder" in twice
     assert "no product" in run("kite", tmp_path / "in/b.zarr", code=2).output
     assert "is what the product is made from" in run("zarr", product, "--out", product, code=2).output
+
+
+def test_leaves_become_cells_of_csi(product: Path, tmp_path: Path) -> None:
+    out = tmp_path / "leaves.csv"
+    leaves = quadtree(los_scene(), "displacement", epsilon=0.0, min_px=1, max_px=2).compute()
+    for ending in (".csv", ".parquet"):
+        write_points(leaves, out.with_suffix(ending))
+        run("varres", out.with_suffix(ending), "--out", tmp_path / "a.txt")
+        cells = open_varres(tmp_path / "a.txt")
+        for name in ("west", "east", "south", "north", "displacement", "lon", "count"):
+            np.testing.assert_allclose(cells[name], leaves[name], atol=1e-6)
+
+
+def test_a_table_is_taken_as_it_is(tmp_path: Path) -> None:
+    write_points(los_points(), tmp_path / "a.csv")
+    for option in (("--bbox", 1, 1, 2, 2), ("--start", "20200101"), ("--type", "displacement")):
+        result = run("gbis", tmp_path / "a.csv", *option, "--wavelength", 0.05, "--out", tmp_path / "a.mat", code=2)
+        assert f"{option[0]} would choose from a track" in result.stderr
+    assert not (tmp_path / "a.mat").exists()
+
+
+def test_inputs_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
+    leaves = quadtree(los_scene(), "displacement").compute()
+    for folder in ("a", "b"):
+        write_points(leaves, tmp_path / folder / "leaves.csv")
+    names = [tmp_path / folder / "leaves.csv" for folder in ("a", "b")]
+    result = run("gbis", *names, "--wavelength", 0.05, "--out", f"{tmp_path}/out/", code=2)
+    assert "two of the inputs would be written to" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_variable_is_that_of_every_input(product: Path, tmp_path: Path) -> None:
+    export(los_scene(), "zarr", tmp_path / "in/b.zarr")
+    run("cog", product, tmp_path / "in/b.zarr", "--variable", "height", "--out", f"{tmp_path}/out/")
+    files = sorted((tmp_path / "out").iterdir())
+    assert len(files) == 2
+    for file in files:
+        with rasterio.open(file) as src:
+            assert src.descriptions == ("height",)

@@ -83,3 +83,9 @@ def test_a_map_must_be_named_where_there_are_several(tmp_path: Path) -> None:
         write_gmt(ds, str(tmp_path / "a.grd"))
     with pytest.raises(SchemaError, match=r"up is no map \(y, x\)"):
         write_gmt(ds, str(tmp_path / "a.grd"), variable="up")
+
+
+def test_a_map_without_data_has_no_range(tmp_path: Path) -> None:
+    write_gmt(los_scene().where(False)[["height"]], str(tmp_path / "a.grd"))
+    with h5py.File(tmp_path / "a.grd") as file:
+        assert np.isnan(file["z"].attrs["actual_range"]).all()

@@ -127,8 +127,12 @@ def test_a_product_that_is_no_scene_is_refused(tmp_path: Path) -> None:
         write_kite(los_scene(end_date="2019-01-01"), place)
     with pytest.raises(SchemaError, match="is a time series; take its velocity or the displacement between"):
         write_kite(los_scene().expand_dims(time=2), place)
-    with pytest.raises(SchemaError, match="must be in m or m/yr, got units '1'"):
-        write_kite(los_scene().assign(height=lambda d: d["height"].assign_attrs(units="1")), place, variable="height")
+    with pytest.raises(SchemaError, match="must be in m or m/yr, got units None"):
+        write_kite(los_scene(), place, variable="temporal_coherence")
+    for name in ("height", "east", "displacement_std"):
+        other = los_scene()["displacement"].rename(name)
+        with pytest.raises(SchemaError, match=f"{name} is no motion along the line of sight; take displacement"):
+            write_kite(los_scene().assign({name: other}), place, variable=name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,6 +145,9 @@ def test_files_that_are_no_scene_are_refused(tmp_path: Path) -> None:
     for text, message in (
         ("a: [", "expected a scene of Kite"),
         ("a: 1", "has no meta and frame"),
+        ("meta:\nframe:\n", "has no meta and frame"),
+        (good.replace("  dN: 0.01\n", ""), "expected a frame with numbers for llLat, llLon, dN, dE"),
+        (good.replace('"units": "m"', '"look_side": "up"'), "expected a look_side of right or left, got 'up'"),
         (good.replace("spacing: degree", "spacing: meter"), "expected a frame with spacing degree, got meter"),
         (
             good.replace("Descending", "Ascending"),
@@ -173,3 +180,24 @@ def test_a_lazy_product_is_not_computed_before_it_is_written() -> None:
     with no_compute():
         maps = [displacement_of(lazy), phase_of(lazy), *look_angles(lazy)]
     assert all(isinstance(each, xr.DataArray) and each.chunks is not None for each in maps)
+
+
+@pytest.mark.parametrize(("direction", "phi"), [("ascending", 12.0), ("descending", 168.0)])
+def test_a_satellite_that_looks_to_the_left_is_read_back(direction: str, phi: float, tmp_path: Path) -> None:
+    look = dict(zip(("los_east", "los_north", "los_up"), los_unit_vector(39.0, phi - 90), strict=True))
+    ds = los_scene(look_side="left", orbit_direction=direction)
+    ds = ds.assign({name: xr.full_like(ds[name], float(value)) for name, value in look.items()})
+    write_kite(ds, str(tmp_path / "a"))
+    assert np.rad2deg(parts(tmp_path / "a")[0][2]) == pytest.approx(phi, abs=1e-4)
+    back = open_kite(tmp_path / "a")
+    assert back.attrs["look_side"] == "left"
+    np.testing.assert_allclose(back["los_east"], ds["los_east"], atol=1e-6)
+    text = (tmp_path / "a.yml").read_text()
+    (tmp_path / "a.yml").write_text(text.replace('"left"', '"right"'))
+    with pytest.raises(SourceFormatError, match=r"write look_side: left or right below extra in the \.yml"):
+        open_kite(tmp_path / "a")
+
+
+def test_an_unknown_time_of_day_is_midnight(tmp_path: Path) -> None:
+    write_kite(los_scene(mintpy={"CENTER_LINE_UTC": "None"}), str(tmp_path / "a"))
+    assert str(parts(tmp_path / "a")[1]["meta"]["time_master"]).endswith("00:00:00")

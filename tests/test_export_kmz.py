@@ -83,6 +83,20 @@ def test_other_variables_have_their_own_colours(tmp_path: Path) -> None:
     assert contents(tmp_path / "a.kmz")[0].findtext(f".//{KML}name") == "D071 height"
 
 
+def test_heights_and_deviations_are_no_motion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(kmz, "_legend", lambda low, high, colours, title: drawn.append((low, high, title)) or b"")
+    ds = los_scene()
+    ds["height"].attrs["units"] = "m"
+    ds["displacement_std"] = abs(ds["displacement"]).assign_attrs(units="m")
+    for name in ("height", "displacement_std", "displacement"):
+        write_kmz(ds, str(tmp_path / "a.kmz"), variable=name)
+    (low, high, title), (least, _, deviation), (under, over, motion) = drawn
+    assert (low > 0, high < 500, title) == (True, True, "D071 height\nm")
+    assert (least > 0, deviation) == (True, "D071 displacement std\ncm")
+    assert (under, motion) == (-over, "D071 displacement\ncm")
+
+
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     place = str(tmp_path / "a.kmz")
     with pytest.raises(SchemaError, match="must be a colour map of matplotlib"):

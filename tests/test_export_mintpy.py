@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
+from losscene import los_scene
 from strategies import chunkings
 
 from mimtpy_cloud.errors import SchemaError
@@ -156,3 +157,12 @@ def test_progress_counts_up_to_the_total(tmp_path: Path) -> None:
     write_mintpy(scene(), tmp_path, progress=lambda *call: calls.append(call))
     assert calls[-1] == (len(calls), len(calls), "tasks")
     assert len(calls) > 1
+
+
+def test_a_pass_that_is_not_known_is_not_made_up(tmp_path: Path) -> None:
+    ds = los_scene()
+    for name in ("orbit_direction", "track"):
+        del ds.attrs[name]
+    write_mintpy(ds, tmp_path)
+    with h5py.File(tmp_path / "displacement.h5") as file:
+        assert "ORBIT_DIRECTION" not in file.attrs

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from losscene import los_points, los_scene
 from strategies import chunkings
 
-from mimtpy_cloud.errors import SchemaError, SourceFormatError, StorageError
+from mimtpy_cloud.errors import GridMismatchError, SchemaError, SourceFormatError, StorageError
 from mimtpy_cloud.exports.dispatch import export
 from mimtpy_cloud.exports.varres import write_varres
 from mimtpy_cloud.io.varres import open_varres
@@ -104,3 +104,10 @@ def test_files_that_are_no_table_are_refused(tmp_path: Path) -> None:
         open_varres(tmp_path / "a")
     (tmp_path / "a.rsp").unlink()
     assert "west" not in open_varres(tmp_path / "a")
+
+
+def test_cells_in_metres_are_refused(tmp_path: Path) -> None:
+    ds = los_points()
+    ds["west"].attrs["units"] = "m"
+    with pytest.raises(GridMismatchError, match="cells in degrees, got edges in m; take a map in degrees"):
+        write_varres(ds, str(tmp_path / "a.txt"))

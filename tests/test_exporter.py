@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import fsspec
+import h5py
 import numpy as np
 import pytest
 from losscene import los_scene
@@ -51,6 +52,26 @@ def test_object_stores_get_the_same_files(name: str, tmp_path: Path) -> None:
         if not same.endswith((".mat", ".npz", ".kmz", ".grd", ".rsc")):  # which hold the time, or the place
             assert fs.cat_file(file) == Path(same).read_bytes()
         assert fs.size(file) > 0
+
+
+def test_what_a_cluster_has_persisted_is_exported(tmp_path: Path) -> None:
+    from distributed import Client
+
+    ds = los_scene(shape=(12, 10)).chunk(y=4, x=5)
+    names = {"kite": "a.npz", "gbis": "a.mat", "insamp": "a.unw", "gmt": "a.grd", "mintpy": "a"}
+    with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None):
+        persisted = ds.persist()
+        for name, file in names.items():
+            export(persisted, name, tmp_path / name / file)
+    for name, file in names.items():
+        export(ds, name, tmp_path / "local" / name / file)
+    for file in ("insamp/a.unw", "insamp/a.los", "kite/a.yml"):
+        assert (tmp_path / file).read_bytes() == (tmp_path / "local" / file).read_bytes()
+    for a, b in zip(*(np.load(tmp_path / base / "kite/a.npz").values() for base in ("", "local")), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name, file, key in (("gmt", "a.grd", "z"), ("mintpy", "a/displacement.h5", "displacement")):
+        found, expected = (h5py.File(tmp_path / base / name / file)[key][()] for base in ("", "local"))
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_nothing_is_written_when_a_block_fails(tmp_path: Path) -> None:

@@ -13,13 +13,16 @@ from click.testing import CliRunner
 from he5files import product, write_he5
 from hypothesis import given
 from lazy import no_compute
+from losscene import los_scene
 from strategies import chunkings
 
 from mimtpy_cloud.catalog.ingest import ingest
 from mimtpy_cloud.cli.app import cli
 from mimtpy_cloud.errors import SchemaError, SourceFormatError, StorageError
 from mimtpy_cloud.exports.footprint import write_footprints
+from mimtpy_cloud.exports.geotiff import write_cog
 from mimtpy_cloud.io.georeference import coordinates
+from mimtpy_cloud.io.geotiff import open_geotiff
 from mimtpy_cloud.io.vectors import read_lines
 from mimtpy_cloud.ops.footprint import footprint, scene_outline
 from mimtpy_cloud.plan.footprint import box_outline, ground_area, mask_outline, ring_outline, split_box
@@ -118,6 +121,25 @@ def test_velocity_and_displacement_tell_what_is_usable_where_no_mask_does() -> N
     values[1, :3] = 1
     series = dataset(np.ones((6, 8), bool)).drop_vars("valid").assign(displacement=(("time", "y", "x"), values))
     assert footprint(series, "valid").compute().area == pytest.approx(24e-4)
+
+
+def test_a_mask_of_a_geotiff_is_a_mask(tmp_path: Path) -> None:
+    ds = los_scene()
+    valid = ds["displacement"].notnull() & (ds["x"] < 100.04)
+    write_cog(valid.rename("valid"), tmp_path / "valid.tif")
+    read = open_geotiff(str(tmp_path / "valid.tif"))
+    expected = footprint(ds.assign(valid=valid), "valid", tolerance=0).compute()
+    assert footprint(read, "valid", tolerance=0).compute().equals_exact(expected, 1e-9, normalize=True)
+
+
+def test_corners_in_metres_are_those_of_the_projection_of_the_source() -> None:
+    source = corners((4000e3, 4010e3, 4080e3, 4090e3), (400e3, 480e3, 390e3, 470e3))["mintpy"]
+    by_zone = scene_outline({"mintpy": source | {"UTM_ZONE": "37N"}})
+    assert by_zone.bounds == scene_outline({"mintpy": source}, crs="EPSG:32637").bounds
+    assert scene_outline({"mintpy": source | {"EPSG": 32637}}).bounds == by_zone.bounds
+    assert 37.5 < by_zone.bounds[0] < 38.5
+    with pytest.raises(SchemaError, match="corners of the scene are in metres, and the source does not say"):
+        scene_outline({"mintpy": source})
 
 
 def test_a_projected_grid_is_outlined_in_degrees() -> None:

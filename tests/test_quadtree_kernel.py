@@ -196,3 +196,13 @@ def test_images_without_pixels_or_data_are_refused():
         quadtree(np.zeros(3), Rules())
     with pytest.raises(SchemaError, match="no pixel with data"):
         quadtree(np.full((3, 3), np.nan), Rules())
+
+
+def test_an_outlier_leaves_the_other_leaves_as_they_are() -> None:
+    image = np.random.default_rng(3).normal(0, 1e-3, (64, 64))
+    rules = Rules(epsilon=1e-4, min_px=8, max_px=16)
+    clean = quadtree(image, rules)
+    image[0, 0] = 1e20
+    spoilt = quadtree(image, rules)
+    np.testing.assert_allclose(spoilt.mean[1:], clean.mean[1:], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(spoilt.scatter[1:], clean.scatter[1:], rtol=1e-9)

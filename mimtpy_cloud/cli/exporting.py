@@ -89,13 +89,20 @@ def export_inputs(
     options = {name: value for name, value in given.items() if value is not None}
     one_file = _names_file(format_, out, len(names))
     refuse_itself(out, *names)
-    written = []
-    for stem, ds in _opened(root, names, type_, choice):
-        chosen = _dated(_one_geotiff(ds, options) if format_ == "cog" else ds, span)
+    opened: dict[str, xr.Dataset] = {}
+    for name, (stem, ds) in zip(names, _opened(root, names, type_, choice), strict=True):
         named = stem + (f"_{given['variable']}" if given["variable"] else "")
         url = out if one_file else _place(format_, out, named)
         refuse_itself(url, *names)
-        written += export(chosen, format_, url, progress=progress, **options)
+        if url in opened:
+            raise StorageError(f"two of the inputs would be written to {url}; export {name} alone, with another --out")
+        opened[url] = ds
+    if format_ == "cog":
+        variable = options.pop("variable", None)
+        opened = {url: _one_geotiff(ds, variable) for url, ds in opened.items()}
+    written = []
+    for url, ds in opened.items():
+        written += export(_dated(ds, span), format_, url, progress=progress, **options)
     return written
 
 
@@ -106,11 +113,21 @@ def _opened(root: str, names: Sequence[str], type_: str, choice: dict[str, Any])
     from mimtpy_cloud.io.points import read_points
 
     if all(name.lower().endswith(_TABLES) for name in names):
+        _refuse_choice(names, type_, choice)
         yield from ((file_stem(name), read_points(name)) for name in names)
         return
     labels, datasets, provenance = open_inputs(root, names, type_, least=1, **choice)
     for name, label, ds in zip(names, labels, datasets, strict=True):
         yield input_stem(name, label, ds, type_, **choice), ds.assign_attrs(provenance=provenance)
+
+
+def _refuse_choice(names: Sequence[str], type_: str, choice: dict[str, Any]) -> None:
+    """Tables are taken as they are."""
+    given = [key for key, value in choice.items() if value not in (None, True, (), "")]
+    given += ["type"] if type_ != "velocity" else []
+    if given:
+        options = ", ".join(f"--{key.replace('_', '-').replace('mask', 'no-mask')}" for key in given)
+        raise SchemaError(f"{options} would choose from a track; {', '.join(names)} is a table of points: leave it out")
 
 
 def _dated(ds: xr.Dataset, span: tuple[str, str] | None) -> xr.Dataset:
@@ -126,12 +143,12 @@ def _dated(ds: xr.Dataset, span: tuple[str, str] | None) -> xr.Dataset:
     return ds.assign_attrs(start_date=str(start), end_date=str(end))
 
 
-def _one_geotiff(ds: xr.Dataset, options: dict[str, Any]) -> xr.Dataset:
+def _one_geotiff(ds: xr.Dataset, variable: str | None) -> xr.Dataset:
     """The variable that is shown, or asked for; the format itself writes all maps."""
     from mimtpy_cloud.cli.actions import shown_variables
     from mimtpy_cloud.schema import require_variables
 
-    shown, *more = shown_variables(ds, ".tif", options.pop("variable", None))
+    shown, *more = shown_variables(ds, ".tif", variable)
     if more:
         raise SchemaError(f"which one? The product has {shown}, {', '.join(more)}; give --variable")
     require_variables("the product", ds.data_vars, shown)

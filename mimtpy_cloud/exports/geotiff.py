@@ -2,22 +2,19 @@
 
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
 from dask.array import Array
-from dask.array.core import slices_from_chunks, store
 
-from mimtpy_cloud.client import active_client
 from mimtpy_cloud.errors import SchemaError, StorageError
+from mimtpy_cloud.exports.blocks import stream_blocks
 from mimtpy_cloud.exports.grids import grid_of
-from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.provenance import stamped
 from mimtpy_cloud.exports.publish import staged
 from mimtpy_cloud.exports.units import in_unit
@@ -184,45 +181,17 @@ def _each_block(
     da: xr.DataArray, consume: Callable[[np.ndarray, slice, slice], None], progress: Progress | None
 ) -> None:
     """Compute each block once, all in one graph, and hand them over one at a time as they come."""
-    array, client = da.data, active_client()
-    if not isinstance(array, Array):
-        consume(np.asarray(array), slice(0, da.shape[0]), slice(0, da.shape[1]))
-    elif client is None:
-        threads = "threads" if _many_processes() else None
-        with TaskProgress(progress):
-            store(array, _Sink(consume), lock=True, scheduler=threads)  # type: ignore[arg-type]
+    if isinstance(da.data, Array):
+        stream_blocks([da.data], [_Sink(consume)], progress)
     else:
-        _gather(client, array, consume, progress)
+        consume(np.asarray(da.data), slice(0, da.shape[0]), slice(0, da.shape[1]))
 
 
 class _Sink:
-    """What `dask.array.store` assigns blocks to, in threads of this process and under its lock."""
+    """What blocks are assigned to."""
 
     def __init__(self, consume: Callable[[np.ndarray, slice, slice], None]) -> None:
         self._consume = consume
 
     def __setitem__(self, index: tuple[slice, slice], block: np.ndarray) -> None:
         self._consume(block, *index)
-
-    def __dask_tokenize__(self) -> str:
-        return uuid.uuid4().hex
-
-
-def _many_processes() -> bool:
-    return dask.config.get("scheduler", None) in ("processes", "multiprocessing")
-
-
-def _gather(
-    client: Any, array: Array, consume: Callable[[np.ndarray, slice, slice], None], progress: Progress | None
-) -> None:
-    from distributed import as_completed
-
-    blocks = array.to_delayed(optimize_graph=True).ravel()  # type: ignore[no-untyped-call]
-    regions = slices_from_chunks(array.chunks)  # type: ignore[no-untyped-call]
-    places = dict(zip(client.compute(list(blocks)), regions, strict=True))
-    total, waiting = len(places), as_completed(list(places))  # type: ignore[no-untyped-call]
-    for done, future in enumerate(waiting, start=1):
-        consume(np.asarray(future.result()), *places.pop(future))
-        future.release()
-        if progress is not None:
-            progress(done, total, "blocks")

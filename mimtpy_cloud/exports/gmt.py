@@ -94,6 +94,7 @@ def _write_values(file: Any, plane: np.ndarray, found: xr.DataArray) -> None:
         rows = plane[::-1][top : top + _ROWS]
         z[top : top + _ROWS] = rows
         low, high = np.fmin(low, np.fmin.reduce(rows, axis=None)), np.fmax(high, np.fmax.reduce(rows, axis=None))
+    low, high = (low, high) if low <= high else (np.nan, np.nan)
     _describe(
         z,
         long_name=str(found.attrs.get("long_name", found.name)),

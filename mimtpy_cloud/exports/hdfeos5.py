@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
+from mimtpy_cloud.exports.blocks import stream_blocks
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.mintpymeta import encode_angles, grid_edges, mintpy_attributes, mintpy_dates
-from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.publish import staged
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS, SENSORS, require_dims, require_variables
@@ -65,7 +66,7 @@ def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str], *, progress: Pro
 
     Notes
     -----
-    Streams dask blocks with threads: the memory is that of the blocks in flight. Angles in degrees: incidence from
+    Streams blocks: the memory is that of the blocks in flight. Angles in degrees: incidence from
     the vertical, azimuth of the vector from ground to satellite, anticlockwise from north. ``quality/mask`` True is
     usable, ``geometry/waterMask`` True is land. ``X_FIRST, Y_FIRST`` is the outer corner of the first pixel.
     """
@@ -77,12 +78,13 @@ def write_hdfeos5(ds: xr.Dataset, path: str | os.PathLike[str], *, progress: Pro
     if grid.crs != "EPSG:4326":
         raise GridMismatchError(f"an HDF-EOS5 product needs a grid in degrees (EPSG:4326), got {grid.crs}; ingest it")
     text = mintpy_attributes(ds, grid)
+    if "ORBIT_DIRECTION" not in text:
+        raise SchemaError("an HDF-EOS5 product needs the attribute orbit_direction, or a track such as A064; assign it")
     attributes = text | _published(ds, grid, text)
     with staged(path) as temporary, h5py.File(temporary, "w", rdcc_nbytes=_CACHE) as file:
         group = file.create_group(_GROUP)
         _write_dates(group, ds)
-        with TaskProgress(progress):
-            _write_layers(group, ds)
+        _write_layers(group, ds, progress)
         for key, value in attributes.items():
             file.attrs[key] = value
 
@@ -163,17 +165,15 @@ def _write_dates(group: Any, ds: xr.Dataset) -> None:
         group.create_dataset(f"observation/{name}", data=values, chunks=True, compression="lzf")
 
 
-def _write_layers(group: Any, ds: xr.Dataset) -> None:
+def _write_layers(group: Any, ds: xr.Dataset, progress: Progress | None) -> None:
     """Create all maps and stream their blocks, each computed once."""
-    import dask.array as da
-
     sources, targets = [], []
     for name, unit, layer in _layers(ds):
         target = _create(group, name, unit, layer)
         lazy = layer if layer.chunks is not None else layer.chunk()
         sources.append(lazy.data)
         targets.append(target)
-    da.store(sources, targets, lock=True, scheduler="threads")
+    stream_blocks(sources, targets, progress)
 
 
 def _create(group: Any, name: str, unit: str, layer: xr.Variable) -> Any:

@@ -52,7 +52,8 @@ def write_kite(ds: xr.Dataset, url: str, *, progress: Progress | None = None, va
     -----
     Row 0 is the south. ``theta`` is the elevation of the satellite, 90 degrees minus the incidence; ``phi`` is its
     direction anticlockwise from east, 180 degrees minus the heading of a right-looking satellite; both in radians.
-    ``llLat, llLon`` is the outer corner in the south-west. A velocity stays one: ``extra: units`` says so.
+    ``llLat, llLon`` is the outer corner in the south-west. A velocity stays one: ``extra: units`` says so,
+    and ``look_side`` there that the antenna looks to the left.
     Memory: the blocks in flight.
 
     References
@@ -102,10 +103,18 @@ def _config(ds: xr.Dataset, grid: Grid, found: xr.DataArray) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _time_of_day(seconds: Any) -> np.timedelta64:
+    """What MintPy knows of it; midnight if it does not."""
+    try:
+        return np.timedelta64(round(float(seconds)), "s")
+    except (TypeError, ValueError, OverflowError):
+        return np.timedelta64(0, "s")
+
+
 def _meta(ds: xr.Dataset, found: xr.DataArray) -> dict[str, Any]:
-    attrs, source = ds.attrs, ds.attrs.get("mintpy", {})
+    attrs = ds.attrs
     direction = str(attrs.get("orbit_direction", attrs.get("track", "")))[:1].upper()
-    seconds = np.timedelta64(round(float(source.get("CENTER_LINE_UTC", 0))), "s")
+    seconds = _time_of_day(attrs.get("mintpy", {}).get("CENTER_LINE_UTC"))
     times = [str(day.astype("M8[s]") + seconds).replace("T", " ") for day in span_of(ds, "a Kite scene")]
     title = str(attrs.get("project") or attrs.get("track") or "mimtpy_cloud")
     meta: dict[str, Any] = {
@@ -116,6 +125,6 @@ def _meta(ds: xr.Dataset, found: xr.DataArray) -> dict[str, Any]:
         "orbital_node": {"A": "Ascending", "D": "Descending"}.get(direction, "Undefined"),
         "time_master": times[0],
         "time_slave": times[1],
-        "extra": {"units": found.attrs["units"]},
+        "extra": {"units": found.attrs["units"]} | ({"look_side": "left"} if attrs.get("look_side") == "left" else {}),
     }
     return {key: value for key, value in meta.items() if value is not None}

@@ -20,8 +20,9 @@ __all__ = ["write_kmz"]
 
 #: Longest side of the picture; Google Earth takes no larger one on many machines.
 _LARGEST = 4096
-#: Unit of a product -> unit of the legend, and the factor between them.
+#: Unit of a product -> unit of the legend, and the factor between them; distances stay in m.
 _SHOWN = {"m/yr": ("mm/yr", 1e3), "m": ("cm", 1e2)}
+_DISTANCES = ("height", "slant_range")
 
 
 def write_kmz(
@@ -66,16 +67,19 @@ def write_kmz(
 
     Notes
     -----
-    No data is transparent. The legend is in mm/yr or cm. A map of more than 4096 pixels a side is averaged in squares.
-    ``LatLonBox`` has the outer edges. Memory: the blocks in flight, and 400 MB for the largest picture.
+    No data is transparent. The legend is in mm/yr or cm, of heights in m. A map of more than 4096 pixels a side is
+    averaged in squares. ``LatLonBox`` has the outer edges. Memory: the blocks in flight, and 400 MB for the largest
+    picture.
     """
     found, grid = one_map(ds, variable), degree_grid(ds, "a picture for Google Earth")
-    units, factor = _SHOWN.get(str(found.attrs.get("units")), (str(found.attrs.get("units", "")), 1.0))
-    colour_map = _colour_map(colours or ("RdBu_r" if factor != 1 else "viridis"))
+    said = str(found.attrs.get("units", ""))
+    units, factor = (said, 1.0) if found.name in _DISTANCES else _SHOWN.get(said, (said, 1.0))
+    is_signed = factor != 1 and not str(found.name).endswith("_std")
+    colour_map = _colour_map(colours or ("RdBu_r" if is_signed else "viridis"))
     with staged(url) as path:
         plane = stream_planes({"map": found.astype("float32")}, path.parent, progress=progress)["map"]
         values, grid = _reduced(plane, grid)
-        low, high = _limits(values, limits, symmetric=factor != 1)
+        low, high = _limits(values, limits, symmetric=is_signed)
         title = " ".join(filter(None, (ds.attrs.get("track"), str(found.name).replace("_", " "))))
         picture = _picture(values, low, high, colour_map)
         legend = _legend(low * factor, high * factor, colour_map, f"{title}\n{units}".strip())

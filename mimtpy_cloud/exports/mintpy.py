@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.exports.blocks import stream_blocks
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.mintpymeta import encode_angles, mintpy_attributes, mintpy_dates
-from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.publish import staged
 from mimtpy_cloud.schema import LOS
 
@@ -80,11 +81,10 @@ def write_mintpy(
 
     Notes
     -----
-    Streams dask blocks with threads: each is computed once for all files, and the memory is that of the blocks in
+    Streams blocks: each is computed once for all files, and the memory is that of the blocks in
     flight. Angles in degrees: ``incidenceAngle`` from the vertical, ``azimuthAngle`` of the vector from ground to
     satellite, anticlockwise from north. ``waterMask`` True is land. Attributes are text, as MintPy writes them.
     """
-    import dask.array as da
     import h5py
 
     grid = grid_of(ds)
@@ -107,8 +107,7 @@ def write_mintpy(
             for dataset, layer in layers.items():
                 targets.append(_create(file, dataset, layer))
                 sources.append((layer if layer.chunks is not None else layer.chunk()).data)
-        with TaskProgress(progress):
-            da.store(sources, targets, lock=True, scheduler="threads")
+        stream_blocks(sources, targets, progress)
     return {f"{os.fspath(folder).rstrip('/')}/{name}": list(layers) for name, (_, layers) in plan.items()}
 
 

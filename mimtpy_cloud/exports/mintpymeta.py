@@ -106,10 +106,11 @@ def mintpy_attributes(ds: xr.Dataset, grid: Grid) -> dict[str, str]:
         reference and the dates as they are now. ``X_FIRST, Y_FIRST`` is the outer corner of the first pixel.
     """
     attrs, source = ds.attrs, dict(ds.attrs.get("mintpy", {}))
-    ascending = str(attrs.get("orbit_direction", attrs.get("track", "")))[:1].upper() == "A"
+    letter = str(attrs.get("orbit_direction", attrs.get("track", "")))[:1].upper()
+    known = {"A": "ASCENDING", "D": "DESCENDING"}.get(letter)
     values: dict[str, Any] = {"PROCESSOR": "isce", "PLATFORM": "Sen"}
     values |= {key: value for key, value in source.items() if not _STALE.fullmatch(key)}
-    values |= _corners(values, grid, ascending)
+    values |= _corners(values, grid, letter == "A")
     values |= {
         "LENGTH": grid.ny,
         "WIDTH": grid.nx,
@@ -122,7 +123,7 @@ def mintpy_attributes(ds: xr.Dataset, grid: Grid) -> dict[str, str]:
         "UNIT": "m",
         "DATA_TYPE": "float32",
         **_reference(ds, grid),
-        "ORBIT_DIRECTION": "ASCENDING" if ascending else "DESCENDING",
+        **({} if known is None else {"ORBIT_DIRECTION": known}),
         "ANTENNA_SIDE": 1 if attrs.get("look_side") == "left" else -1,
         **{key: attrs[name] for key, name in _FROM_CANONICAL.items() if attrs.get(name) is not None},
     }

@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 _UNITS = ("m", "m/yr")
+#: In these units, but no motion along the line of sight.
+_OTHERS = ("east", "north", "up", "horizontal", "height", "slant_range")
 
 
 def line_of_sight(ds: xr.Dataset, variable: str | None = None) -> xr.DataArray:
@@ -50,7 +52,7 @@ def line_of_sight(ds: xr.Dataset, variable: str | None = None) -> xr.DataArray:
     Raises
     ------
     SchemaError
-        If there is none, it is a time series, or its unit is another.
+        If there is none, it is a time series, another quantity such as height or east, or its unit is another.
 
     Examples
     --------
@@ -61,6 +63,8 @@ def line_of_sight(ds: xr.Dataset, variable: str | None = None) -> xr.DataArray:
     name = variable or next((name for name in ("displacement", "velocity") if name in ds), "displacement or velocity")
     require_variables("a product for modelling", ds.data_vars, name)
     found = ds[name]
+    if name in _OTHERS or name.endswith("_std"):
+        raise SchemaError(f"{name} is no motion along the line of sight; take displacement or velocity")
     if "time" in found.dims:
         raise SchemaError(f"{name} is a time series; take its velocity or the displacement between two dates first")
     if found.ndim != 1 and found.dims != ("y", "x"):

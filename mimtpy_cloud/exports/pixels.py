@@ -60,7 +60,7 @@ def columns_of(
         return where | {name: plane[row, col].astype(np.float64) for name, plane in planes.items()}
     require_variables("a table of points", place.variables, "lon", "lat")
     with TaskProgress(progress):
-        found = xr.Dataset(maps).compute(scheduler="threads")
+        found = xr.Dataset(maps).compute()
     values = {name: np.asarray(found[name].values, np.float64) for name in maps}
     good = np.logical_and.reduce([np.isfinite(values[name]) for name in needed])
     values |= {name: np.asarray(place[name].values, np.float64) for name in ("lon", "lat")}

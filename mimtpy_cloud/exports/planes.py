@@ -1,14 +1,13 @@
 """Stream maps to plain arrays on disk, from which formats of one piece are written."""
 
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.exports.progress import Progress, TaskProgress
+from mimtpy_cloud.exports.blocks import stream_blocks
+from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.schema import require_dims
 
 __all__ = ["stream_planes"]
@@ -44,27 +43,12 @@ def stream_planes(
     Memory: the blocks in flight. Each block is computed once.
     """
     planes: dict[str, np.ndarray] = {}
-    sources, sinks = [], []
+    sources = []
     for name, array in maps.items():
         require_dims(name, array.dims, "y", "x")
         kind = np.float64 if array.dtype == np.float64 else np.float32
         file = folder / f"{name}.plane.npy"
         planes[name] = np.lib.format.open_memmap(file, "w+", kind, array.shape)
         sources.append((array if array.chunks is not None else array.chunk()).data)
-        sinks.append(_Sink(planes[name]))
-    with TaskProgress(progress):
-        da.store(sources, sinks, lock=True, scheduler="threads")  # type: ignore[arg-type]
+    stream_blocks(sources, list(planes.values()), progress)
     return planes
-
-
-class _Sink:
-    """What dask assigns blocks to; it would hash the whole array otherwise."""
-
-    def __init__(self, target: np.ndarray) -> None:
-        self._target = target
-
-    def __setitem__(self, index: tuple[slice, slice], block: np.ndarray) -> None:
-        self._target[index] = block
-
-    def __dask_tokenize__(self) -> str:
-        return uuid.uuid4().hex

@@ -13,7 +13,9 @@ from mimtpy_cloud.plan.grid import Grid
 __all__ = ["format_rsc", "rsc_attributes"]
 
 #: Attributes of the source that describe its own file, not this one.
-_STALE = re.compile(r"EPSG|UTM_ZONE|[XY](MIN|MAX|FIRST|STEP|UNIT)|REF_[XY]|(FILE_)?LENGTH|WIDTH|FILE_PATH|DATE.*|OG_.*")
+_STALE = re.compile(
+    r"EPSG|UTM_ZONE|[XY](MIN|MAX|FIRST|STEP|UNIT)|REF_[XY]|(FILE_)?LENGTH|WIDTH|FILE_PATH|DATE.*|OG_.*|SUBSET_.*"
+)
 _FROM_CANONICAL = {"HEADING": "heading", "WAVELENGTH": "wavelength", "PROJECT_NAME": "project"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.exports.grids import grid_of
 from mimtpy_cloud.exports.observed import line_of_sight, staged_together
 from mimtpy_cloud.exports.pixels import columns_of
@@ -70,6 +70,7 @@ def write_varres(
     is_map = found.dims == ("y", "x")
     if not is_map:
         require_variables("a table of CSI's cells (take a quadtree)", ds.variables, *_EDGES)
+        _require_degrees(ds)
     error, optional = f"{found.name}_std" if is_map else "std", ("err", "count")
     maps = {"data": found} | {name: ds[name] for name in LOS}
     maps |= {key: ds[name] for key, name in (("err", error), ("count", "count")) if name in ds}
@@ -82,6 +83,12 @@ def write_varres(
         indices = _write_cells(corners, cells)
         _write_values(table, indices, str(found.attrs["units"]), values)
     return [f"{base}.rsp", f"{base}.txt"]
+
+
+def _require_degrees(ds: xr.Dataset) -> None:
+    units = str(ds["west"].attrs.get("units", "degrees"))
+    if not units.startswith("degree"):
+        raise GridMismatchError(f"a table of CSI has cells in degrees, got edges in {units}; take a map in degrees")
 
 
 def _pixel_cells(table: dict[str, np.ndarray], ds: xr.Dataset) -> np.ndarray:

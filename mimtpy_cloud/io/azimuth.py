@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from mimtpy_cloud.errors import SourceFormatError
 from mimtpy_cloud.kernels.look import azimuth_from_heading
 
-__all__ = ["CONVENTIONS", "AzimuthConvention", "recognise_azimuth"]
+__all__ = ["CONVENTIONS", "AzimuthConvention", "fitting_conventions", "recognise_azimuth"]
 
 #: Name -> meaning, and what makes an azimuth of MintPy of a value v: ``sign * (v + zero)``; no sign: a heading.
 CONVENTIONS: dict[str, tuple[str, float, float]] = {
@@ -121,17 +121,9 @@ def recognise_azimuth(
     >>> recognise_azimuth([348.4, 348.6], heading=-11.5).name
     'heading'
     """
-    angles = np.asarray(values, np.float64)
-    angles = angles[np.isfinite(angles)]
-    if not angles.size:
-        raise SourceFormatError("directions of the line of sight are all NaN; expected one with a value")
-    flown, near = _headings(heading, orbit_direction)
-    fitting = [
-        (convention, f"{convention} ({known})" if len(flown) > 1 else str(convention))
-        for known, direction in flown.items()
-        for convention in _candidates(angles, look_side, radians)
-        if _fits(convention.azimuth(angles), float(azimuth_from_heading(direction, look_side)), near)
-    ]
+    angles = _known(values)
+    options = {"heading": heading, "orbit_direction": orbit_direction, "look_side": look_side, "radians": radians}
+    fitting = fitting_conventions(angles, **options)  # type: ignore[arg-type]
     found = f"directions of {angles.min():g} to {angles.max():g}"
     knowledge = f"heading {heading:g}" if heading is not None else orbit_direction or "no heading and no pass"
     if len(fitting) != 1:
@@ -141,6 +133,58 @@ def recognise_azimuth(
             "give the heading or the pass, or write azimuths anticlockwise from north, ground to satellite"
         )
     return fitting[0][0]
+
+
+def fitting_conventions(
+    values: ArrayLike,
+    *,
+    heading: float | None = None,
+    orbit_direction: str | None = None,
+    look_side: str = "right",
+    radians: bool | None = None,
+) -> list[tuple[AzimuthConvention, str]]:
+    """
+    List the conventions that directions may follow.
+
+    Parameters
+    ----------
+    values, heading, orbit_direction, look_side, radians : object
+        As for `recognise_azimuth`.
+
+    Returns
+    -------
+    list of tuple
+        Each with its text; where the pass is not known, one for each pass that it fits.
+
+    Raises
+    ------
+    SourceFormatError
+        If there is no value.
+
+    Examples
+    --------
+    Seen by a satellite that looks to the left, directions from East and headings lie close together:
+
+    >>> found = fitting_conventions([12.0], orbit_direction="ascending", look_side="left", radians=False)
+    >>> [convention.name for convention, _ in found]
+    ['east', 'heading']
+    """
+    angles = _known(values)
+    flown, near = _headings(heading, orbit_direction)
+    return [
+        (convention, f"{convention} ({known})" if len(flown) > 1 else str(convention))
+        for known, direction in flown.items()
+        for convention in _candidates(angles, look_side, radians)
+        if _fits(convention.azimuth(angles), float(azimuth_from_heading(direction, look_side)), near)
+    ]
+
+
+def _known(values: ArrayLike) -> np.ndarray:
+    angles = np.asarray(values, np.float64)
+    angles = angles[np.isfinite(angles)]
+    if not angles.size:
+        raise SourceFormatError("directions of the line of sight are all NaN; expected one with a value")
+    return angles
 
 
 def _headings(heading: float | None, orbit_direction: str | None) -> tuple[dict[str, float], float]:

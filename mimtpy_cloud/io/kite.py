@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SourceFormatError, StorageError
-from mimtpy_cloud.io.azimuth import recognise_azimuth
+from mimtpy_cloud.io.azimuth import fitting_conventions
 from mimtpy_cloud.io.georeference import coordinates
 from mimtpy_cloud.io.text import read_text
 from mimtpy_cloud.kernels.look import los_from_kite
@@ -62,9 +62,11 @@ def open_kite(url: str | os.PathLike[str]) -> xr.Dataset:
     meta = config["meta"]
     value, theta, phi = (array[::-1] for array in _arrays(f"{base}.npz"))
     direction = _NODES.get(str(meta.get("orbital_node")))
+    extra = meta.get("extra") or {}
+    side = str(extra.get("look_side", "right"))
     if direction is not None and np.isfinite(phi).any():
-        _check_directions(phi, direction, f"{base}.npz")
-    name = "velocity" if (meta.get("extra") or {}).get("units") == "m/yr" else "displacement"
+        _check_directions(phi, direction, side, f"{base}.npz")
+    name = "velocity" if extra.get("units") == "m/yr" else "displacement"
     grid = _grid(config["frame"], value.shape, f"{base}.yml")
     maps = {name: value, **dict(zip(LOS, los_from_kite(theta, phi), strict=True))}
     kind = np.result_type(theta.dtype, np.float32)
@@ -72,7 +74,7 @@ def open_kite(url: str | os.PathLike[str]) -> xr.Dataset:
         key: (("y", "x"), array if key == name else array.astype(kind), VARIABLES[key].attrs)
         for key, array in maps.items()
     }
-    attrs = _attributes(meta, direction) | {"source": text}
+    attrs = _attributes(meta, direction) | {"source": text} | ({"look_side": side} if side != "right" else {})
     return xr.Dataset(data, coordinates(grid.x, grid.y, grid.crs), attrs)
 
 
@@ -105,7 +107,7 @@ def _config(url: str) -> dict[str, Any]:
         config = yaml.load(read_text(url, _EXPECTED), Plain)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise SourceFormatError(f"{url}: expected {_EXPECTED}; {error}") from error
-    if not isinstance(config, dict) or not {"meta", "frame"} <= config.keys():
+    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("meta", "frame")):
         raise SourceFormatError(f"{url}: expected {_EXPECTED}; it has no meta and frame")
     return config
 
@@ -115,20 +117,24 @@ def _grid(frame: dict[str, Any], shape: tuple[int, ...], url: str) -> Grid:
         raise SourceFormatError(
             f"{url}: expected a frame with spacing degree, got {frame.get('spacing', 'meter')}; geocode it in degrees"
         )
-    south, west, dy, dx = (float(frame[key]) for key in ("llLat", "llLon", "dN", "dE"))
+    keys = ("llLat", "llLon", "dN", "dE")
+    try:
+        south, west, dy, dx = (float(frame[key]) for key in keys)
+    except (KeyError, TypeError, ValueError):
+        raise SourceFormatError(f"{url}: expected a frame with numbers for {', '.join(keys)}, got {frame}") from None
     return Grid(west, south + shape[0] * dy, dx, dy, shape[1], shape[0]).rounded()
 
 
-def _check_directions(phi: np.ndarray, direction: str, url: str) -> None:
-    try:
-        fits = recognise_azimuth(phi, orbit_direction=direction, radians=True).name == "east"
-        reason = "they are of another convention"
-    except SourceFormatError as error:
-        fits, reason = False, str(error)
-    if not fits:
+def _check_directions(phi: np.ndarray, direction: str, side: str, url: str) -> None:
+    if side not in ("right", "left"):
+        raise SourceFormatError(f"{url}: expected a look_side of right or left, got {side!r}; correct the .yml")
+    fitting = fitting_conventions(phi, orbit_direction=direction, look_side=side, radians=True)
+    if not any(convention.name == "east" for convention, _ in fitting):
+        fits = "; ".join(text for _, text in fitting) or "of no convention that is known"
         raise SourceFormatError(
             f"{url}: phi must be the direction to the satellite in radians, anticlockwise from east, of the "
-            f"{direction} pass that the scene names; {reason}"
+            f"{direction} pass that the scene names, looking {side}; they are {fits}. If the satellite looks to the "
+            "other side, write look_side: left or right below extra in the .yml"
         )
 
 

@@ -33,6 +33,8 @@ _SPELLINGS = {
 }
 _NAMES = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings}
 _ANGLES = ("incidence_angle", "los_azimuth_angle")
+#: Edges of the cells that leaves of a quadtree are, and what else is kept of such.
+_EDGES, _OF_CELLS = ("west", "south", "east", "north"), ("count", "size")
 _VALUES = ("displacement", "velocity")
 #: Columns whose name does not tell whether they are a displacement or a velocity: their unit does.
 _EITHER = ("los", "value")
@@ -55,7 +57,8 @@ def read_points(
         Local path or any fsspec URL of a text (commas, semicolons or blanks) whose first line names its columns, a
         ``.parquet``, or a ``points_disp.json`` of MimtPy. Columns: lon, lat, displacement or velocity, and optionally
         std or weight, and the look as los_east, los_north, los_up or incidence_angle and azimuth (degrees; the azimuth
-        anticlockwise from north, ground to satellite). Others are left out. A heading may say the unit of its column:
+        anticlockwise from north, ground to satellite); of the leaves of a quadtree west, south, east, north (degrees),
+        count and size. Others are left out. A heading may say the unit of its column:
         ``velocity [mm/yr]``, ``los(mm)``, ``disp_cm``.
     angles : str or path, optional
         ``points_angle.json`` beside a ``points_disp.json``.
@@ -67,8 +70,8 @@ def read_points(
     -------
     xr.Dataset
         Dimension `point`: `lon`, `lat`, `displacement` (m) or `velocity` (m/yr), and if there `std` in the same unit,
-        or `weight`, one over the variance in the square of that unit, and `los_east, los_north, los_up`; float64, NaN
-        without data. Positive toward the satellite.
+        or `weight`, one over the variance in the square of that unit, and `los_east, los_north, los_up`; of leaves
+        their edges, `count` and `size`; float64, NaN without data. Positive toward the satellite.
 
     Raises
     ------
@@ -178,9 +181,11 @@ def _headings(cells: Iterable[str], units: str | None, url: str) -> tuple[list[s
     """Our name of each column, None of those that we do not know, and the units of some."""
     names: list[str | None] = []
     said: dict[str, str] = {}
-    for cell in cells:
-        spelling, unit = _split_heading(cell.strip().lower())
-        name = _NAMES.get(spelling)
+    split = [(cell, *_split_heading(cell.strip().lower())) for cell in cells]
+    in_degrees = {spelling for _, spelling, unit in split if _DEGREES.fullmatch(unit)}
+    known = _NAMES | ({name: name for name in (*_EDGES, *_OF_CELLS)} if in_degrees.issuperset(_EDGES) else {})
+    for cell, spelling, bracketed in split:
+        name, unit = known.get(spelling), bracketed
         if name in _VALUES:
             unit = _one_unit(unit, units, f"{url}: {cell.strip()}")
             if spelling in _EITHER and unit and parse_unit(unit, f"{url}: {spelling}").rate:
@@ -302,6 +307,8 @@ def _points(columns: dict[str, np.ndarray], url: str) -> xr.Dataset:
         for name, u in (("std", unit), ("weight", f"({unit})^-2"))
         if name in columns
     }
+    data |= {name: ("point", columns[name], {"units": "degrees"}) for name in _EDGES if name in columns}
+    data |= {name: ("point", columns[name], {"units": "1"}) for name in _OF_CELLS if name in columns}
     look = _look(columns, url)
     data |= {name: ("point", vector, VARIABLES[name].attrs) for name, vector in look.items()}
     return xr.Dataset(data, _coordinates(columns, "point"))

@@ -38,7 +38,7 @@ class Pyramid:
     shape : tuple of int
         Of the image.
     shift : float
-        A value near the mean, so that little is cancelled.
+        A value amid the others, so that little is cancelled.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def _typical(values: np.ndarray) -> float:
     """A value near the mean, of some rows and columns."""
     some = values[:: max(1, values.shape[0] // 64), :: max(1, values.shape[1] // 64)]
     known = some[np.isfinite(some)]
-    return float(known.mean(dtype=np.float64)) if known.size else 0.0
+    return float(np.median(known)) if known.size else 0.0  # a mean would follow an outlier
 
 
 @njit(**_JIT)

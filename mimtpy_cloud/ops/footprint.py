@@ -132,7 +132,21 @@ def scene_outline(attrs: Any, *, crs: str = _DEGREES) -> Any:
             "of data or valid"
         )
     in_degrees = max(abs(lat) for _, lat in ring) <= 90
-    return ring_outline(ring, _DEGREES if in_degrees else crs)  # type: ignore[arg-type]
+    return ring_outline(ring, _DEGREES if in_degrees else _metric(source, crs))  # type: ignore[arg-type]
+
+
+def _metric(source: Any, crs: str) -> str:
+    """System of corners in metres: that of the source, which may lie on a grid in degrees by now."""
+    if crs != _DEGREES:
+        return crs
+    zone = re.fullmatch(r"(\d{1,2})\s*([NS])", str(source.get("UTM_ZONE", "")).upper())
+    code = source.get("EPSG") or (zone and f"32{'6' if zone[2] == 'N' else '7'}{int(zone[1]):02d}")
+    if not code:
+        raise SchemaError(
+            "the corners of the scene are in metres, and the source does not say of which projection (EPSG, UTM_ZONE); "
+            "take the footprint of data or valid"
+        )
+    return f"EPSG:{code}"
 
 
 def _crs(ds: xr.Dataset) -> str:
@@ -159,7 +173,7 @@ def _grid(ds: xr.Dataset) -> Grid:
 def _usable(ds: xr.Dataset) -> xr.DataArray:
     for name in ("valid", "velocity", "displacement", *ds.data_vars):
         if name in ds and {"y", "x"} <= set(ds[name].dims):
-            found = ds[name] if ds[name].dtype == bool else ds[name].notnull()
+            found = ds[name] > 0 if name == "valid" or ds[name].dtype == bool else ds[name].notnull()
             others = [dim for dim in found.dims if dim not in ("y", "x")]
             usable: xr.DataArray = found.any(others) if others else found
             return usable
