@@ -67,7 +67,9 @@ def plot_swaths(
     """
     names = ("lon", "lat", "strike", "fault_lon", "fault_lat")
     require_variables("a dataset of profiles", profiles.coords, *names)
-    figure: Figure = plot_map(product, variable, faults=faults, coastline=coastline, unit=unit, limits=limits, title=title)
+    figure: Figure = plot_map(
+        product, variable, faults=faults, coastline=coastline, unit=unit, limits=limits, title=title
+    )
     ax = figure.axes[0]
     stations = [name for name in ("station_lon", "station_lat") if name in profiles]
     found = profiles[stations].assign_coords({name: profiles[name] for name in names}).compute()
