@@ -65,6 +65,9 @@ def test_leaves_of_a_file_have_the_look_of_the_geometry_that_is_named(tmp_path):
     args = ("quadtree", file, "--min", 1, "--max", 4, "--out", tmp_path / "leaves.csv")
     run(*args)
     assert "los_up" not in read_points(tmp_path / "leaves.csv")
+    told = ("--wavelength", 0.05, "--span", "20200101", "20210101", "--out", tmp_path / "a.mat")
+    error = run("export", "gbis", tmp_path / "leaves.csv", *told, code=2).stderr
+    assert "a file of MintPy has that of the geometry beside it (or --geometry)" in error
     run(*args, "--geometry", geometry)
     np.testing.assert_allclose(read_points(tmp_path / "leaves.csv")["los_up"], np.cos(np.radians(39)), rtol=1e-6)
 
