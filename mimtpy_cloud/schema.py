@@ -141,6 +141,9 @@ def require_dims(name: str, dims: tuple[object, ...], *expected: str) -> None:
         raise SchemaError(f"{name} needs dimensions {expected}, got {tuple(dims)}; transpose or select first")
 
 
+_NO_LOOK = "; a GeoTIFF has none, take the .zarr; a file of MintPy has that of the geometry beside it (or --geometry)"
+
+
 def require_variables(what: str, available: object, *names: str) -> None:
     """
     Check that a dataset has the variables that an operation needs.
@@ -162,5 +165,5 @@ def require_variables(what: str, available: object, *names: str) -> None:
     missing = [name for name in names if name not in available]  # type: ignore[operator]
     if missing:
         has = ", ".join(sorted(map(str, available)))  # type: ignore[call-overload]
-        hint = "; a GeoTIFF has none, take the .zarr" if set(missing) & set(LOS) else ""
+        hint = _NO_LOOK if set(missing) & set(LOS) else ""
         raise SchemaError(f"{what} needs {', '.join(missing)}; it has {has}{hint}")

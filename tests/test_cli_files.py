@@ -11,6 +11,7 @@ from mimtpy_cloud.cli.products import open_product
 from mimtpy_cloud.exports.geotiff import write_cog
 from mimtpy_cloud.exports.provenance import labelled
 from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
+from mimtpy_cloud.io.points import read_points
 from mimtpy_cloud.ops.rate import displacement_between, estimate_velocity
 from mimtpy_cloud.ops.select import mask_invalid
 
@@ -57,6 +58,18 @@ def test_decompose_takes_files_whose_geometry_is_named_in_their_order(tmp_path):
     error = run(*args, "--geometry", asc, code=2).stderr
     assert "--geometry is given 1 times; expected once for each .h5 of MintPy" in error
     assert f"{first}, {second}" in error
+
+
+def test_leaves_of_a_file_have_the_look_of_the_geometry_that_is_named(tmp_path):
+    file, geometry = write_series(tmp_path), write_geometry(tmp_path, "elsewhere.h5")
+    args = ("quadtree", file, "--min", 1, "--max", 4, "--out", tmp_path / "leaves.csv")
+    run(*args)
+    assert "los_up" not in read_points(tmp_path / "leaves.csv")
+    told = ("--wavelength", 0.05, "--span", "20200101", "20210101", "--out", tmp_path / "a.mat")
+    error = run("export", "gbis", tmp_path / "leaves.csv", *told, code=2).stderr
+    assert "a file of MintPy has that of the geometry beside it (or --geometry)" in error
+    run(*args, "--geometry", geometry)
+    np.testing.assert_allclose(read_points(tmp_path / "leaves.csv")["los_up"], np.cos(np.radians(39)), rtol=1e-6)
 
 
 def test_one_map_of_an_interferogram_is_taken_as_it_is(tmp_path):

@@ -60,6 +60,23 @@ def test_rows_are_the_pixels_with_data_at_their_centres(tmp_path: Path) -> None:
     assert (metadata["track"][0, 0][0], metadata["end_date"][0, 0][0]) == ("D071", "2020-07-03")
 
 
+def test_heights_are_a_column_of_the_same_rows_and_may_be_missing(tmp_path: Path) -> None:
+    ds = los_scene()
+    ds["height"][0, 1] = np.nan
+    write_gbis(ds.chunk(y=4, x=3), str(tmp_path / "a.mat"))
+    table = loadmat(tmp_path / "a.mat")
+    known = np.isfinite(ds["displacement"].values)
+    np.testing.assert_array_equal(table["Height"][:, 0], ds["height"].values[known].astype("float64"))
+    assert np.isnan(table["Height"]).sum() == 1
+    write_gbis(ds.drop_vars("height"), str(tmp_path / "b.mat"))
+    assert "Height" not in loadmat(tmp_path / "b.mat")
+
+
+def test_the_wavelength_that_was_given_is_said(tmp_path: Path) -> None:
+    write_gbis(los_scene(wavelength=None), str(tmp_path / "a.mat"), wavelength=0.2384035)
+    assert loadmat(tmp_path / "a.mat")["Metadata"]["wavelength"][0, 0][0] == "0.2384035"
+
+
 def test_a_velocity_is_the_displacement_between_the_dates(tmp_path: Path) -> None:
     ds = los_scene("velocity")
     write_gbis(ds, str(tmp_path / "a.mat"))

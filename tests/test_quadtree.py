@@ -181,3 +181,48 @@ def test_weights_of_published_leaves_follow_their_published_covariance(shared, n
     kite = np.linalg.inv(theirs).mean(axis=1)
     assert np.corrcoef(weights, kite)[0, 1] > 0.9
     assert 0.7 < weights.sum() / kite.sum() < 1.0  # less: means of leaves as long as the range vary less than points
+
+
+def _laquila(shared, name):
+    """Leaves of Kite, the covariance of their means, and that of points by sill and range fitted to it."""
+    given = np.load(shared / "data" / "real" / "laquila_kite_beat" / f"Laquila_{name}.npz")
+    leaves = xr.Dataset({"lon": ("leaf", given["lons"]), "lat": ("leaf", given["lats"])})
+    theirs = given["covariance"].astype(float)
+    distance = -np.log(covariance_matrix(leaves, CovarianceModel("exponential", 1.0, 1.0, 0.0)).values)
+    apart = np.triu((distance > 3) & (distance < 500), 1)  # km
+    slope, level = np.polyfit(distance[apart], np.log(theirs[apart]), 1)
+    model = CovarianceModel("exponential", float(np.exp(level)), float(-1 / slope), 0.0)
+    return given, theirs, covariance_matrix(leaves, model).values, distance
+
+
+@pytest.mark.parametrize("name", ["ascxn", "dscxn"])
+def test_covariance_of_focal_points_is_that_of_published_leaves_but_for_their_own_variance(shared, name):
+    _, theirs, ours, distance = _laquila(shared, name)
+    apart = distance > 0
+    np.fill_diagonal(apart, False)
+    ratio = ours / theirs
+    assert abs(np.median(ratio[apart & (distance < 8)]) - 1) < 0.05
+    assert (ratio[apart] - 1).std() < 0.06
+    assert 1.4 < np.median(np.diag(ratio)) < 2.0  # a leaf as long as the range has about half the variance of a point
+
+
+@pytest.mark.parametrize("name", ["ascxn", "dscxn"])
+def test_a_model_fitted_with_our_covariance_is_nearly_as_good_as_with_the_published_one(shared, name):
+    """Constant, ramp and size of a source with the pattern of the data: the true noise has the published covariance."""
+    given, theirs, ours, _ = _laquila(shared, name)
+    east, north = (np.subtract(given[key], given[key].mean()) for key in ("lons", "lats"))
+    pattern = given["displacement"] / np.abs(given["displacement"]).max()
+    design = np.stack([np.ones(east.size), east, north, pattern], axis=1)
+
+    def errors(weight):
+        fit = np.linalg.solve(design.T @ weight @ design, design.T @ weight)
+        return np.sqrt(np.diag(fit @ theirs @ fit.T))
+
+    best, inverse = errors(np.linalg.inv(theirs)), np.linalg.inv(ours)
+    assert (errors(inverse) / best).max() < 1.03
+    assert (errors(np.diag(inverse.mean(axis=1))) / best)[3] > 1.2  # weights without the covariance
+    assert (errors(np.eye(east.size)) / best)[3] > 1.15
+    told = np.sqrt(np.diag(np.linalg.inv(design.T @ inverse @ design)))
+    assert (told / errors(inverse) > 1.05).all()  # on the safe side
+    assert (told / errors(inverse) < 1.15).all()
+    assert 0.4 < np.trace(inverse @ theirs) / east.size < 0.46  # the misfit of such noise, a leaf: less than 1

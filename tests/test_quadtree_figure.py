@@ -37,6 +37,17 @@ def test_map_and_leaves_have_the_same_symmetric_colours_in_millimetres(both):
     assert "Sentinel A064" in figure.get_suptitle()
 
 
+def test_only_a_map_without_gaps_is_said_to_be_whole(both):
+    assert plot_quadtree(*both).axes[0].get_title() == "91.6% of pixels have data"  # 880 of 960, rounded down
+    big = small_window(40, 50)
+    velocity = np.ones(big.shape)
+    for hole, title in ((np.nan, "99.9%"), (1.0, "100%")):
+        velocity[0, 0] = hole
+        ds = lattice_dataset(big, velocity=velocity)
+        leaves = quadtree(ds, "velocity", min_px=8, max_px=64).compute()
+        assert plot_quadtree(ds, leaves).axes[0].get_title() == f"{title} of pixels have data"
+
+
 def test_each_leaf_is_painted_where_it_is_and_has_an_outline(both):
     ds, leaves = both
     figure = plot_quadtree(ds, leaves)

@@ -60,8 +60,10 @@ def write_gbis(
     Notes
     -----
     Columns of doubles: ``Lon, Lat`` (degrees, of pixel centres), ``Phase = -4 pi / wavelength * displacement`` (rad),
-    ``Inc`` (degrees from the vertical) and ``Heading`` (degrees clockwise from north, of each pixel, from its look).
-    A velocity becomes the displacement from the first to the last date. Memory: 40 bytes a pixel with data.
+    ``Inc`` (degrees from the vertical) and ``Heading`` (degrees clockwise from north, of each pixel, from its look); of
+    a product with `height` also ``Height`` (m, as it is; GBIS takes it from sea level), NaN where it is not known.
+    A velocity becomes the displacement from the first to the last date. Memory: 40 bytes a pixel with data, 48 with
+    heights.
 
     References
     ----------
@@ -78,13 +80,15 @@ def write_gbis(
         )
     with staged(url) as path:
         maps = {"Phase": phase, "Inc": incidence, "azimuth": azimuth}
-        table = columns_of(maps, ds, path.parent, progress=progress)
+        heights = {"Height": ds["height"]} if "height" in ds and ds["height"].dims == phase.dims else {}
+        table = columns_of(maps | heights, ds, path.parent, optional=("Height",), progress=progress)
         if not table["Phase"].size:
             raise SchemaError("there is no pixel with data and a look; nothing was written")
         columns = {"Lon": table["lon"], "Lat": table["lat"], "Phase": table["Phase"], "Inc": table["Inc"]}
-        columns["Heading"] = heading_of(ds, table["azimuth"])
+        columns |= {"Heading": heading_of(ds, table["azimuth"]), **{name: table[name] for name in heights}}
+        said = ds if wavelength is None else ds.assign_attrs(wavelength=wavelength)
         with path.open("wb") as file:
-            savemat(file, {**columns, "Metadata": _metadata(ds)}, oned_as="column")
+            savemat(file, {**columns, "Metadata": _metadata(said)}, oned_as="column")
     return [url]
 
 

@@ -84,9 +84,8 @@ def plot_quadtree(
     style = common_style(xr.Dataset({name: ("value", values, attrs)}), Style(unit, limits, (2.0, 98.0)))
     decoration = read_decoration((), (), (), None, "auto", observed.attrs)
     figure, axes = new_figure(grid, columns=2)
-    draw_picture(
-        axes[0, 0], picture, style, decoration, f"{np.isfinite(picture.values).mean():.0%} of pixels have data"
-    )
+    share = np.floor(1e3 * np.isfinite(picture.values).mean()) / 10  # all of them only if it is all
+    draw_picture(axes[0, 0], picture, style, decoration, f"{share:g}% of pixels have data")
     size = leaves["size"].to_numpy()
     span = f", {size.min()} to {size.max()} pixels long" if size.size else ""
     draw_picture(axes[0, 1], filled, style, decoration, f"{size.size} leaves{span}")

@@ -49,6 +49,7 @@ __all__ = ["quadtree"]
 @options.bbox
 @options.resolution
 @options.mask
+@options.geometry
 @options.out(
     ".",
     "Folder for <name>_quadtree .csv and .png, or one file: .csv, .parquet, .geojson, .png, or .json as MimtPy "
