@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NUMBERS",
     "as_of",
+    "backend",
     "bbox",
     "bbox_overlap",
     "bbox_stations",
@@ -357,6 +358,29 @@ def out(default: str, help_: str) -> _Decorator:
     callable
     """
     return click.option("--out", default=default, show_default=True, metavar="URL", help=help_)
+
+
+def backend(what: str) -> _Decorator:
+    """
+    Add ``--backend``.
+
+    Parameters
+    ----------
+    what : str
+        What it chooses.
+
+    Returns
+    -------
+    callable
+        Decorator.
+    """
+    return click.option(
+        "--backend",
+        type=click.Choice(["matplotlib", "pygmt"]),
+        default="matplotlib",
+        show_default=True,
+        help=f"{what}; pygmt needs the extra of that name, and GMT.",
+    )
 
 
 def open_root(url: str, as_of: str | None = None) -> "Catalog":

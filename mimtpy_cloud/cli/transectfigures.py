@@ -94,6 +94,7 @@ def draw_transects(
     trace: str,
     faults: Sequence[str] = (),
     coastline: str | None = None,
+    backend: str = "matplotlib",
 ) -> list[str]:
     """
     Draw everything that profiles across a fault show.
@@ -114,6 +115,8 @@ def draw_transects(
         Files of others.
     coastline : str, optional
         File of the coast.
+    backend : str
+        What draws the panels: ``"matplotlib"``, or ``"pygmt"``, which shows the first quantity only.
 
     Returns
     -------
@@ -124,6 +127,7 @@ def draw_transects(
     """
     from mimtpy_cloud.exports.sliprates import write_slip_rates
     from mimtpy_cloud.io.vectors import read_lines
+    from mimtpy_cloud.view.gmt import plot_profiles_gmt
     from mimtpy_cloud.view.map import save_figure
     from mimtpy_cloud.view.sliprates import plot_slip_rates
     from mimtpy_cloud.view.stackedprofiles import plot_stacked
@@ -134,10 +138,15 @@ def draw_transects(
     shown = _shown(profiles)
     full = profiles[shown].notnull().any("distance").to_dataarray().any("variable").values
     profiles, fits = profiles.isel(profile=full), None if fits is None else fits.isel(profile=full)
+    panels = (
+        plot_profiles_gmt(profiles, shown[0], fits=fits)
+        if backend == "pygmt"
+        else plot_transects(profiles, shown, fits=fits)
+    )
     if PurePath(stem).suffix.lower() in FIGURES:
-        save_figure(plot_transects(profiles, shown, fits=fits), stem)
+        save_figure(panels, stem)
         return [stem]
-    figures: dict[str, Any] = {"": plot_transects(profiles, shown, fits=fits)}
+    figures: dict[str, Any] = {"": panels}
     figures["_swaths"] = plot_swaths(product, profiles, trace=read_lines(trace), faults=faults, coastline=coastline)
     several = profiles.sizes["profile"] > 1
     if several:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import MimtpyError, SchemaError
+from mimtpy_cloud.ops.transectfit import predict_transects
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
 from mimtpy_cloud.view.axes import ground_aspect, is_degrees, is_sliver, north_of, scale_bar
@@ -376,7 +377,14 @@ def _say(figure: Any, page: _Page, at: tuple[float, float], text: str, *, no_cli
 # ---- profiles ------------------------------------------------------------------------------------
 
 
-def plot_profiles_gmt(profiles: xr.Dataset, variable: str | None = None, *, unit: str = "auto", title: str = "") -> Any:
+def plot_profiles_gmt(
+    profiles: xr.Dataset,
+    variable: str | None = None,
+    *,
+    fits: xr.Dataset | None = None,
+    unit: str = "auto",
+    title: str = "",
+) -> Any:
     """
     Draw profiles across a fault, one below the other on one scale.
 
@@ -389,6 +397,8 @@ def plot_profiles_gmt(profiles: xr.Dataset, variable: str | None = None, *, unit
         `crossing_profile` and `crossing_distance_km`.
     variable : str, optional
         Which mean to draw; the first of velocity, fault_parallel, east, displacement and up by default.
+    fits : xr.Dataset, optional
+        Faults fitted to these profiles, by `mimtpy_cloud.ops.transectfit.fit_transects`.
     unit : str
         Unit to show, such as ``"mm/yr"``; ``"auto"`` as for `mimtpy_cloud.view.map.plot_map`.
     title : str
@@ -411,13 +421,17 @@ def plot_profiles_gmt(profiles: xr.Dataset, variable: str | None = None, *, unit
     require_dims(name, profiles[name].dims, "profile", "distance")
     ds = profiles.compute()
     factor, unit, place = _profile_axes(ds, name, unit)
+    fitted = None if fits is None else predict_transects(fits.compute(), ds["distance_km"].values).values * factor
     figure = pygmt.Figure()
     count = ds.sizes["profile"]
     with pygmt.config(**_SETTINGS):
         for k in reversed(range(count)):  # from below, since a page of GMT grows upward
             last = k == count - 1
             figure.shift_origin(xshift="3c" if last else None, yshift=f"{4 if last else _PROFILE[1] + 0.35}c")
-            _draw_profile(figure, place, ds.isel(profile=k), k, name, factor)
+            number = int(ds["profile"][k])  # which stations and crossings count
+            _draw_profile(figure, place, ds.isel(profile=k), number, name, factor)
+            if fitted is not None and np.isfinite(fitted[k]).all():
+                figure.plot(x=ds["distance_km"].values, y=fitted[k], pen="1.2p,#d55e00", **place)
             label = f"ya+l{name.replace('_', ' ')} [{unit}]" if k == count // 2 else "ya"
             bottom = ["xaf+ldistance from the fault [km]", f"{label}", "WSrt"] if last else ["xf", f"{label}", "Wsrt"]
             figure.basemap(frame=bottom, **place)

@@ -27,13 +27,7 @@ __all__ = ["plot"]
 @click.option("--limits", nargs=2, type=float, metavar="MIN MAX", help="Range of the colours, in the unit shown.")
 @click.option("--unit", default="auto", show_default=True, metavar="UNIT", help="Unit to show, such as mm/yr.")
 @click.option("--symlog", is_flag=True, help="Symmetric logarithmic colours.")
-@click.option(
-    "--backend",
-    type=click.Choice(["matplotlib", "pygmt"]),
-    default="matplotlib",
-    show_default=True,
-    help="What draws; pygmt needs the extra of that name, and GMT.",
-)
+@options.backend("What draws")
 @options.out("", "Figure; default beside the product, as .png.")
 def plot(
     product: str,

@@ -52,6 +52,7 @@ _variable = click.option(
 )
 @click.option("--second-fault", type=options.NUMBERS, metavar="KM", help="Distance of the second fault of two_faults.")
 @click.option("--coastline", metavar="FILE", help="Vector file with the coast, on the map of swaths.")
+@options.backend("What draws the panels of the profiles")
 @options.root
 @options.type_
 @options.dates
@@ -80,6 +81,7 @@ def transects(
     depths: tuple[float, float] | None,
     second_fault: float | None,
     coastline: str | None,
+    backend: str,
     **choice: Any,
 ) -> None:
     """
@@ -109,9 +111,12 @@ def transects(
         transect_rows,
         write_profiles,
     )
+    from mimtpy_cloud.view.gmt import require_gmt
 
     require_place(out)
     require_coastline(coastline, figures_stem(out, ""))
+    if backend == "pygmt":
+        require_gmt()
     labels, datasets, provenance = open_inputs(root, names, type_, least=1, **choice)
     how = {"length_km": length, "spacing_km": spacing, "width_km": width, "step_km": step, "flip": flip}
     lazy = make_transects(
@@ -138,7 +143,9 @@ def transects(
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
     files = write_profiles(profiles, out, shortened(name), made_by)
     if (stem := figures_stem(out, shortened(name))) is not None:
-        files += draw_transects(profiles, datasets[0], stem, fits=fits, trace=trace, faults=faults, coastline=coastline)
+        files += draw_transects(
+            profiles, datasets[0], stem, fits=fits, trace=trace, faults=faults, coastline=coastline, backend=backend
+        )
     click.echo(f"distances are positive on the {positive_side(profiles)} side of the fault", err=True)
     if stations is not None:
         count, frame = len(set(profiles["station_name"].values)), profiles.attrs["stations_frame"] or "an unknown frame"
