@@ -64,7 +64,9 @@ def test_a_panel_shows_the_data_in_mm_a_year_with_the_sides_of_the_fault(profile
     assert ax.get_ylabel() == "fault parallel [mm/yr]"
     assert {t.get_text() for t in ax.texts} == {"N", "S"}
     assert ax.get_title(loc="left") == "profile 1, 32.12°E 40.81°N, strike 85°"
-    assert figure._suptitle.get_text() == "North Anatolian Fault"
+    first, note = figure._suptitle.get_text().splitlines()
+    assert first == "North Anatolian Fault"
+    assert note.startswith("median difference of stations from the profiles, taken out: fault parallel +")
 
 
 def test_the_sides_swap_where_the_axis_is_flipped(profiles):
@@ -112,6 +114,25 @@ def test_stations_and_faults_belong_to_their_profile_also_in_a_selection(profile
     assert all((values > 90).all() and values.size == 2 for values in drawn)
     assert ax.get_title(loc="left").startswith("profile 3")
     assert -30.0 in [entry.get_xdata()[0] for entry in ax.get_lines() if len(entry.get_xdata()) == 2]
+
+
+def shown_stations(figure):
+    return np.concatenate([c.lines[0].get_ydata() for ax in figure.axes for c in ax.containers if hasattr(c, "lines")])
+
+
+def test_stations_of_another_frame_are_drawn_on_the_level_of_the_profiles(profiles):
+    moved = profiles.assign(station_fault_parallel=profiles["station_fault_parallel"] + 0.02)
+    level = moved.assign_attrs(stations_frame="IGS08")
+    np.testing.assert_allclose(
+        shown_stations(plot_transects(level, "fault_parallel")),
+        shown_stations(plot_transects(profiles, "fault_parallel")),
+    )
+    assert "of stations in IGS08 from the profiles" in plot_transects(level, "fault_parallel")._suptitle.get_text()
+    tied = plot_transects(level.assign_attrs(reference_frame="IGS08"), "fault_parallel", title="tied")
+    assert tied._suptitle.get_text() == "tied"
+    np.testing.assert_allclose(
+        shown_stations(tied) - shown_stations(plot_transects(level, "fault_parallel")), 20.9, atol=0.3
+    )
 
 
 def test_profiles_of_a_bare_product_need_no_ground_and_no_stations(profiles):

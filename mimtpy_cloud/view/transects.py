@@ -98,13 +98,14 @@ def plot_transects(
     rows = math.ceil(count / columns)
     figure = new_page(columns * _WIDE, rows * _HIGH + 0.8)
     cells = figure.add_gridspec(rows, columns)
+    found, note = _levelled(found, names, factor, unit)
     draw = _Panel(found, names, fitted, band, unit, factor)
     first: Any = None
     for i in range(count):
         first = draw.draw(figure, cells[i // columns, i % columns], i, first)
     if limits is not None:
         first.set_ylim(*limits)
-    figure.suptitle(title_of(profiles) if title is None else title, fontsize="medium")
+    figure.suptitle((title_of(profiles) if title is None else title) + note, fontsize="medium")
     handles = draw.handles()
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize="small", frameon=False
@@ -118,6 +119,36 @@ def _wanted(profiles: xr.Dataset, names: Sequence[str]) -> list[str]:
     for name in names:
         wanted += [name, f"{name}_std", f"{name}_quantile", f"station_{name}", f"station_{name}_std"]
     return [name for name in wanted if name in profiles.data_vars]
+
+
+def _levelled(found: xr.Dataset, names: Sequence[str], factor: float, unit: str) -> tuple[xr.Dataset, str]:
+    """
+    Stations less the median of their difference from the profiles, and what the title says of it.
+
+    Those of a frame that the product is in, as after `set_reference` by stations or without a plate's motion, stay.
+    """
+    frame = str(found.attrs.get("stations_frame") or "")
+    named = [name for name in names if f"station_{name}" in found and all(needed in found for needed in _POINTS)]
+    if not named or "plate_motion" in found.attrs or (frame and found.attrs.get("reference_frame") == frame):
+        return found, ""
+    said, distance = [], found["distance_km"].values
+    rows = (
+        np.searchsorted(found["profile"].values, found["station_profile"].values)
+        if "profile" in found.coords
+        else (found["station_profile"].values)
+    )
+    inside = rows < found.sizes["profile"]
+    for name in named:
+        columns = np.abs(distance - found["station_distance_km"].values[:, np.newaxis]).argmin(axis=1)
+        beside = found[name].values[np.where(inside, rows, 0), columns]
+        difference = np.where(inside, found[f"station_{name}"].values - beside, np.nan)
+        if np.isfinite(difference).any():
+            shift = float(np.nanmedian(difference))
+            found = found.assign({f"station_{name}": found[f"station_{name}"] - shift})
+            said.append(f"{words_of(name)} {shift * factor:+.1f} {unit}")
+    where = f" in {frame}" if frame else ""
+    note = f"\nmedian difference of stations{where} from the profiles, taken out: {', '.join(said)}" if said else ""
+    return found, note
 
 
 @dataclass(frozen=True)

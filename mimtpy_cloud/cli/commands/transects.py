@@ -136,6 +136,10 @@ def transects(
         step=None if step == _STEP else step,
         flip=flip,
         only=variables,
+        correlation=correlation,
+        fit=fit,
+        depths=depths,
+        second=second_fault,
     )
     name = "_".join((*labels, "transects", file_stem(trace))) + told + joint_marks(datasets[0], choice)
     fits = fit_profiles(lazy, fit, depths_km=depths, second_km=second_fault)
@@ -153,8 +157,14 @@ def transects(
     show_table(*transect_rows(profiles))
     if fits is not None:
         show_table(*fit_rows(fits))
+        if any("*" in cell for row in fit_rows(fits)[1] for cell in row):
+            click.echo("* a depth that ends at a limit of its range (--depths) is not known", err=True)
         if correlation is None:
-            click.echo("without --correlation every pixel counts as independent: ± is too small", err=True)
+            click.echo(
+                "without --correlation every pixel counts as independent, and ± is too small; mimtpy covariance "
+                "estimates the range",
+                err=True,
+            )
     for file in files:
         click.echo(file)
 
