@@ -158,3 +158,12 @@ def test_command_says_what_is_wrong(server, tmp_path):
         (("--url", server, "--bbox", 3, 0, 1, 1), "west < east"),
     ):
         assert says in run("stations", *args, code=2), args
+
+
+def test_a_table_is_not_replaced_by_a_part_of_it(tmp_path):
+    table = tmp_path / "stations.csv"
+    table.write_text("station,lon,lat,east (m/yr),north (m/yr),up (m/yr)\nA,30,40,0,0,0\nB,31,40,0,0,0\n")
+    before = table.read_text()
+    said = run("stations", "--table", table, "--name", "A", "--out", table, code=2)
+    assert "is what the product is made from and would be lost" in said
+    assert table.read_text() == before
