@@ -155,5 +155,11 @@ def test_what_is_read_is_never_replaced(tmp_path):
     assert "would be lost" in run("convert", file, "--to", "he5", "--out", tmp_path / NAME, code=2).stderr
     h5 = write_h5(tmp_path, "velocity.h5", "velocity", {"velocity": np.ones(SHAPE, "f4")}, {"UNIT": "m/year"})
     assert "whose files would be replaced" in run("convert", h5, "--to", "mintpy", "--out", tmp_path, code=2).stderr
+    (tmp_path / "g").mkdir()
+    write_h5(tmp_path / "g", "geometryGeo.h5", "geometry", {"height": np.ones(SHAPE, "f4")}, {"UNIT": "1"})
+    unw = write_roipac(tmp_path, "a.unw", phase(), phase())
+    geometry = tmp_path / "g/geometryGeo.h5"
+    taken = run("convert", unw, "--geometry", geometry, "--to", "mintpy", "--out", geometry.parent, code=2)
+    assert "geometryGeo.h5, whose files would be replaced" in taken.stderr
     late = run("convert", h5, "--to", "zarr", "--start", "20200101", "--out", tmp_path / "p", code=2).stderr
     assert "choose from a time series" in late

@@ -170,3 +170,12 @@ def test_stations_of_a_real_table_are_those_that_its_coordinates_put_into_the_bo
     assert set(found.station.values) <= inside
     assert len(inside) - found.sizes["station"] <= 1  # two marks at one place are one station
     assert found.attrs["frame"] == "IGS08"
+
+
+def test_a_table_is_not_replaced_by_a_part_of_it(tmp_path):
+    table = tmp_path / "stations.csv"
+    table.write_text("station,lon,lat,east (m/yr),north (m/yr),up (m/yr)\nA,30,40,0,0,0\nB,31,40,0,0,0\n")
+    before = table.read_text()
+    said = run("stations", "--table", table, "--name", "A", "--out", table, code=2)
+    assert "is what the product is made from and would be lost" in said
+    assert table.read_text() == before

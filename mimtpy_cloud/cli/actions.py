@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 _FILES = (".zarr", ".tif", ".tiff", ".png")
+_TABLES = (".csv", ".txt", ".json", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,9 @@ def refuse_itself(out: str, *products: str) -> None:
     StorageError
         If one is the other.
     """
-    if _place(out) in {_place(product) for product in products if product.lower().rstrip("/").endswith(_FILES)}:
+    if _place(out) in {
+        _place(product) for product in products if product.lower().rstrip("/").endswith((*_FILES, *_TABLES))
+    }:
         raise StorageError(f"--out {out} is what the product is made from and would be lost; give another name")
 
 

@@ -1,7 +1,7 @@
 """Copy a source with all its layers to another format."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -21,6 +21,7 @@ def convert_source(
     *,
     label: str,
     source: str,
+    geometry: Sequence[str] = (),
     start: str | None = None,
     end: str | None = None,
     made: Mapping[str, Any] | None = None,
@@ -41,6 +42,8 @@ def convert_source(
         Name of a Zarr store in a folder.
     source : str
         Where the dataset comes from, which is never replaced.
+    geometry : sequence of str
+        Geometry files that it takes, which are not replaced either.
     start, end : str, optional
         Only acquisitions in this closed range.
     made : mapping, optional
@@ -70,7 +73,7 @@ def convert_source(
         ds = observe(ds, "series", start=start, end=end, mask=False)
     suffix = _SUFFIXES.get(format_)
     if suffix is None:
-        _refuse_own_folder(out, source)
+        _refuse_own_folder(out, source, *geometry)
         return list(write_mintpy(ds, out, progress=progress))
     named = out.lower().rstrip("/").endswith(suffix)
     name = out if named else join(out, hdfeos5_name(ds) if format_ == "he5" else f"{label}{suffix}")
@@ -83,10 +86,11 @@ def convert_source(
     return [name]
 
 
-def _refuse_own_folder(out: str, source: str) -> None:
+def _refuse_own_folder(out: str, *sources: str) -> None:
     """A project of MintPy has files of these names."""
-    if source.lower().endswith(".h5") and _place(out) == _place(source.rpartition("/")[0] or "."):
-        raise StorageError(f"{out} is the folder of {source}, whose files would be replaced; give another --out")
+    for source in sources:
+        if source.lower().endswith(".h5") and _place(out) == _place(source.rpartition("/")[0] or "."):
+            raise StorageError(f"{out} is the folder of {source}, whose files would be replaced; give another --out")
 
 
 def _place(name: str) -> str:

@@ -43,7 +43,16 @@ def convert(source: str, root: str, out: str, format_: str, start: str | None, e
     label, ds, provenance = open_whole(root, source, **choice)
     with progress_bar("convert") as progress:
         files = convert_source(
-            ds, format_, out, label=label, source=source, start=start, end=end, made=provenance, progress=progress
+            ds,
+            format_,
+            out,
+            label=label,
+            source=source,
+            geometry=choice["geometry"],
+            start=start,
+            end=end,
+            made=provenance,
+            progress=progress,
         )
     for file in files:
         click.echo(file)

@@ -81,7 +81,7 @@ def quadtree(
       mimtpy quadtree A087 --root data --epsilon 2 --min 4 --max 64 --out leaves.csv
       mimtpy quadtree displacement.zarr --epsilon 7 --min 0.002deg --max 0.592deg --out products
     """
-    from mimtpy_cloud.cli.actions import shown_variables
+    from mimtpy_cloud.cli.actions import refuse_itself, shown_variables
     from mimtpy_cloud.cli.console import progress_bar
     from mimtpy_cloud.cli.inputs import input_stem, open_inputs
     from mimtpy_cloud.cli.leaves import check_table, epsilon_of, leaves_lines, pixels_of, write_leaves
@@ -92,6 +92,7 @@ def quadtree(
     from mimtpy_cloud.ops.quadtree import quadtree as divide
 
     suffix = check_table(out)
+    refuse_itself(out, name, covariance or "")
     (label,), (ds,), provenance = open_inputs(root, (name,), type_, least=1, **choice)
     shown, *more = shown_variables(ds, suffix, variable)
     if more:

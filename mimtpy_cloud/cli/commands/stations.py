@@ -46,10 +46,12 @@ def stations(
       mimtpy stations --table midas.IGS14.txt --bbox 31 39 38 43 --out anatolia.csv
       mimtpy stations --url $MIMTPY_GNSS_URL --name ANKR --name TOKA --series --out two.csv
     """
+    from mimtpy_cloud.cli.actions import refuse_itself
     from mimtpy_cloud.cli.console import show_table
     from mimtpy_cloud.cli.stations import rows_of, search_server, search_table
     from mimtpy_cloud.exports.stations import write_stations
 
+    refuse_itself(out, table or "")
     if table is not None:
         if series:
             raise click.UsageError("--series is for --url; a table may be tenv3 series itself")
