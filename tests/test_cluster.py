@@ -380,13 +380,18 @@ def test_ctrl_c_closes_what_was_opened(sources, tmp_path):
     arguments = ["--cluster", "local", "--workers", "1", "velocity", "A064", "--root", str(tmp_path / "root")]
     command = [sys.executable, "-c", code, *arguments, "--resolution", "lowRes", "--product", "0113_0116"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True)
-    line = ""
-    while "cluster: local" not in line:
-        line = process.stderr.readline()
-        assert line, "the command ended early"
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, said = process.communicate(timeout=60)
+    try:
+        line = ""
+        while "cluster: local" not in line:
+            line = process.stderr.readline()
+            assert line, "the command ended early"
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, said = process.communicate(timeout=180)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert said.splitlines()[-1].startswith("interrupted; what was finished is kept")

@@ -104,7 +104,7 @@ def _config(url: str) -> dict[str, Any]:
 
     Plain.add_multi_constructor("!", lambda loader, _tag, node: loader.construct_mapping(node, deep=True))
     try:
-        config = yaml.load(read_text(url, _EXPECTED), Plain)  # noqa: S506 - a SafeLoader
+        config = Plain(read_text(url, _EXPECTED)).get_single_data()
     except yaml.YAMLError as error:
         raise SourceFormatError(f"{url}: expected {_EXPECTED}; {error}") from error
     if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("meta", "frame")):
