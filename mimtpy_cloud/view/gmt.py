@@ -73,8 +73,8 @@ def require_gmt() -> Any:
 
 _MISSING = (
     "{what}; backend='pygmt' needs the extra, pip install 'mimtpy_cloud[pygmt]' (with a GMT older than 6.5 also "
-    "'pygmt<0.17'), and a GMT of version 6.4 or newer with its development files and Ghostscript: on Debian apt-get install gmt libgmt-dev ghostscript, with conda "
-    "conda install gmt. Without them leave the backend out"
+    "'pygmt<0.17'), and a GMT of version 6.4 or newer with its development files and Ghostscript: on Debian apt-get "
+    "install gmt libgmt-dev ghostscript, with conda conda install gmt. Without them leave the backend out"
 )
 
 
