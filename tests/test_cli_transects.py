@@ -204,6 +204,12 @@ def test_faults_are_fitted_and_drawn(tmp_path):
     assert float(rows[0]["slip_rate [mm/yr]"]) == pytest.approx(20, abs=0.5)  # right-lateral: the south goes west
     assert float(rows[0]["locking_depth [km]"]) == pytest.approx(12, abs=0.7)
     assert "without --correlation every pixel counts as independent" in result.stderr
+    table = tmp_path / "t.csv"
+    run("transects", tmp_path / "enu.zarr", "--trace", tmp_path / "fault.xy", "--length", 40, 40, "--spacing",
+        9, "--width", 8, "--step", 2, "--fit", "screw", "--depths", 2, 30, "--out", table)  # fmt: skip
+    with (tmp_path / "t_slip.csv").open() as file:
+        beside = next(csv.DictReader(file))
+    assert beside["slip_rate [mm/yr]"] == rows[0]["slip_rate [mm/yr]"]
     shown = [line.split() for line in result.stdout.splitlines() if "±" in line and not line.startswith("profile")]
     assert [line[0] for line in shown] == [row["profile"] for row in rows if row["slip_rate [mm/yr]"]]
 

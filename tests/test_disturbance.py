@@ -190,3 +190,8 @@ def test_wrapped_displacement_is_that_of_the_oracle(oracles):
 def test_what_cannot_be_simulated_says_why(make, error, message):
     with pytest.raises(error, match=message):
         make(degrees())
+
+
+def test_an_origin_that_is_no_place_is_refused():
+    with pytest.raises(RampError, match="origin of ramps is a longitude and a latitude in degrees, got nan, 40"):
+        simulate_ramp(degrees(), RAMP, origin=(np.nan, 40.0))

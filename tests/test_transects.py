@@ -471,6 +471,18 @@ def test_a_station_in_two_swaths_stands_in_both_and_one_outside_the_grid_has_no_
     assert none.sizes["station"] == 0
 
 
+def test_two_stations_of_one_name_keep_their_own_line_of_sight():
+    swaths = lay_swaths(TRACE, 8)
+    lon, lat = places_in_swath(np.array([-6.0, 5.0]), np.zeros(2), swaths[1])
+    twins = table(lon, lat, [0.01, 0.02], [0.003, 0.0]).assign_coords(station=["A", "A"])
+    ds = scene()
+    found = profile_across_fault(ds, TRACE, **SMALL, stations=twins).compute()
+    looks = [float(ds[f"los_{c}"][0, 0]) for c in ("east", "north")]
+    expected = found["station_east"] * looks[0] + found["station_north"] * looks[1]
+    assert found["station_name"].values.tolist() == ["A", "A"]
+    np.testing.assert_allclose(found["station_velocity"], expected, rtol=1e-6)
+
+
 def test_other_faults_cross_where_they_are():
     swaths = lay_swaths(TRACE, 8)
     other = np.column_stack(places_in_swath(np.array([4.0, 4.0]), np.array([-3.0, 3.0]), swaths[2]))

@@ -201,7 +201,9 @@ def transect_rows(profiles: xr.Dataset) -> tuple[tuple[str, ...], list[tuple[str
     return ("profile", "along, km", "lon", "lat", "strike", "bins with data", f"pixels of {first}"), rows
 
 
-def write_profiles(profiles: xr.Dataset, out: str, name: str, provenance: Mapping[str, Any]) -> list[str]:
+def write_profiles(
+    profiles: xr.Dataset, out: str, name: str, provenance: Mapping[str, Any], fits: xr.Dataset | None = None
+) -> list[str]:
     """
     Write profiles to a file, or to several in a folder.
 
@@ -215,6 +217,8 @@ def write_profiles(profiles: xr.Dataset, out: str, name: str, provenance: Mappin
         Name without ending of the files in a folder.
     provenance : mapping
         What made them.
+    fits : xr.Dataset, optional
+        Of them, which go to ``NAME_slip.csv`` beside a file; in a folder `draw_transects` writes them.
 
     Returns
     -------
@@ -222,10 +226,15 @@ def write_profiles(profiles: xr.Dataset, out: str, name: str, provenance: Mappin
         What was written.
     """
     from mimtpy_cloud.cli.products import join
+    from mimtpy_cloud.exports.sliprates import write_slip_rates
 
     stamped = profiles.assign_attrs(provenance=dict(provenance))
     if PurePath(out).suffix.lower() in ENDINGS:
-        return write_transects(stamped, out)
+        files = write_transects(stamped, out)
+        if fits is not None:
+            files.append(f"{out.removesuffix(PurePath(out).suffix)}_slip.csv")
+            write_slip_rates(fits, files[-1])
+        return files
     if PurePath(out).suffix.lower() in FIGURES:
         return []
     return [file for ending in _IN_FOLDER for file in write_transects(stamped, f"{join(out, name)}{ending}")]

@@ -67,7 +67,8 @@ def simulate_ramp(
     Raises
     ------
     RampError
-        If a coefficient is unknown or not finite, there is not one ramp for each swath, or a boundary has no west.
+        If a coefficient or the origin is unknown or not finite, there is not one ramp for each swath, or a boundary has
+        no west.
 
     See Also
     --------
@@ -295,6 +296,10 @@ class _Plane:
         """About an origin in degrees, or the middle of the grid."""
         projection = map_projection(grid)
         x, y = _axes(grid)
+        if origin is not None and not np.isfinite(origin).all():
+            raise RampError(
+                f"the origin of ramps is a longitude and a latitude in degrees, got {origin[0]}, {origin[1]}"
+            )
         if projection is None:
             return cls(_pair(origin or centre_of(x, y)), None)
         zero = _pair(projection(*origin) if origin else centre_of(x, y, geographic=False))

@@ -69,7 +69,7 @@ def stations_in_swaths(ds: xr.Dataset, stations: xr.Dataset, layout: Layout) -> 
         **_motions(stations, which, strike),
     }
     result = xr.Dataset({f"station_{name}": ("station", *value) for name, value in found.items()})
-    return result.assign(_line_of_sight(ds, stations, names[which]))
+    return result.assign(_line_of_sight(ds, stations, which))
 
 
 def _inside(
@@ -101,15 +101,16 @@ def _motions(stations: xr.Dataset, which: np.ndarray, strike: np.ndarray) -> dic
     return found
 
 
-def _line_of_sight(ds: xr.Dataset, stations: xr.Dataset, names: np.ndarray) -> dict[str, xr.DataArray]:
+def _line_of_sight(ds: xr.Dataset, stations: xr.Dataset, which: np.ndarray) -> dict[str, xr.DataArray]:
     """Velocities toward the satellite, where the dataset has a velocity and looks."""
     flat = all(name in ds and ds[name].dims == ("y", "x") for name in ("velocity", *LOS))
     if not flat or ds["velocity"].attrs.get("units", _UNITS) != _UNITS:
         return {}
-    projected = project_stations(ds, stations)
-    at = {str(name): k for k, name in enumerate(projected["station"].to_numpy())}
-    known = np.array([name in at for name in names], bool)
-    place = xr.DataArray([at.get(name, 0) for name in names], dims="station")
+    # by number: two stations may have one name
+    projected = project_stations(ds, stations.assign_coords(station=np.arange(stations.sizes["station"])))
+    at = {int(number): k for k, number in enumerate(projected["station"].to_numpy())}
+    known = np.array([number in at for number in which.tolist()], bool)
+    place = xr.DataArray([at.get(number, 0) for number in which.tolist()], dims="station")
     found = {}
     for ours, theirs in (("velocity", "los"), ("velocity_std", "los_std")):
         values = projected[theirs].reset_coords(drop=True).drop_vars("station", errors="ignore")

@@ -145,7 +145,7 @@ def transects(
     fits = fit_profiles(lazy, fit, depths_km=depths, second_km=second_fault)
     profiles, fits = compute_profiles(lazy, fits)
     made_by = {"step": "transects", "trace": trace, "stations": stations, "faults": list(faults), **provenance}
-    files = write_profiles(profiles, out, shortened(name), made_by)
+    files = write_profiles(profiles, out, shortened(name), made_by, fits)
     if (stem := figures_stem(out, shortened(name))) is not None:
         files += draw_transects(
             profiles, datasets[0], stem, fits=fits, trace=trace, faults=faults, coastline=coastline, backend=backend
