@@ -52,6 +52,10 @@ def test_files_in_a_folder_have_the_name_of_the_product(product: Path, tmp_path:
     assert all("_geodmod/" in file for file in files)
     (path,) = run("gmt", product, "--variable", "height", "--out", f"{tmp_path}/out/").stdout.splitlines()
     assert path.endswith("a_height.grd")
+    written = [
+        set(run(name, product, "--out", f"{tmp_path}/both/").stdout.splitlines()) for name in ("insamp", "roipac")
+    ]
+    assert not written[0] & written[1]  # both are .unw
 
 
 def test_a_geotiff_has_what_the_product_shows(product: Path, tmp_path: Path) -> None:

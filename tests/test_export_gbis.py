@@ -15,6 +15,7 @@ from mimtpy_cloud.errors import DateError, SchemaError
 from mimtpy_cloud.exports import gbis
 from mimtpy_cloud.exports.dispatch import export
 from mimtpy_cloud.exports.gbis import write_gbis
+from mimtpy_cloud.exports.observed import phase_of
 from mimtpy_cloud.io.azimuth import recognise_azimuth
 from mimtpy_cloud.io.mintpy import open_mintpy
 from mimtpy_cloud.kernels.look import los_unit_vector
@@ -170,3 +171,10 @@ def test_what_gbis_cannot_take_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 def _in_metres(ds: Any) -> Any:
     ds["displacement"].attrs["units"] = "m"
     return ds
+
+
+def test_a_wavelength_that_is_not_that_of_the_product_is_refused(tmp_path):
+    ds = xr.Dataset({"displacement": ("point", [0.01], {"units": "m"})}, attrs={"wavelength": 0.0555})
+    with pytest.raises(SchemaError, match=r"the product says its wavelength, 0\.0555 m, got 0\.2424 m; leave it out"):
+        phase_of(ds, wavelength=0.2424)
+    np.testing.assert_allclose(phase_of(ds, wavelength=0.05546576), -4 * np.pi / 0.05546576 * 0.01)

@@ -11,7 +11,9 @@ from losscene import los_scene
 from strategies import chunkings
 
 from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
 from mimtpy_cloud.exports.mintpy import write_mintpy
+from mimtpy_cloud.io.hdfeos5 import open_hdfeos5
 from mimtpy_cloud.io.mintpy import open_mintpy
 from mimtpy_cloud.io.sources import open_source
 from mimtpy_cloud.ops.rate import displacement_between, estimate_velocity
@@ -37,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, Path]
 def test_a_series_comes_back_bit_for_bit_with_what_lies_beside_it(project: tuple[xr.Dataset, Path]) -> None:
     ds, folder = project
     back = open_source(folder / "timeseries.h5").compute()
-    for name in ("displacement", "valid", "height", "slant_range"):
+    for name in ("displacement", "valid", "height", "slant_range", "temporal_coherence", "avg_spatial_coherence"):
         np.testing.assert_array_equal(back[name].values, ds[name].values, err_msg=name)
     for name in LOOKS:  # once through float32 angles
         np.testing.assert_allclose(back[name].values, ds[name].values, atol=1.2e-7)
@@ -45,6 +47,14 @@ def test_a_series_comes_back_bit_for_bit_with_what_lies_beside_it(project: tuple
     assert Window.of(back.x.values, back.y.values) == WINDOW
     for name in ("track", "orbit_direction", "heading", "wavelength", "reference_point", "reference_date"):
         assert back.attrs[name] == ds.attrs[name], name
+
+
+def test_what_was_made_mintpys_becomes_hdfeos5_again(project: tuple[xr.Dataset, Path], tmp_path: Path) -> None:
+    ds, folder = project
+    write_hdfeos5(open_source(folder / "timeseries.h5"), tmp_path / "again.he5")
+    back = open_hdfeos5(tmp_path / "again.he5")
+    for name in ("displacement", "temporal_coherence", "avg_spatial_coherence"):
+        np.testing.assert_array_equal(back[name].values, ds[name].values, err_msg=name)
 
 
 def test_names_types_and_attributes_are_those_of_mintpy(project: tuple[xr.Dataset, Path]) -> None:

@@ -177,4 +177,8 @@ def _place(format_: str, out: str, stem: str) -> str:
     from mimtpy_cloud.cli.products import join
 
     endings = EXPORTERS[format_].endings
-    return join(out, shortened(f"{stem}_{format_}" if not endings else stem) + (endings[0] if endings else ""))
+    return join(
+        out,
+        shortened(f"{stem}_{format_}" if not endings or format_ == "insamp" else stem)
+        + (endings[0] if endings else ""),
+    )

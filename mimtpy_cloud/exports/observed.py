@@ -28,6 +28,9 @@ __all__ = [
     "staged_together",
 ]
 
+#: A wavelength is that of the product within this part.
+_SAME_WAVELENGTH = 1e-3
+
 _UNITS = ("m", "m/yr")
 #: In these units, but no motion along the line of sight.
 _OTHERS = ("east", "north", "up", "horizontal", "height", "slant_range")
@@ -221,7 +224,7 @@ def phase_of(ds: xr.Dataset, variable: str | None = None, wavelength: float | No
     Raises
     ------
     SchemaError, DateError
-        If there is no displacement or no wavelength.
+        If there is no displacement or no wavelength, or one is given that is not that of the product.
 
     Examples
     --------
@@ -229,7 +232,10 @@ def phase_of(ds: xr.Dataset, variable: str | None = None, wavelength: float | No
     >>> phase_of(ds).values.round(9).tolist()
     [-3.171852123]
     """
-    length = ds.attrs.get("wavelength") if wavelength is None else wavelength
+    known = ds.attrs.get("wavelength")
+    if wavelength is not None and known is not None and abs(float(known) - wavelength) > _SAME_WAVELENGTH * wavelength:
+        raise SchemaError(f"the product says its wavelength, {known} m, got {wavelength} m; leave it out")
+    length = known if wavelength is None else wavelength
     if length is None or not 0.001 < float(length) < 10:
         raise SchemaError(f"a phase needs the radar's wavelength in m, got {length}; give wavelength (--wavelength)")
     displacement = displacement_of(ds, variable)

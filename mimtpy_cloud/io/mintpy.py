@@ -47,9 +47,12 @@ def open_mintpy(
     url: str | os.PathLike[str],
     geometry: str | os.PathLike[str] | None = None,
     mask: str | os.PathLike[str] | None = None,
+    *,
+    temporal_coherence: str | os.PathLike[str] | None = None,
+    avg_spatial_coherence: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """
-    Open one HDF5 file of a MintPy project lazily, with its geometry and mask.
+    Open one HDF5 file of a MintPy project lazily, with its geometry, mask and coherences.
 
     Parameters
     ----------
@@ -61,6 +64,8 @@ def open_mintpy(
         latitude and longitude.
     mask : str or path, optional
         Mask file on the same grid; gives ``valid``.
+    temporal_coherence, avg_spatial_coherence : str or path, optional
+        Files of them on the same grid.
 
     Returns
     -------
@@ -74,7 +79,7 @@ def open_mintpy(
     SourceFormatError
         If a file is missing, truncated, not HDF5, or of a kind that is not supported.
     GridMismatchError
-        If the geometry or the mask lies on another grid.
+        If one of the others lies on another grid.
 
     See Also
     --------
@@ -82,7 +87,13 @@ def open_mintpy(
     """
     source = SourceFile.locate(url)
     layers, meta, dates, baseline, scale = _open_main(source)
-    for other, wanted in ((geometry, "geometry"), (mask, "mask")):
+    beside = {
+        "geometry": geometry,
+        "mask": mask,
+        "temporalCoherence": temporal_coherence,
+        "coherence": avg_spatial_coherence,
+    }
+    for wanted, other in beside.items():
         if other is not None:
             layers |= _open_companion(SourceFile.locate(other), wanted, meta)
     dataset = assemble(layers, meta, dates=dates, baseline=baseline, scale=scale)

@@ -23,10 +23,16 @@ GEOMETRY_FILES = (
     "inputs/geometryGeo.h5",
     "inputs/geometryRadar.h5",
 )
-_MASK_FILES = ("geo_maskTempCoh.h5", "maskTempCoh.h5")
+#: Other files beside it, by the argument of `open_mintpy` that takes them.
+_COMPANIONS = {
+    "geometry": GEOMETRY_FILES,
+    "mask": ("geo_maskTempCoh.h5", "maskTempCoh.h5"),
+    "temporal_coherence": ("geo_temporalCoherence.h5", "temporalCoherence.h5"),
+    "avg_spatial_coherence": ("geo_avgSpatialCoh.h5", "avgSpatialCoh.h5"),
+}
 #: Subfolders that are looked into for a hint.
 _MOST_PROJECTS = 100
-#: Kinds of MintPy file that have a geometry and a mask.
+#: Kinds of MintPy file that have such files beside them.
 _WITH_COMPANIONS = ("timeseries", "velocity")
 
 _EXPECTED = (
@@ -45,7 +51,7 @@ def open_source(url: str | os.PathLike[str], geometry: str | os.PathLike[str] | 
     url : str or path
         HDF-EOS5 product, MintPy HDF5 file, MintPy project folder (``X`` or ``X/mintpy``) that holds
         one ``.he5``, ROI_PAC file, or LiCSBAS frame folder; local or any fsspec URL. A MintPy time series or
-        velocity takes its geometry and mask from the files beside it, as `find_companions` says.
+        velocity takes geometry, mask and coherences from the files beside it, as `find_companions` says.
     geometry : str or path, optional
         Geometry of a MintPy or ROI_PAC file, instead of what lies beside it.
 
@@ -79,7 +85,7 @@ def open_source(url: str | os.PathLike[str], geometry: str | os.PathLike[str] | 
 
 def find_companions(url: str) -> dict[str, str]:
     """
-    Find the geometry and the mask of a MintPy time series or velocity among the usual files beside it.
+    Find geometry, mask and coherences of a MintPy time series or velocity among the usual files beside it.
 
     Parameters
     ----------
@@ -89,8 +95,9 @@ def find_companions(url: str) -> dict[str, str]:
     Returns
     -------
     dict
-        ``"geometry"`` and ``"mask"`` to a path relative to the folder of the file, each only if exactly one of the
-        candidates is there and on the same grid. Empty for other kinds of file.
+        ``"geometry"``, ``"mask"``, ``"temporal_coherence"``, ``"avg_spatial_coherence"`` to a path relative to the
+        folder of the file, each only if exactly one of the candidates is there and on the same grid. Empty for other
+        kinds of file.
     """
     with open_hdf5(SourceFile.locate(url)) as file:
         kind = file.attrs.get("FILE_TYPE", "")
@@ -99,7 +106,7 @@ def find_companions(url: str) -> dict[str, str]:
     fs, path = locate(url)
     folder = _folder(path)
     found: dict[str, str] = {}
-    for role, names in (("geometry", GEOMETRY_FILES), ("mask", _MASK_FILES)):
+    for role, names in _COMPANIONS.items():
         there = [name for name in names if fs.exists(f"{folder}{name}")]
         fitting = [name for name in there if _fits(url, found | {role: name})]
         if len(fitting) == 1:
