@@ -66,6 +66,12 @@ def test_unsigned_quantities_get_a_sequential_map_within_their_range() -> None:
     assert shade([1.0], "v", "m", long_name="standard deviation of up").cmap == SEQUENTIAL
 
 
+@pytest.mark.parametrize("name", ["longitude", "latitude", "los_azimuth_angle", "slant_range", "height"])
+def test_places_and_angles_have_no_middle_at_zero(name: str) -> None:
+    found = shade([-120.0, -119.0, -118.0], name, "degree", percentile=(0, 100))
+    assert (found.low, found.high, found.cmap) == (-120.0, -118.0, SEQUENTIAL)
+
+
 def test_empty_and_constant_fields_have_usable_limits() -> None:
     for values in ([np.nan], [0.0, 0.0]):
         found = shade(values)

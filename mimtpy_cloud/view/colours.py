@@ -29,7 +29,9 @@ Limits = float | tuple[float, float]
 _METRES = {"km": 1e3, "m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0, "cm": 1e-2, "mm": 1e-3}
 _RATE = re.compile(r"(.+?)\s*(/\s*(yr|year|y|a)|\s(yr|year|a)-1)$")
 #: What these names or descriptions say has no sign that matters.
-_UNSIGNED = re.compile(r"std|standard deviation|coherence|height|count|number|range|rms|misfit|quality|angle")
+_UNSIGNED = re.compile(
+    r"std|standard deviation|coherence|height|count|number|range|rms|misfit|quality|angle|longitude|latitude"
+)
 _SMALL = re.compile(r"std|standard deviation")
 #: Perceptually even and safe for colour-blind readers; the cyclic one starts and ends alike.
 DIVERGING, SEQUENTIAL, CYCLIC = "RdBu_r", "cividis", "twilight"
