@@ -116,6 +116,12 @@ def test_mistakes_are_one_line(product: Path, tmp_path: Path) -> None:
     assert "is what the product is made from" in run("zarr", product, "--out", product, code=2).output
 
 
+def test_a_map_is_no_hdfeos5(product: Path, tmp_path: Path) -> None:
+    said = run("hdfeos5", product, "--out", tmp_path / "a.he5", code=2).stderr
+    assert "hdfeos5 holds a time series; take it of a track by --type series" in said
+    assert not (tmp_path / "a.he5").exists()
+
+
 def test_leaves_become_cells_of_csi(product: Path, tmp_path: Path) -> None:
     out = tmp_path / "leaves.csv"
     leaves = quadtree(los_scene(), "displacement", epsilon=0.0, min_px=1, max_px=2).compute()

@@ -90,7 +90,7 @@ def _parquet(ds: xr.Dataset, names: list[str]) -> bytes:
         import pyarrow as pa  # type: ignore[import-untyped]
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
     except ImportError as error:
-        raise SchemaError("a table as .parquet needs pyarrow, which is not installed; name it .csv") from error
+        raise SchemaError("a table as .parquet needs pyarrow: pip install pyarrow, or name it .csv") from error
     table = pa.table({_heading(ds, name): ds[name].to_numpy() for name in names})
     attributes = json.dumps(stamped(ds.attrs, "write_points"))
     buffer = io.BytesIO()

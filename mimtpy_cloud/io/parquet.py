@@ -38,7 +38,7 @@ def read_parquet(url: str | os.PathLike[str]) -> Any:
         import pyarrow as pa  # type: ignore[import-untyped]
         import pyarrow.parquet as pq  # type: ignore[import-untyped]
     except ImportError as error:
-        raise SourceFormatError(f"{text} needs pyarrow, which is not installed; write the table as .csv") from error
+        raise SourceFormatError(f"{text} needs pyarrow: pip install pyarrow, or write the table as .csv") from error
     fs, path = locate(url)
     try:
         with reaching(url), fs.open(path, "rb") as file:
