@@ -210,9 +210,33 @@ def test_swaths_lie_on_the_map_as_wide_as_they_are(profiles):
     x, y = box.get_xydata()[[0, -2]].T
     width = np.hypot(111.1 * np.diff(y), 111.3 * np.cos(np.deg2rad(y.mean())) * np.diff(x))[0]
     assert abs(width - 20.0) < 0.1  # from the first sample on one side to the other
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["fault", "swaths", "GNSS stations"]
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert labels == ["other faults", "fault", "swaths", "GNSS stations"]
     with pytest.raises(SchemaError, match="fault_lon"):
         plot_swaths(product(), profiles.drop_vars("fault_lon"))
+
+
+def test_other_faults_and_the_reference_point_are_no_swaths_and_in_the_legend(profiles):
+    there = product().assign_attrs(reference_point=[32.9, 41.2])
+    ax = plot_swaths(there, profiles, "east", faults=iter([np.array([[31.6, 41.1], [33.4, 41.2]])])).axes[0]
+    entries = dict(
+        zip([t.get_text() for t in ax.get_legend().get_texts()], ax.get_legend().legend_handles, strict=True)
+    )
+    assert list(entries)[:2] == ["other faults", "reference point"]
+    assert entries["other faults"].get_color() != entries["swaths"].get_color()
+    away = plot_swaths(product().assign_attrs(reference_point=[40.0, 41.2]), profiles, "east").axes[0]
+    assert "reference point" not in [t.get_text() for t in away.get_legend().get_texts()]
+
+
+def test_numbers_of_swaths_stay_on_the_map_and_swaths_off_it_are_left_out(profiles):
+    ds = product().sel(y=slice(41.1, 40.5), x=slice(31.5, 32.5))  # shorter than the swaths, and west of the last
+    ax = plot_swaths(ds, profiles, "east").axes[0]
+    numbers = {t.get_text(): t.xy for t in ax.texts if t.get_text() in {"1", "2", "3"}}
+    assert set(numbers) == {"1", "2"}
+    (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
+    for x, y in numbers.values():
+        assert west + 0.03 * (east - west) <= x <= east - 0.03 * (east - west)
+        assert south + 0.03 * (north - south) <= y <= south + 0.2 * (north - south)
 
 
 def test_the_trace_of_the_fault_is_drawn_where_it_is_given(profiles):
