@@ -13,6 +13,7 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.sliprates import write_slip_rates
 from mimtpy_cloud.kernels.screwfit import ScrewModel
 from mimtpy_cloud.ops.transectfit import fit_transects
+from mimtpy_cloud.view.profileaxes import axis_label
 from mimtpy_cloud.view.sliprates import plot_slip_rates
 from mimtpy_cloud.view.stackedprofiles import plot_stacked
 from mimtpy_cloud.view.swaths import plot_swaths
@@ -83,6 +84,29 @@ def test_a_fit_is_drawn_with_its_numbers(profiles, fits):
     assert "datum adds ±" in said
     labels = [t.get_text() for t in figure.legends[0].get_texts()]
     assert {"fit, screw", "GNSS stations", "other faults", "topography"} <= set(labels)
+
+
+def test_several_quantities_share_a_named_axis_and_their_stations_have_entries(profiles):
+    stations = {f"station_up{end}": profiles[f"station_fault_parallel{end}"] for end in ("", "_std")}
+    figure = plot_transects(profiles.assign(stations), ["fault_parallel", "up"])
+    assert figure.axes[0].get_ylabel() == "velocity [mm/yr]"
+    entries = {h.get_label(): h.get_color() for h in figure.legends[0].legend_handles if hasattr(h, "get_color")}
+    for name in ("fault parallel", "up"):
+        curve = entries[f"{name}, mean and standard deviation of the pixels"]
+        assert entries[f"GNSS stations, {name}"] == curve
+
+
+@pytest.mark.parametrize(
+    ("names", "unit", "label"),
+    [
+        (["east", "up"], "cm", "displacement [cm]"),
+        (["height", "slant_range"], "m", "values [m]"),
+        (["a", "b"], "1", "values"),
+        (["velocity", "up"], "mm/yr", "velocity [mm/yr]"),
+    ],
+)
+def test_an_axis_says_what_its_variables_are(names, unit, label):
+    assert axis_label(names, unit) == label
 
 
 def test_depths_at_a_limit_and_profiles_without_a_fit_say_so(profiles):
