@@ -286,6 +286,29 @@ def test_slip_rates_are_drawn_in_mm_a_year_and_depths_downward(profiles, fits):
     assert plot_slip_rates(fits, along="along_km").axes[1].get_xlabel() == "way along the fault [km]"
 
 
+def test_one_extreme_choice_is_an_arrow_at_the_edge(profiles, fits):
+    extreme = fits.compute().copy(deep=True)
+    for name, value in {"slip_rate": 0.5, "locking_depth": 300e3}.items():
+        extreme[f"{name}_choice"][{"profile": 1, "choice": 1}] = value
+    figure = plot_slip_rates(extreme)
+    rate, depth = figure.axes
+    assert max(rate.get_ylim()) < 400
+    assert depth.get_ylim()[0] < 250
+    assert depth.get_ylim()[1] == 0.0
+    for ax, sign, y in ((rate, "^", 0.97), (depth, "v", 0.03)):
+        (arrow,) = (e for e in ax.get_lines() if e.get_marker() == sign and len(e.get_xdata()))
+        assert arrow.get_xydata().tolist() == [[float(extreme["fault_lon"][1]), y]]
+    words = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert {"with a slope", "datum of the left side", "without the near field", "a choice beyond the axis"} <= set(
+        words
+    )
+    assert depth.get_xlabel() == "longitude [°E]"
+    low, high = rate.get_ylim()
+    value, std = 1e3 * fits["slip_rate"], 1e3 * fits["slip_rate_std"]
+    assert low < float((value - std).min())
+    assert high > float((value + std).max())
+
+
 def test_fits_at_a_limit_are_hollow_and_their_choices_left_out(profiles):
     figure = plot_slip_rates(fit_transects(profiles, depth_range_km=(1.0, 5.0)))
     assert "a depth at its limit" in [t.get_text() for t in figure.legends[0].get_texts()]
