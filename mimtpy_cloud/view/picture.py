@@ -354,7 +354,7 @@ def _treated(attrs: Mapping[str, Any]) -> list[str]:
 
 def title_of(obj: xr.DataArray | xr.Dataset) -> str:
     """
-    Say what a product is: sensor, tracks, dates, and how it was treated.
+    Say what a product is: sensor, tracks, dates, or of a map without dates its quantity, and how it was treated.
 
     Parameters
     ----------
@@ -372,6 +372,8 @@ def title_of(obj: xr.DataArray | xr.Dataset) -> str:
     when = " to ".join(str(attrs[k]) for k in ("start_date", "end_date") if attrs.get(k))
     if not when and "time" in obj.coords and obj.coords["time"].ndim == 0:
         when = str(obj.coords["time"].values)[:10]
+    if who and not when and isinstance(obj, xr.DataArray):
+        when = str(attrs.get("long_name", "")).partition(", ")[0]
     return ", ".join(filter(None, [who, when, *_treated(attrs)]))
 
 
