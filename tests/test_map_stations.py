@@ -131,6 +131,14 @@ def test_names_are_written_on_request_and_never_on_each_other():
     assert [side for _, side in found.sides(10.0, 10.0)] == [1, -1]
 
 
+def test_the_text_below_a_map_does_not_part_a_number_from_its_unit():
+    found = marks(velocity(velocity=0.002), "velocity", stations())
+    for width in np.linspace(2, 9, 30):
+        lines = found.text(float(width)).splitlines()
+        assert not any(line.startswith("mm/yr") for line in lines[1:])
+        assert "\xa0" not in "".join(lines)
+
+
 def test_components_have_circles_of_their_own_and_uncertainties_none():
     maps = {name: (("y", "x"), np.zeros(WINDOW.shape), {"units": "m/yr"}) for name in ("east", "up", "east_std")}
     ds = velocity(reference_frame="IGS14").drop_vars(["velocity", "velocity_std"]).assign(maps)

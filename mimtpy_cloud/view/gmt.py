@@ -324,7 +324,7 @@ def _draw_marks(figure: Any, page: _Page, marks: Marks, heights: np.ndarray, cpt
 def _draw_arrows(
     figure: Any, page: _Page, at: tuple[Any, Any], motion: tuple[Any, Any], *, no_clip: bool = False
 ) -> None:
-    """Arrows, in cm: orange on a black edge."""
+    """Arrows, in cm: orange with a black edge."""
     angle, length = np.rad2deg(np.arctan2(motion[1], motion[0])), np.hypot(*motion)
     data = np.column_stack([*at, angle, length])
     for pen, fill in (("2.2p,black", "black"), (f"1.1p,{STATIONS}", STATIONS)):

@@ -97,7 +97,9 @@ class Marks:
         str
             In lines.
         """
-        return "\n".join(textwrap.wrap(f"{RATE}, {self.label}", max(24, int(_LETTERS * width - 8))))
+        whole = f"{RATE}, {self.label}".replace(f" {RATE}", f"\N{NO-BREAK SPACE}{RATE}")
+        lines = textwrap.wrap(whole, max(24, int(_LETTERS * width - 8)))
+        return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
     def sides(self, per_x: float, per_y: float) -> list[tuple[int, int]]:
         """
