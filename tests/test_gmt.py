@@ -3,6 +3,7 @@
 import builtins
 import sys
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,10 +13,19 @@ from test_map_stations import stations
 
 from mimtpy_cloud.errors import MimtpyError, SchemaError
 from mimtpy_cloud.view.colours import Limits
-from mimtpy_cloud.view.gmt import _colour_table, _heights, _on_paper, plot_profiles_gmt, require_gmt
+from mimtpy_cloud.view.gmt import (
+    _colour_table,
+    _draw_arrows,
+    _heights,
+    _on_paper,
+    _Page,
+    plot_profiles_gmt,
+    require_gmt,
+)
 from mimtpy_cloud.view.map import plot_components, plot_map, save_figure
 from mimtpy_cloud.view.palette import palette_of
 from mimtpy_cloud.view.picture import Picture, Style, map_grid
+from mimtpy_cloud.view.stations import STATIONS
 
 WINDOW = small_window(60, 40)
 RAMP = np.linspace(-0.02, 0.02, 2400).reshape(WINDOW.shape)
@@ -159,6 +169,14 @@ def test_projected_maps_single_rows_and_maps_without_data_are_drawn(gmt, tmp_pat
     row = lattice_dataset(small_window(1, 40), velocity=0.01)
     image_of(plot_map(row, backend="pygmt"), tmp_path)
     image_of(plot_map(da.copy(data=np.full((30, 20), np.nan)), backend="pygmt"), tmp_path)
+
+
+def test_arrows_have_heads_of_one_colour():
+    figure = Mock()
+    _draw_arrows(figure, _Page(map_grid(product()), 15.0), ([0.0], [0.0]), ([1.0], [0.0]))
+    looks = [call.kwargs for call in figure.plot.call_args_list]
+    assert {look["fill"] for look in looks} == {STATIONS}
+    assert len({look["style"].partition("+")[0] for look in looks}) == 1
 
 
 def test_components_are_drawn_in_rows(gmt, tmp_path):

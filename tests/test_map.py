@@ -277,7 +277,7 @@ def test_given_axes_are_drawn_into() -> None:
 
 def test_dates_and_tracks_of_other_products_make_the_title() -> None:
     da = field(ramp(), track=["A087", "A160"], sensor="", start_date=None, end_date=None)
-    assert axes_of(plot_map(da)).get_title() == "A087 + A160"
+    assert axes_of(plot_map(da)).get_title() == "A087 + A160, line-of-sight velocity"
     da = da.assign_coords(time=np.datetime64("2020-01-13", "ns"))
     assert axes_of(plot_map(da)).get_title() == "A087 + A160, 2020-01-13"
     assert axes_of(plot_map(da.drop_vars("time").assign_attrs(track=""))).get_title() == ""

@@ -84,7 +84,8 @@ def test_stations_of_another_frame_lose_the_median_and_the_map_says_how_much():
     np.testing.assert_allclose([np.median(found.east), np.median(found.north)], 0.0, atol=1e-12)
     np.testing.assert_allclose(found.east, [-10, 0, 10])
     texts = " ".join(t.get_text() for t in plot_map(ds, stations=stations()).axes[0].texts).replace("\n", " ")
-    assert "mm/yr, GNSS stations in IGS14; arrows less east 40, north 10 mm/yr; circles less" in texts
+    assert "mm/yr, GNSS stations in IGS14; arrows less east 40, north 10 mm/yr; circles: median" in texts
+    assert "difference to the map, -30 mm/yr, taken out" in texts
 
 
 @pytest.mark.parametrize(("frame", "attrs"), [("IGS14", {"reference_frame": "IGS14"}), ("EU", {}), ("NA12", {})])
@@ -129,6 +130,23 @@ def test_names_are_written_on_request_and_never_on_each_other():
     found = marks(ds, "velocity", crowd)
     assert [k for k, _ in found.sides(10.0, 10.0)] == [0, 1]  # one below, one above
     assert [side for _, side in found.sides(10.0, 10.0)] == [1, -1]
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_the_scale_bar_keeps_from_the_stations(left):
+    table = stations().isel(station=[0]).assign_coords(lat=("station", WINDOW.y[[55]]))
+    table = table.assign_coords(lon=("station", WINDOW.x[[4 if left else 36]]))
+    ax = plot_map(velocity(), stations=table).axes[0]
+    (bar,) = (e for e in ax.get_lines() if e.get_linewidth() == 2)
+    assert (bar.get_xdata()[0] > np.mean(ax.get_xlim())) == left
+
+
+def test_the_text_below_a_map_does_not_part_a_number_from_its_unit():
+    found = marks(velocity(velocity=0.002), "velocity", stations())
+    for width in np.linspace(2, 9, 30):
+        lines = found.text(float(width)).splitlines()
+        assert not any(line.startswith("mm/yr") for line in lines[1:])
+        assert "\xa0" not in "".join(lines)
 
 
 def test_components_have_circles_of_their_own_and_uncertainties_none():

@@ -13,6 +13,7 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.exports.sliprates import write_slip_rates
 from mimtpy_cloud.kernels.screwfit import ScrewModel
 from mimtpy_cloud.ops.transectfit import fit_transects
+from mimtpy_cloud.view.profileaxes import axis_label
 from mimtpy_cloud.view.sliprates import plot_slip_rates
 from mimtpy_cloud.view.stackedprofiles import plot_stacked
 from mimtpy_cloud.view.swaths import plot_swaths
@@ -83,6 +84,29 @@ def test_a_fit_is_drawn_with_its_numbers(profiles, fits):
     assert "datum adds ±" in said
     labels = [t.get_text() for t in figure.legends[0].get_texts()]
     assert {"fit, screw", "GNSS stations", "other faults", "topography"} <= set(labels)
+
+
+def test_several_quantities_share_a_named_axis_and_their_stations_have_entries(profiles):
+    stations = {f"station_up{end}": profiles[f"station_fault_parallel{end}"] for end in ("", "_std")}
+    figure = plot_transects(profiles.assign(stations), ["fault_parallel", "up"])
+    assert figure.axes[0].get_ylabel() == "velocity [mm/yr]"
+    entries = {h.get_label(): h.get_color() for h in figure.legends[0].legend_handles if hasattr(h, "get_color")}
+    for name in ("fault parallel", "up"):
+        curve = entries[f"{name}, mean and standard deviation of the pixels"]
+        assert entries[f"GNSS stations, {name}"] == curve
+
+
+@pytest.mark.parametrize(
+    ("names", "unit", "label"),
+    [
+        (["east", "up"], "cm", "displacement [cm]"),
+        (["height", "slant_range"], "m", "values [m]"),
+        (["a", "b"], "1", "values"),
+        (["velocity", "up"], "mm/yr", "velocity [mm/yr]"),
+    ],
+)
+def test_an_axis_says_what_its_variables_are(names, unit, label):
+    assert axis_label(names, unit) == label
 
 
 def test_depths_at_a_limit_and_profiles_without_a_fit_say_so(profiles):
@@ -210,9 +234,33 @@ def test_swaths_lie_on_the_map_as_wide_as_they_are(profiles):
     x, y = box.get_xydata()[[0, -2]].T
     width = np.hypot(111.1 * np.diff(y), 111.3 * np.cos(np.deg2rad(y.mean())) * np.diff(x))[0]
     assert abs(width - 20.0) < 0.1  # from the first sample on one side to the other
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["fault", "swaths", "GNSS stations"]
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert labels == ["other faults", "fault", "swaths", "GNSS stations"]
     with pytest.raises(SchemaError, match="fault_lon"):
         plot_swaths(product(), profiles.drop_vars("fault_lon"))
+
+
+def test_other_faults_and_the_reference_point_are_no_swaths_and_in_the_legend(profiles):
+    there = product().assign_attrs(reference_point=[32.9, 41.2])
+    ax = plot_swaths(there, profiles, "east", faults=iter([np.array([[31.6, 41.1], [33.4, 41.2]])])).axes[0]
+    entries = dict(
+        zip([t.get_text() for t in ax.get_legend().get_texts()], ax.get_legend().legend_handles, strict=True)
+    )
+    assert list(entries)[:2] == ["other faults", "reference point"]
+    assert entries["other faults"].get_color() != entries["swaths"].get_color()
+    away = plot_swaths(product().assign_attrs(reference_point=[40.0, 41.2]), profiles, "east").axes[0]
+    assert "reference point" not in [t.get_text() for t in away.get_legend().get_texts()]
+
+
+def test_numbers_of_swaths_stay_on_the_map_and_swaths_off_it_are_left_out(profiles):
+    ds = product().sel(y=slice(41.1, 40.5), x=slice(31.5, 32.5))  # shorter than the swaths, and west of the last
+    ax = plot_swaths(ds, profiles, "east").axes[0]
+    numbers = {t.get_text(): t.xy for t in ax.texts if t.get_text() in {"1", "2", "3"}}
+    assert set(numbers) == {"1", "2"}
+    (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
+    for x, y in numbers.values():
+        assert west + 0.03 * (east - west) <= x <= east - 0.03 * (east - west)
+        assert south + 0.03 * (north - south) <= y <= south + 0.2 * (north - south)
 
 
 def test_the_trace_of_the_fault_is_drawn_where_it_is_given(profiles):
@@ -236,6 +284,29 @@ def test_slip_rates_are_drawn_in_mm_a_year_and_depths_downward(profiles, fits):
     assert depth.yaxis_inverted()
     assert (rate.get_ylabel(), depth.get_ylabel()) == ("slip rate [mm/yr]", "locking depth [km]")
     assert plot_slip_rates(fits, along="along_km").axes[1].get_xlabel() == "way along the fault [km]"
+
+
+def test_one_extreme_choice_is_an_arrow_at_the_edge(profiles, fits):
+    extreme = fits.compute().copy(deep=True)
+    for name, value in {"slip_rate": 0.5, "locking_depth": 300e3}.items():
+        extreme[f"{name}_choice"][{"profile": 1, "choice": 1}] = value
+    figure = plot_slip_rates(extreme)
+    rate, depth = figure.axes
+    assert max(rate.get_ylim()) < 400
+    assert depth.get_ylim()[0] < 250
+    assert depth.get_ylim()[1] == 0.0
+    for ax, sign, y in ((rate, "^", 0.97), (depth, "v", 0.03)):
+        (arrow,) = (e for e in ax.get_lines() if e.get_marker() == sign and len(e.get_xdata()))
+        assert arrow.get_xydata().tolist() == [[float(extreme["fault_lon"][1]), y]]
+    words = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert {"with a slope", "datum of the left side", "without the near field", "a choice beyond the axis"} <= set(
+        words
+    )
+    assert depth.get_xlabel() == "longitude [°E]"
+    low, high = rate.get_ylim()
+    value, std = 1e3 * fits["slip_rate"], 1e3 * fits["slip_rate_std"]
+    assert low < float((value - std).min())
+    assert high > float((value + std).max())
 
 
 def test_fits_at_a_limit_are_hollow_and_their_choices_left_out(profiles):

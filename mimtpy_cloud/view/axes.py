@@ -38,6 +38,8 @@ _TICK_STEPS = (1, 2, 2.5, 5, 10)
 _SLIVER = 20.0
 #: Maps smaller than that, in inches, have no room for a north arrow.
 _SMALL = 1.5
+#: Height of a corner that a scale bar fills, of that of the map.
+_CORNER = 0.18
 
 
 def is_degrees(grid: Grid) -> bool:
@@ -256,9 +258,9 @@ class ScaleBar:
     on_left: bool
 
 
-def scale_bar(grid: Grid, values: np.ndarray) -> ScaleBar:
+def scale_bar(grid: Grid, values: np.ndarray, avoid: np.ndarray | None = None) -> ScaleBar:
     """
-    Choose a bar of a round length, at most a quarter of the map, in the lower corner with less data.
+    Choose a bar of a round length, at most a quarter of the map, in the lower corner with fewer stations, or less data.
 
     Parameters
     ----------
@@ -266,6 +268,8 @@ def scale_bar(grid: Grid, values: np.ndarray) -> ScaleBar:
         Of the map.
     values : np.ndarray
         Shape ``(y, x)``, what the map shows; NaN is no data.
+    avoid : np.ndarray, optional
+        Stations, shape ``(n, 2)``, in the coordinates of the map.
 
     Returns
     -------
@@ -277,11 +281,16 @@ def scale_bar(grid: Grid, values: np.ndarray) -> ScaleBar:
     metres = nice_below(0.25 * (east - west) * metres_per_unit)
     length = metres / metres_per_unit
     left = _emptier_left(values)
+    if avoid is not None:
+        low = avoid[avoid[:, 1] < south + _CORNER * (north - south), 0]
+        reach = length + 0.1 * (east - west)
+        on_left, on_right = int((low < west + reach).sum()), int((low > east - reach).sum())
+        left = left if on_left == on_right else on_left < on_right
     x = west + 0.05 * (east - west) if left else east - 0.05 * (east - west) - length
     return ScaleBar(x, x + length, y, f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m", left)
 
 
-def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
+def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray, avoid: np.ndarray | None = None) -> None:
     """
     Draw the bar of `scale_bar`.
 
@@ -293,10 +302,12 @@ def draw_scale_bar(ax: "Axes", grid: Grid, values: np.ndarray) -> None:
         Of the map.
     values : np.ndarray
         Shape ``(y, x)``, what the map shows; NaN is no data.
+    avoid : np.ndarray, optional
+        As for `scale_bar`.
     """
     from matplotlib.patheffects import withStroke
 
-    bar = scale_bar(grid, values)
+    bar = scale_bar(grid, values, avoid)
     west, _, east, _ = grid.bounds
     inches = (bar.right - bar.left) / (east - west) * size_in_inches(ax)[0]
     at, side = (bar.left + bar.right) / 2, "center"

@@ -16,12 +16,14 @@ from mimtpy_cloud.view.axes import is_degrees
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Decoration", "Lines", "draw_decoration", "halo_of", "projection_of", "read_decoration"]
+__all__ = ["REFERENCE", "Decoration", "Lines", "draw_decoration", "halo_of", "projection_of", "read_decoration"]
 
 Lines = str | os.PathLike[str] | np.ndarray | Sequence[np.ndarray]
 #: Letters of MimtPy's templates; any matplotlib colour or line style works too.
 COLOURS = {"b": "black", "r": "red", "y": "yellow", "o": "orange", "m": "magenta"}
 STYLES = {"s": "solid", "d": "dashed"}
+#: What a legend calls the square of reference points.
+REFERENCE = "reference point"
 _STYLES = ("solid", "dashed", "dashdot", "dotted", "-", "--", "-.", ":")
 
 
@@ -193,7 +195,8 @@ def draw_decoration(ax: "Axes", grid: Grid, decoration: Decoration) -> list[Any]
             handles.append(handle)
     if len(decoration.reference):
         x, y = project(decoration.reference).T
-        ax.plot(x, y, marker="s", linestyle="", color="black", markeredgecolor="white", markersize=7, zorder=4)
+        style: dict[str, Any] = {"linestyle": "", "color": "black", "markeredgecolor": "white", "markersize": 7}
+        ax.plot(x, y, marker="s", zorder=4, label=REFERENCE, **style)
     return handles if len(handles) > 1 else []
 
 

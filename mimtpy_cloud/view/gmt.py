@@ -14,7 +14,7 @@ from mimtpy_cloud.errors import MimtpyError, SchemaError
 from mimtpy_cloud.ops.transectfit import predict_transects
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import require_dims, require_variables
-from mimtpy_cloud.view.axes import ground_aspect, is_degrees, is_sliver, north_of, scale_bar
+from mimtpy_cloud.view.axes import ScaleBar, ground_aspect, is_degrees, is_sliver, north_of, scale_bar
 from mimtpy_cloud.view.colours import nice_below, shading
 from mimtpy_cloud.view.decoration import Decoration, halo_of, projection_of
 from mimtpy_cloud.view.palette import Palette, palette_of
@@ -159,7 +159,7 @@ def _draw_sheet(figure: Any, page: _Page, sheet: Sheet, folder: Path) -> None:
     _draw_bar(figure, page, palette, folder)
     if sheet.marks is not None:
         _draw_marks(figure, page, sheet.marks, _heights(palette, sheet.marks.seen * sheet.factor), str(cpt))
-    _draw_scale(figure, page, picture.values)
+    _draw_scale(figure, page, scale_bar(page.grid, picture.values, sheet.places))
     _draw_frame(figure, page)
     if sheet.title:
         _say(figure, page, (page.width / 2, page.height + 0.5), textwrap.shorten(sheet.title, 90), font="10p")
@@ -324,17 +324,18 @@ def _draw_marks(figure: Any, page: _Page, marks: Marks, heights: np.ndarray, cpt
 def _draw_arrows(
     figure: Any, page: _Page, at: tuple[Any, Any], motion: tuple[Any, Any], *, no_clip: bool = False
 ) -> None:
-    """Arrows, in cm: orange on a black edge."""
+    """Arrows, in cm: orange with a black edge."""
     angle, length = np.rad2deg(np.arctan2(motion[1], motion[0])), np.hypot(*motion)
     data = np.column_stack([*at, angle, length])
-    for pen, fill in (("2.2p,black", "black"), (f"1.1p,{STATIONS}", STATIONS)):
-        head = "v0.26c" if fill == "black" else "v0.2c"
-        figure.plot(data=data, style=f"{head}+e+h0.2+n0.15c", pen=pen, fill=fill, no_clip=no_clip, **page.place)
+    head = "v0.32c+e+a36+h0.2+n0.3c"
+    edge: dict[str, Any] = {"style": f"{head}+p0.8p,black", "pen": "2.4p,black", "fill": STATIONS}
+    inside: dict[str, Any] = {"style": f"{head}+p0.1p,{STATIONS}", "pen": f"1.3p,{STATIONS}", "fill": STATIONS}
+    for look in (edge, inside):
+        figure.plot(data=data, no_clip=no_clip, **look, **page.place)
 
 
-def _draw_scale(figure: Any, page: _Page, values: np.ndarray) -> None:
+def _draw_scale(figure: Any, page: _Page, bar: ScaleBar) -> None:
     """Scale bar and north."""
-    bar = scale_bar(page.grid, values)
     (left, right), (y, _) = page.cm([bar.left, bar.right], [bar.y, bar.y])
     for pen in ("3.5p,white", "2p,black"):
         figure.plot(x=[left, right], y=[y, y], pen=pen, **page.place)

@@ -7,7 +7,7 @@ import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.view.picture import title_of
-from mimtpy_cloud.view.profileaxes import new_page, shown_unit, words_of
+from mimtpy_cloud.view.profileaxes import axis_label, new_page, shown_unit, words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,8 +88,7 @@ def _draw_curves(ax: "Axes", found: xr.Dataset, names: list[str]) -> None:
     ax.grid(color="0.9", linewidth=0.6)
     if len(names) > 1:
         ax.legend(fontsize="small", frameon=False)
-    label = words_of(names[0]) if len(names) == 1 else "values"
-    ax.set_ylabel(f"{label} [{unit}]" if unit not in ("", "1") else label, fontsize="small")
+    ax.set_ylabel(axis_label(names, unit), fontsize="small")
 
 
 def _draw_ground(ax: "Axes", found: xr.Dataset) -> None:

@@ -354,7 +354,7 @@ def _treated(attrs: Mapping[str, Any]) -> list[str]:
 
 def title_of(obj: xr.DataArray | xr.Dataset) -> str:
     """
-    Say what a product is: sensor, tracks, dates, and how it was treated.
+    Say what a product is: sensor, tracks, dates, or of a map without dates its quantity, and how it was treated.
 
     Parameters
     ----------
@@ -372,6 +372,8 @@ def title_of(obj: xr.DataArray | xr.Dataset) -> str:
     when = " to ".join(str(attrs[k]) for k in ("start_date", "end_date") if attrs.get(k))
     if not when and "time" in obj.coords and obj.coords["time"].ndim == 0:
         when = str(obj.coords["time"].values)[:10]
+    if who and not when and isinstance(obj, xr.DataArray):
+        when = str(attrs.get("long_name", "")).partition(", ")[0]
     return ", ".join(filter(None, [who, when, *_treated(attrs)]))
 
 
@@ -379,7 +381,14 @@ def title_of(obj: xr.DataArray | xr.Dataset) -> str:
 
 
 def draw_picture(
-    ax: "Axes", picture: Picture, style: Style, decoration: Decoration, title: str, handles: tuple[Any, ...] = ()
+    ax: "Axes",
+    picture: Picture,
+    style: Style,
+    decoration: Decoration,
+    title: str,
+    *,
+    handles: tuple[Any, ...] = (),
+    avoid: np.ndarray | None = None,
 ) -> None:
     """
     Draw a map with its colour bar, ticks, decoration and scale bar.
@@ -398,6 +407,8 @@ def draw_picture(
         May be empty.
     handles : tuple of matplotlib.artist.Artist
         For the legend, after those of the map.
+    avoid : np.ndarray, optional
+        Stations, which the scale bar keeps from, as for `mimtpy_cloud.view.axes.scale_bar`.
     """
     west, south, east, north = picture.grid.bounds
     aspect = "auto" if is_sliver(picture.grid) else ground_aspect(picture.grid)
@@ -410,7 +421,7 @@ def draw_picture(
         _draw_values(ax, picture, palette_of(picture, style))
     draw_ticks(ax, picture.grid)
     shown += [*draw_decoration(ax, picture.grid, decoration), *handles]
-    draw_scale_bar(ax, picture.grid, picture.values)
+    draw_scale_bar(ax, picture.grid, picture.values, avoid)
     draw_north(ax, picture.grid)
     if title:
         ax.set_title(textwrap.fill(title, max(24, int(11 * (size_in_inches(ax)[0] + 1.5)))), fontsize="medium")

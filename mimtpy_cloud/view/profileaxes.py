@@ -3,16 +3,27 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.schema import require_dims, require_variables
+from mimtpy_cloud.view.colours import is_signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["chosen_variables", "draw_sides", "name_of_profile", "new_page", "require_same", "shown_unit", "words_of"]
+__all__ = [
+    "axis_label",
+    "chosen_variables",
+    "draw_sides",
+    "name_of_profile",
+    "new_page",
+    "require_same",
+    "shown_unit",
+    "words_of",
+]
 
 #: What is drawn by default: the first of these, and up.
 _FIRST = ("fault_parallel", "velocity", "east", "displacement")
@@ -166,6 +177,36 @@ def words_of(name: str) -> str:
     str
     """
     return name.replace("_", " ")
+
+
+def axis_label(names: Sequence[str], unit: str) -> str:
+    """
+    Name an axis that variables share.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Variables of one unit.
+    unit : str
+        As it is shown.
+
+    Returns
+    -------
+    str
+        Of several the quantity that they are of.
+
+    Examples
+    --------
+    >>> axis_label(["fault_parallel"], "mm/yr"), axis_label(["east", "up"], "mm/yr"), axis_label(["east", "up"], "cm")
+    ('fault parallel [mm/yr]', 'velocity [mm/yr]', 'displacement [cm]')
+    """
+    if len(names) == 1:
+        label = words_of(names[0])
+    elif unit.endswith("/yr"):
+        label = "velocity"
+    else:
+        label = "displacement" if all(is_signed(name, "", unit, np.empty(0)) for name in names) else "values"
+    return f"{label} [{unit}]" if unit not in ("", "1") else label
 
 
 def require_same(profiles: xr.Dataset, fits: xr.Dataset | None) -> None:

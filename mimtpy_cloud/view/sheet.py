@@ -71,6 +71,11 @@ class Sheet:
     shading: np.ndarray | None = None
 
     @property
+    def places(self) -> np.ndarray | None:
+        """Stations, shape ``(n, 2)``, in the coordinates of the map."""
+        return None if self.marks is None else np.column_stack([self.marks.x, self.marks.y])
+
+    @property
     def factor(self) -> float:
         """Value shown for one in the unit of the data."""
         values = self.picture.values
@@ -148,7 +153,7 @@ def draw_sheet(ax: "Axes", sheet: Sheet) -> None:
         What it shows.
     """
     picture = sheet.picture
-    draw_picture(ax, picture, sheet.style, sheet.decoration, sheet.title)
+    draw_picture(ax, picture, sheet.style, sheet.decoration, sheet.title, avoid=sheet.places)
     if sheet.shading is not None:
         draw_relief(ax, sheet.shading, picture.extent)
     if sheet.marks is not None:

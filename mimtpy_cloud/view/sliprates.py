@@ -1,6 +1,6 @@
 """The figure of slip rates and locking depths along a fault."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_slip_rates"]
 
-_VALUE, _CHOICE = "#0072b2", "#e69f00"
-_AXES = {"fault_lon": "longitude of the fault [°]", "along_km": "way along the fault [km]"}
+_VALUE, _CHOICE, _SIGN = "#0072b2", "#e69f00", "#7a3b00"
+_AXES = {"fault_lon": "longitude [°E]", "along_km": "way along the fault [km]"}
 _BOUNDS = ("locking_depth_at_bound", "creep_depth_at_bound", "second_locking_depth_at_bound")
-#: Marks of the choices of the datum.
+#: Marks of the choices of the datum, and what a legend calls them.
 _MARKS = {"slope": "x", "left": "<", "right": ">", "far": "+", "short": "d"}
+_WORDS = {
+    "slope": "with a slope",
+    "left": "datum of the left side",
+    "right": "datum of the right side",
+    "far": "without the near field",
+    "short": "shorter profile",
+}
+#: Percentiles of the choices that an axis holds, and its margin.
+_PERCENT, _MARGIN = (5.0, 95.0), 0.08
 
 
 def plot_slip_rates(fits: xr.Dataset, *, along: str = "fault_lon", title: str | None = None) -> "Figure":
@@ -41,8 +50,9 @@ def plot_slip_rates(fits: xr.Dataset, *, along: str = "fault_lon", title: str | 
     matplotlib.figure.Figure
         Rates in mm/yr, right-lateral positive; depths in km, downward. Bars are one standard deviation of noise;
         small marks are the other choices of the datum and the bins, and broad bars their extent, without choices whose
-        depth is at a limit of its range. A fit with a depth at a limit is hollow, without a standard deviation. Creep
-        and a second fault are drawn too.
+        depth is at a limit of its range. An axis holds the values with their standard deviations and 5 to 95 % of the
+        choices; those beyond are an arrow at its edge. A fit with a depth at a limit is hollow, without a standard
+        deviation. Creep and a second fault are drawn too.
 
     Raises
     ------
@@ -66,13 +76,14 @@ def plot_slip_rates(fits: xr.Dataset, *, along: str = "fault_lon", title: str | 
     for ax, names, unit, factor in zip(panels, (rates, depths), ("mm/yr", "km"), (1e3, 1e-3), strict=True):
         for name, marker in zip(names, "os", strict=False):
             _draw(ax, found, name, along, factor, marker)
+        low, high = _extent(found, names, factor)
+        ax.set_ylim(*((high, 0.0) if unit == "km" else (low, high)))
+        _mark_beyond(ax, found, names, along, factor)
         ax.set_ylabel(f"{' and '.join(name.replace('_', ' ') for name in names)} [{unit}]")
         ax.grid(color="0.92", linewidth=0.6)
         ax.set_axisbelow(True)
         ax.tick_params(labelsize="small")
     panels[0].set_title("right-lateral is positive", fontsize="small", loc="left")
-    panels[1].set_ylim(bottom=0.0)
-    panels[1].invert_yaxis()
     panels[1].set_xlabel(_AXES[along])
     handles, labels = panels[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
@@ -81,18 +92,57 @@ def plot_slip_rates(fits: xr.Dataset, *, along: str = "fault_lon", title: str | 
     return figure
 
 
+def _choices(fits: xr.Dataset, name: str, factor: float) -> np.ndarray:
+    """Values by profile and choice; NaN where a depth is at a limit."""
+    values = fits[f"{name}_choice"].where(~fits["choice_at_bound"])
+    return np.asarray(values.transpose("profile", "choice").values * factor)
+
+
+def _extent(fits: xr.Dataset, names: list[str], factor: float) -> tuple[float, float]:
+    """Limits that hold the values with their standard deviations, and most of the choices."""
+    edges = [np.empty(0)]
+    for name in names:
+        value, std = fits[name].values * factor, np.nan_to_num(fits[f"{name}_std"].values * factor)
+        choices = _choices(fits, name, factor)
+        told = choices[np.isfinite(choices)]
+        edges += [value - std, value + std, np.percentile(told, _PERCENT) if told.size else told]
+    held = np.concatenate(edges)
+    held = held[np.isfinite(held)]
+    if not held.size:
+        return 0.0, 1.0
+    low, high = float(held.min()), float(held.max())
+    room = _MARGIN * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _mark_beyond(ax: "Axes", fits: xr.Dataset, names: list[str], along: str, factor: float) -> None:
+    """Arrows at the edges where choices lie beyond them."""
+    bottom, top = ax.get_ylim()
+    low, high = sorted((bottom, top))
+    x = fits[along].values
+    for name in names:
+        choices = _choices(fits, name, factor)
+        for beyond, at_top in ((choices > high, top > bottom), (choices < low, top < bottom)):
+            there = x[beyond.any(axis=1)]
+            y, sign = (0.97, "^") if at_top else (0.03, "v")
+            look: dict[str, Any] = {"color": _SIGN, "markersize": 7, "markeredgecolor": "white", "zorder": 5}
+            if there.size:
+                ax.plot(there, np.full(there.size, y), sign, transform=ax.get_xaxis_transform(), **look)
+                ax.plot([], [], "^", color=_SIGN, markersize=7, label="a choice beyond the axis")
+
+
 def _draw(ax: "Axes", fits: xr.Dataset, name: str, along: str, factor: float, marker: str) -> None:
     """One quantity with its bars and choices."""
     x, value = fits[along].values, fits[name].values * factor
     std = fits[f"{name}_std"].values * factor
     ended = np.any([fits[n].values for n in fits.data_vars if str(n) in _BOUNDS], axis=0) & np.isfinite(value)
-    told = ~fits["choice_at_bound"].transpose("profile", "choice").values
-    choices = np.where(told, fits[f"{name}_choice"].transpose("profile", "choice").values * factor, np.nan)
-    many = told.sum(axis=1) > 1
+    choices = _choices(fits, name, factor)
+    many = (~fits["choice_at_bound"]).sum("choice").values > 1
     low, high = (f(choices[many], axis=1) for f in (np.nanmin, np.nanmax))
     ax.vlines(x[many], low, high, color=_CHOICE, alpha=0.3, linewidth=9, label="extent of the choices")
     for k, choice in enumerate(fits["choice"].values[1:], start=1):
-        ax.plot(x, choices[:, k], _MARKS.get(str(choice), "."), color=_CHOICE, markersize=4.5, label=str(choice))
+        look: dict[str, Any] = {"color": _SIGN, "markersize": 4.5, "label": _WORDS.get(str(choice), str(choice))}
+        ax.plot(x, choices[:, k], _MARKS.get(str(choice), "."), **look)
     label = name.replace("_", " ")
     ax.errorbar(x[~ended], value[~ended], std[~ended], fmt=marker, color=_VALUE, capsize=3, zorder=4, label=label)
     if ended.any():

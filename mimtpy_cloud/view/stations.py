@@ -97,7 +97,9 @@ class Marks:
         str
             In lines.
         """
-        return "\n".join(textwrap.wrap(f"{RATE}, {self.label}", max(24, int(_LETTERS * width - 8))))
+        whole = f"{RATE}, {self.label}".replace(f" {RATE}", f"\N{NO-BREAK SPACE}{RATE}")
+        lines = textwrap.wrap(whole, max(24, int(_LETTERS * width - 8)))
+        return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
     def sides(self, per_x: float, per_y: float) -> list[tuple[int, int]]:
         """
@@ -207,7 +209,8 @@ def marks_of(
         usable = differences[np.isfinite(differences)]
         level = float(np.median(usable)) if usable.size else np.nan
         seen = seen - level
-        said += [f"circles less {round(level * metres(units) * 1e3, 1):g} {RATE}"] if usable.size else []
+        shown = f"{round(level * metres(units) * 1e3, 1):g} {RATE}"
+        said += [f"circles: median difference to the map, {shown}, taken out"] if usable.size else []
     projection, grid = map_projection(data), map_grid(data)
     lon, lat = stations["lon"].to_numpy(), stations["lat"].to_numpy()
     x, y = (near_longitude(lon, grid.west + grid.nx * grid.dx / 2), lat) if projection is None else projection(lon, lat)

@@ -1,5 +1,6 @@
 """The map of swaths across a fault on the product that they sample."""
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import xarray as xr
 from mimtpy_cloud.ops.pixels import near_longitude
 from mimtpy_cloud.schema import require_variables
 from mimtpy_cloud.view.colours import Limits
-from mimtpy_cloud.view.decoration import Lines
+from mimtpy_cloud.view.decoration import REFERENCE, Lines
 from mimtpy_cloud.view.map import plot_map
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_swaths"]
 
-_STATION, _TRACE, _SWATH = "#e69f00", "#009e73", "black"
+_STATION, _TRACE, _SWATH, _FAULT = "#e69f00", "#009e73", "black", "#6a1b9a"
+#: Part of the map at each side of the frame that is kept free of numbers.
+_FREE = 0.03
 
 
 def plot_swaths(
@@ -52,7 +55,8 @@ def plot_swaths(
     Returns
     -------
     matplotlib.figure.Figure
-        Swaths as boxes with their middle line, numbered at the end of positive distance; stations as triangles.
+        Swaths as boxes with their middle line, numbered at the end of positive distance, or where they leave the map;
+        those whose middle line is not on it are left out. Other faults are purple; stations are triangles.
 
     Raises
     ------
@@ -67,9 +71,9 @@ def plot_swaths(
     """
     names = ("lon", "lat", "strike", "fault_lon", "fault_lat")
     require_variables("a dataset of profiles", profiles.coords, *names)
-    figure: Figure = plot_map(
-        product, variable, faults=faults, coastline=coastline, unit=unit, limits=limits, title=title
-    )
+    others = [faults] if isinstance(faults, str | os.PathLike | np.ndarray) else list(faults)
+    decoration: dict[str, Any] = {"faults": others, "fault_colors": [_FAULT], "coastline": coastline}
+    figure: Figure = plot_map(product, variable, unit=unit, limits=limits, title=title, **decoration)
     ax = figure.axes[0]
     stations = [name for name in ("station_lon", "station_lat") if name in profiles]
     found = profiles[stations].assign_coords({name: profiles[name] for name in names}).compute()
@@ -80,10 +84,28 @@ def plot_swaths(
         (mark,) = ax.plot(lon, found["station_lat"].values, "^", color=_STATION, markeredgecolor="black", markersize=6,
                           zorder=5, label="GNSS stations", scalex=False, scaley=False)  # fmt: skip
         handles.append(mark)
-    legend = ax.get_legend()
-    known = list(legend.legend_handles) if legend is not None else []
-    ax.legend(handles=[*known, *handles], loc="upper left", fontsize="x-small", framealpha=0.85)
+    ax.legend(handles=_legend_of_map(ax, bool(others)) + handles, loc="upper left", fontsize="x-small", framealpha=0.85)
     return figure
+
+
+def _legend_of_map(ax: "Axes", faults: bool) -> list[Any]:
+    """What the map itself shows: patches of its values, other faults, which share a look, and the reference point."""
+    from matplotlib.lines import Line2D
+
+    legend = ax.get_legend()
+    handles = [h for h in legend.legend_handles if not isinstance(h, Line2D)] if legend is not None else []
+    handles += [Line2D([], [], color=_FAULT, linewidth=1.1, label="other faults")] if faults else []
+    squares = [line for line in ax.get_lines() if line.get_label() == REFERENCE]
+    return [*handles, *(s for s in squares if _on_map(ax, *np.asarray(s.get_data(), float)).any())]
+
+
+def _on_map(ax: "Axes", x: np.ndarray, y: np.ndarray, free: float = 0.0) -> np.ndarray:
+    """Whether places are on the map, and not within a part of it from its frame."""
+    inside = np.full(x.shape, True)
+    for values, limits in ((x, ax.get_xlim()), (y, ax.get_ylim())):
+        room = free * (limits[1] - limits[0])
+        inside &= (values >= limits[0] + room) & (values <= limits[1] - room)
+    return inside
 
 
 def _draw_trace(ax: "Axes", trace: Lines | None, profiles: xr.Dataset, middle: float) -> list[Any]:
@@ -113,12 +135,16 @@ def _draw_swaths(ax: "Axes", profiles: xr.Dataset, middle: float) -> list[Any]:
     halo = [withStroke(linewidth=2.2, foreground="white")]
     for i in range(profiles.sizes["profile"]):
         lon, lat = near_longitude(profiles["lon"][i].values, middle), profiles["lat"][i].values
+        inside = np.flatnonzero(_on_map(ax, lon, lat, _FREE))
+        if not inside.size:
+            continue
         ring = _box(lon, lat, float(profiles["strike"][i]), float(profiles.attrs.get("width_km", 0.0)))
         drawn = ax.plot(near_longitude(ring[0], middle), ring[1], label="swaths", **_look(_SWATH, 0.9))
         ax.plot(lon, lat, **_look(_SWATH, 0.6))
         number = str(int(profiles["profile"][i]) + 1)
-        ax.annotate(number, (lon[-1], lat[-1]), fontsize="small", fontweight="bold", ha="center", va="center", zorder=6,
-                    path_effects=halo, clip_on=True)  # fmt: skip
+        style: dict[str, Any] = {"fontsize": "small", "fontweight": "bold", "ha": "center", "va": "center"}
+        end = inside[-1]
+        ax.annotate(number, (lon[end], lat[end]), zorder=6, path_effects=halo, clip_on=True, **style)
     return drawn[:1]
 
 

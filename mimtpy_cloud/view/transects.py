@@ -13,6 +13,7 @@ from mimtpy_cloud.kernels.screwfit import MODELS
 from mimtpy_cloud.ops.transectfit import predict_transects
 from mimtpy_cloud.view.picture import title_of
 from mimtpy_cloud.view.profileaxes import (
+    axis_label,
     chosen_variables,
     draw_sides,
     name_of_profile,
@@ -173,7 +174,7 @@ class _Panel:
         self._draw_faults(ax, i)
         self._draw_fit(ax, i)
         ax.set_title(name_of_profile(self.profiles, i), fontsize="small", loc="left")
-        ax.set_ylabel(f"[{self.unit}]" if len(self.names) > 1 else f"{words_of(self.names[0])} [{self.unit}]")
+        ax.set_ylabel(axis_label(self.names, self.unit))
         distance = self.profiles["distance_km"].values
         ax.set_xlim(distance.min(), distance.max())
         ax.margins(y=0.12)
@@ -269,8 +270,12 @@ class _Panel:
         words = {"std": " and standard deviation of the pixels", "quantile": " and quantiles of the pixels"}
         for name, colour in zip(self.names, _colours(self.names), strict=True):
             out.append(Line2D([], [], color=colour, label=f"{words_of(name)}, mean{words.get(self.band, '')}"))
-        if any(self._stations(n, i)[0].size for n in self.names for i in range(self.profiles.sizes["profile"])):
-            out.append(Line2D([], [], color="0.8", marker="s", ls="", markeredgecolor="black", label="GNSS stations"))
+        count = self.profiles.sizes["profile"]
+        shown = [name for name in self.names if any(self._stations(name, i)[0].size for i in range(count))]
+        for name in shown:
+            label = f"GNSS stations, {words_of(name)}" if len(shown) > 1 else "GNSS stations"
+            colour = _colours(self.names)[self.names.index(name)]
+            out.append(Line2D([], [], color=colour, marker="s", ls="", markeredgecolor="black", label=label))
         if self.fits is not None:
             out.append(Line2D([], [], color=_FIT, label=f"fit, {str(self.fits.attrs['model']).replace('_', ' ')}"))
         out.append(Line2D([], [], color="0.15", label="fault"))

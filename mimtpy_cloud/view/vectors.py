@@ -175,7 +175,9 @@ def plot_vectors(
         _, axes = new_figure(grid)
         ax = axes[0, 0]
     legend = () if level is None else (_handle(level, shade.factor, shade.unit),)
-    draw_picture(ax, picture, style, decoration, title_of(ds) if title is None else title, legend)
+    title = title_of(ds) if title is None else title
+    avoid = None if level is None else np.column_stack([level.x, level.y])
+    draw_picture(ax, picture, style, decoration, title, handles=legend, avoid=avoid)
     if relief is not None:
         draw_relief(ax, shading_of(found["relief"]["height"].to_numpy(), grid, picture.strides), picture.extent)
     _draw_arrows(ax, grid, found["cells"], level, direction, shade.factor, shade.unit)
