@@ -207,10 +207,11 @@ def marks_of(
     if not tied:
         differences = seen - pixels[name].to_numpy().astype(float)
         usable = differences[np.isfinite(differences)]
-        level = float(np.median(usable)) if usable.size else np.nan
-        seen = seen - level
-        shown = f"{round(level * metres(units) * 1e3, 1):g} {RATE}"
-        said += [f"circles: median difference to the map, {shown}, taken out"] if usable.size else []
+        if usable.size:
+            level = float(np.median(usable))
+            seen = seen - level
+            shown = f"{round(level * metres(units) * 1e3, 1):g} {RATE}"
+            said.append(f"circles: median difference to the map, {shown}, taken out")
     projection, grid = map_projection(data), map_grid(data)
     lon, lat = stations["lon"].to_numpy(), stations["lat"].to_numpy()
     x, y = (near_longitude(lon, grid.west + grid.nx * grid.dx / 2), lat) if projection is None else projection(lon, lat)
