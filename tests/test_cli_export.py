@@ -35,6 +35,8 @@ def test_the_list_has_every_format_with_its_options() -> None:
     lines = {line.split()[0]: line for line in run("--list").stdout.splitlines()}
     assert set(EXPORTERS) <= set(lines)
     assert lines["gbis"].endswith("--variable --wavelength")
+    assert "a time series (of a track: --type series)" in lines["hdfeos5"]
+    assert "NAME.unw and .los (NAME_insamp in a folder): InSAMP" in lines["insamp"]
 
 
 def test_a_file_that_is_named_is_written(product: Path, tmp_path: Path) -> None:
