@@ -86,7 +86,8 @@ def test_dates_of_a_velocity_without_them_are_told(tmp_path: Path) -> None:
     del ds.attrs["start_date"], ds.attrs["end_date"]
     export(ds, "zarr", tmp_path / "v.zarr")
     assert (
-        "start_date and end_date as YYYY-MM-DD, got none and none; assign them (--span)"
+        "start_date and end_date as YYYY-MM-DD, got none and none; "
+        "ds.assign_attrs(start_date=..., end_date=...) in Python, --span START END at the shell"
         in run("gbis", tmp_path / "v.zarr", "--out", tmp_path / "v.mat", code=2).output
     )
     run("gbis", tmp_path / "v.zarr", "--span", "20200105", "2020-07-03", "--out", tmp_path / "v.mat")
