@@ -1,12 +1,13 @@
 """Tables of points as CSV, Parquet and GeoJSON."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import SchemaError, SourceFormatError
 from mimtpy_cloud.exports.points import write_points
 from mimtpy_cloud.io.parquet import read_parquet
 from mimtpy_cloud.io.points import read_points
@@ -54,6 +55,16 @@ def test_parquet_keeps_types_and_attributes(tmp_path):
     found = read_parquet(tmp_path / "points.parquet")
     assert str(found.schema.field("count [1]").type) == "int64"
     assert json.loads(found.schema.metadata[b"attributes"])["track"] == "A064"
+
+
+def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
+    url = tmp_path / "points.parquet"
+    write_points(table(), url)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SchemaError, match=r"as \.parquet needs pyarrow: pip install pyarrow, or name it \.csv"):
+        write_points(table(), tmp_path / "more.parquet")
+    with pytest.raises(SourceFormatError, match=r"needs pyarrow: pip install pyarrow, or write the table as \.csv"):
+        read_points(url)
 
 
 def edges(west, east, south, north):
