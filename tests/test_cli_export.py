@@ -136,6 +136,20 @@ def test_leaves_become_cells_of_csi(product: Path, tmp_path: Path) -> None:
             np.testing.assert_allclose(cells[name], leaves[name], atol=1e-6)
 
 
+def test_leaves_as_parquet_know_their_dates_and_wavelength(tmp_path: Path) -> None:
+    leaves = quadtree(los_scene("velocity"), "velocity", epsilon=0.0, min_px=1, max_px=2).compute()
+    write_points(leaves, tmp_path / "leaves.parquet")
+    run("gbis", tmp_path / "leaves.parquet", "--out", tmp_path / "a.mat")
+    said = loadmat(tmp_path / "a.mat")["Metadata"][0, 0]
+    assert [said[name].item() for name in ("start_date", "end_date", "wavelength")] == [
+        str(leaves.attrs[name]) for name in ("start_date", "end_date", "wavelength")
+    ]
+    write_points(leaves, tmp_path / "leaves.csv")
+    options = ("--wavelength", leaves.attrs["wavelength"], "--span", "20200105", "20200703")
+    run("gbis", tmp_path / "leaves.csv", *options, "--out", tmp_path / "b.mat")
+    np.testing.assert_array_equal(loadmat(tmp_path / "a.mat")["Phase"], loadmat(tmp_path / "b.mat")["Phase"])
+
+
 def test_a_table_is_taken_as_it_is(tmp_path: Path) -> None:
     write_points(los_points(), tmp_path / "a.csv")
     for option in (("--bbox", 1, 1, 2, 2), ("--start", "20200101"), ("--type", "displacement")):

@@ -4,6 +4,8 @@ import json
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
@@ -55,6 +57,30 @@ def test_parquet_keeps_types_and_attributes(tmp_path):
     found = read_parquet(tmp_path / "points.parquet")
     assert str(found.schema.field("count [1]").type) == "int64"
     assert json.loads(found.schema.metadata[b"attributes"])["track"] == "A064"
+
+
+def test_parquet_gives_dates_and_wavelength_back_and_csv_does_not(tmp_path):
+    facts = {"start_date": "2020-01-05", "end_date": "2020-07-03", "wavelength": 0.05546576}
+    for suffix, kept in (("parquet", facts), ("csv", {})):
+        url = tmp_path / f"points.{suffix}"
+        write_points(table().assign_attrs(facts), url)
+        assert read_points(url).attrs == kept | {"source": str(url)}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"attributes": "of another program"},
+        {"attributes": b"\xff"},
+        {"attributes": "[1]"},
+        {"attributes": '{"wavelength": "C band", "start_date": 2020, "end_date": null}'},
+    ],
+)
+def test_parquet_of_others_is_read_without_dates(tmp_path, metadata):
+    content = pa.table({"lon": [30.1], "lat": [40.2], "velocity": [0.012]}).replace_schema_metadata(metadata)
+    pq.write_table(content, tmp_path / "points.parquet")
+    assert set(read_points(tmp_path / "points.parquet").attrs) == {"source"}
 
 
 def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
