@@ -35,6 +35,8 @@ def test_the_list_has_every_format_with_its_options() -> None:
     lines = {line.split()[0]: line for line in run("--list").stdout.splitlines()}
     assert set(EXPORTERS) <= set(lines)
     assert lines["gbis"].endswith("--variable --wavelength")
+    assert "a time series (of a track: --type series)" in lines["hdfeos5"]
+    assert "NAME.unw and .los (NAME_insamp in a folder): InSAMP" in lines["insamp"]
 
 
 def test_a_file_that_is_named_is_written(product: Path, tmp_path: Path) -> None:
@@ -84,7 +86,8 @@ def test_dates_of_a_velocity_without_them_are_told(tmp_path: Path) -> None:
     del ds.attrs["start_date"], ds.attrs["end_date"]
     export(ds, "zarr", tmp_path / "v.zarr")
     assert (
-        "start_date and end_date as YYYY-MM-DD, got none and none; assign them (--span)"
+        "start_date and end_date as YYYY-MM-DD, got none and none; "
+        "ds.assign_attrs(start_date=..., end_date=...) in Python, --span START END at the shell"
         in run("gbis", tmp_path / "v.zarr", "--out", tmp_path / "v.mat", code=2).output
     )
     run("gbis", tmp_path / "v.zarr", "--span", "20200105", "2020-07-03", "--out", tmp_path / "v.mat")
@@ -131,6 +134,20 @@ def test_leaves_become_cells_of_csi(product: Path, tmp_path: Path) -> None:
         cells = open_varres(tmp_path / "a.txt")
         for name in ("west", "east", "south", "north", "displacement", "lon", "count"):
             np.testing.assert_allclose(cells[name], leaves[name], atol=1e-6)
+
+
+def test_leaves_as_parquet_know_their_dates_and_wavelength(tmp_path: Path) -> None:
+    leaves = quadtree(los_scene("velocity"), "velocity", epsilon=0.0, min_px=1, max_px=2).compute()
+    write_points(leaves, tmp_path / "leaves.parquet")
+    run("gbis", tmp_path / "leaves.parquet", "--out", tmp_path / "a.mat")
+    said = loadmat(tmp_path / "a.mat")["Metadata"][0, 0]
+    assert [said[name].item() for name in ("start_date", "end_date", "wavelength")] == [
+        str(leaves.attrs[name]) for name in ("start_date", "end_date", "wavelength")
+    ]
+    write_points(leaves, tmp_path / "leaves.csv")
+    options = ("--wavelength", leaves.attrs["wavelength"], "--span", "20200105", "20200703")
+    run("gbis", tmp_path / "leaves.csv", *options, "--out", tmp_path / "b.mat")
+    np.testing.assert_array_equal(loadmat(tmp_path / "a.mat")["Phase"], loadmat(tmp_path / "b.mat")["Phase"])
 
 
 def test_a_table_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Tables of points as CSV, Parquet and GeoJSON."""
 
 import json
+import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 
-from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.errors import SchemaError, SourceFormatError
 from mimtpy_cloud.exports.points import write_points
 from mimtpy_cloud.io.parquet import read_parquet
 from mimtpy_cloud.io.points import read_points
@@ -54,6 +57,40 @@ def test_parquet_keeps_types_and_attributes(tmp_path):
     found = read_parquet(tmp_path / "points.parquet")
     assert str(found.schema.field("count [1]").type) == "int64"
     assert json.loads(found.schema.metadata[b"attributes"])["track"] == "A064"
+
+
+def test_parquet_gives_dates_and_wavelength_back_and_csv_does_not(tmp_path):
+    facts = {"start_date": "2020-01-05", "end_date": "2020-07-03", "wavelength": 0.05546576}
+    for suffix, kept in (("parquet", facts), ("csv", {})):
+        url = tmp_path / f"points.{suffix}"
+        write_points(table().assign_attrs(facts), url)
+        assert read_points(url).attrs == kept | {"source": str(url)}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"attributes": "of another program"},
+        {"attributes": b"\xff"},
+        {"attributes": "[1]"},
+        {"attributes": '{"wavelength": "C band", "start_date": 2020, "end_date": null}'},
+    ],
+)
+def test_parquet_of_others_is_read_without_dates(tmp_path, metadata):
+    content = pa.table({"lon": [30.1], "lat": [40.2], "velocity": [0.012]}).replace_schema_metadata(metadata)
+    pq.write_table(content, tmp_path / "points.parquet")
+    assert set(read_points(tmp_path / "points.parquet").attrs) == {"source"}
+
+
+def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
+    url = tmp_path / "points.parquet"
+    write_points(table(), url)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SchemaError, match=r"as \.parquet needs pyarrow: pip install pyarrow, or name it \.csv"):
+        write_points(table(), tmp_path / "more.parquet")
+    with pytest.raises(SourceFormatError, match=r"needs pyarrow: pip install pyarrow, or write the table as \.csv"):
+        read_points(url)
 
 
 def edges(west, east, south, north):

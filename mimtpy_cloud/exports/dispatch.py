@@ -131,7 +131,7 @@ EXPORTERS: dict[str, Exporter] = {
         Exporter(
             "hdfeos5",
             "NAME.he5, as MintPy writes it",
-            f"a time series; {_LOOK}, height, coherence",
+            f"a time series (of a track: --type series); {_LOOK}, height, coherence",
             (".he5",),
             _hdfeos5,
         ),
@@ -143,7 +143,13 @@ EXPORTERS: dict[str, Exporter] = {
         Exporter(
             "geodmod", "a folder: geo_*.unw, .cor, srtm.dem: Geodmod", f"{_PHASE}; coherence, height", (), write_geodmod
         ),
-        Exporter("insamp", "NAME.unw and .los: InSAMP", f"{_PHASE}; {_LOOK}", (".unw",), write_insamp),
+        Exporter(
+            "insamp",
+            "NAME.unw and .los (NAME_insamp in a folder): InSAMP",
+            f"{_PHASE}; {_LOOK}",
+            (".unw",),
+            write_insamp,
+        ),
         Exporter("roipac", "NAME.unw, .cor, .dem, with .rsc: ROI_PAC, MintPy", _PHASE, (".unw",), write_roipac),
         Exporter(
             "varres",

@@ -139,7 +139,7 @@ def span_of(ds: xr.Dataset, what: str) -> tuple[np.datetime64, np.datetime64]:
     except ValueError:
         raise DateError(
             f"{what} needs the attributes start_date and end_date as YYYY-MM-DD, got {' and '.join(texts)}; "
-            "assign them (--span)"
+            "ds.assign_attrs(start_date=..., end_date=...) in Python, --span START END at the shell"
         ) from None
     if not start < end:
         raise DateError(f"{what} needs start_date before end_date, got {start} and {end}")

@@ -47,8 +47,8 @@ def write_points(ds: xr.Dataset, url: str | os.PathLike[str]) -> None:
     Notes
     -----
     A heading is ``name [unit]``, and a number has as many digits as tell it from all others, so that what is read is
-    what was written. Attributes are in the metadata of Parquet and in the members of a GeoJSON. Squares of a map in a
-    projection have their four corners in degrees.
+    what was written. Attributes are in the metadata of Parquet and in the members of a GeoJSON; a CSV has none.
+    Squares of a map in a projection have their four corners in degrees.
 
     Examples
     --------

@@ -1,5 +1,6 @@
 """Read tables of observed points, for searches: text with a heading, Parquet, or MimtPy's JSON."""
 
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -36,6 +37,8 @@ _ANGLES = ("incidence_angle", "los_azimuth_angle")
 #: Edges of the cells that leaves of a quadtree are, and what else is kept of such.
 _EDGES, _OF_CELLS = ("west", "south", "east", "north"), ("count", "size")
 _VALUES = ("displacement", "velocity")
+#: Attributes that a Parquet file keeps, and what they are.
+_FACTS: dict[str, type] = {"start_date": str, "end_date": str, "wavelength": float}
 #: Columns whose name does not tell whether they are a displacement or a velocity: their unit does.
 _EITHER = ("los", "value")
 _DEGREES = re.compile(r"(°|deg|degrees?)[\s_]*(e|n|east|north)?")
@@ -71,7 +74,8 @@ def read_points(
     xr.Dataset
         Dimension `point`: `lon`, `lat`, `displacement` (m) or `velocity` (m/yr), and if there `std` in the same unit,
         or `weight`, one over the variance in the square of that unit, and `los_east, los_north, los_up`; of leaves
-        their edges, `count` and `size`; float64, NaN without data. Positive toward the satellite.
+        their edges, `count` and `size`; float64, NaN without data. Positive toward the satellite. Attributes
+        ``start_date, end_date, wavelength`` (m) of a ``.parquet`` that has them in its metadata, as ours do.
 
     Raises
     ------
@@ -110,9 +114,14 @@ def read_points(
         return ds.assign(displacement=(ds["displacement"] * unit.metres).assign_attrs(ds["displacement"].attrs))
     if angles is not None:
         raise SourceFormatError(f"a file of angles goes with a points_disp.json, got {text}; add columns to the table")
-    read = _read_parquet if text.lower().endswith((".parquet", ".pq")) else _read_table
-    columns, said = read(text, units)
-    return _points(_in_metres(columns, said, text), text).assign_attrs(source=text)
+    facts: dict[str, Any] = {}
+    if text.lower().endswith((".parquet", ".pq")):
+        table = read_parquet(text)
+        columns, said = _parquet_columns(table, text, units)
+        facts = _parquet_facts(table)
+    else:
+        columns, said = _read_table(text, units)
+    return _points(_in_metres(columns, said, text), text).assign_attrs(facts, source=text)
 
 
 def read_sites(url: str | os.PathLike[str]) -> xr.Dataset:
@@ -274,9 +283,8 @@ def _number(cell: str, name: str, number: int, url: str) -> float:
         raise bad_line(url, number, f"a number for {name}", cell) from None
 
 
-def _read_parquet(url: str, units: str | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _parquet_columns(table: Any, url: str, units: str | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Columns that we know of a Parquet file, and the units that are said of them."""
-    table = read_parquet(url)
     names, said = _headings(map(str, table.column_names), units, url)
     found = {}
     for name, column in zip(names, table.columns, strict=True):
@@ -286,6 +294,17 @@ def _read_parquet(url: str, units: str | None) -> tuple[dict[str, np.ndarray], d
             except (TypeError, ValueError):
                 raise SourceFormatError(f"{url}: expected numbers in the column of {name}, got {column.type}") from None
     return found, said
+
+
+def _parquet_facts(table: Any) -> dict[str, Any]:
+    """Dates and wavelength of a Parquet file that `write_points` of our exports wrote."""
+    try:
+        attributes = json.loads((table.schema.metadata or {}).get(b"attributes", b"{}"))
+    except ValueError:
+        return {}
+    if not isinstance(attributes, dict):
+        return {}
+    return {name: attributes[name] for name, kind in _FACTS.items() if isinstance(attributes.get(name), kind)}
 
 
 def _points(columns: dict[str, np.ndarray], url: str) -> xr.Dataset:
