@@ -1,6 +1,5 @@
 """What the steps of a pipeline do: read products, operate lazily, write a store, GeoTIFFs and figures."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -16,6 +15,7 @@ from mimtpy_cloud.cli.products import (
     exists,
     join,
     open_product,
+    place_of,
     require_data,
     write_geotiffs,
     write_store,
@@ -97,6 +97,28 @@ class Product:
         Product
         """
         return cls(f"{stem}.zarr", ((stem, variable),))
+
+    @classmethod
+    def below(cls, folder: str, stem: str, maps: Mapping[str, str]) -> "Product":
+        """
+        Name the files of a product in a folder, none with a name that is too long.
+
+        Parameters
+        ----------
+        folder : str
+            Folder or URL.
+        stem : str
+            Path of the store below it, without suffix.
+        maps : mapping of str to str
+            Name of each map beside the store, without suffix -> variable.
+
+        Returns
+        -------
+        Product
+        """
+        store = join(folder, f"{shortened(stem)}.zarr")
+        beside = store.rpartition("/")[0]
+        return cls(store, tuple((join(beside, shortened(name)), variable) for name, variable in maps.items()))
 
 
 def write_product(
@@ -205,14 +227,10 @@ def refuse_itself(out: str, *products: str) -> None:
     StorageError
         If one is the other.
     """
-    if _place(out) in {
-        _place(product) for product in products if product.lower().rstrip("/").endswith((*_FILES, *_TABLES))
+    if place_of(out) in {
+        place_of(product) for product in products if product.lower().rstrip("/").endswith((*_FILES, *_TABLES))
     }:
         raise StorageError(f"--out {out} is what the product is made from and would be lost; give another name")
-
-
-def _place(name: str) -> str:
-    return name.rstrip("/") if "://" in name else os.path.realpath(name)
 
 
 def shown_variables(ds: xr.Dataset, suffix: str, variable: str | None = None) -> list[str]:
@@ -310,9 +328,7 @@ def save(
         require_data(ds, first)
         draw(ds, out, Plot(), variable=first if len(maps) == 1 else "")
     else:
-        store = join(out, f"{shortened(stem)}.zarr")
-        folder = store.rpartition("/")[0]
-        product = Product(store, tuple((join(folder, shortened(name)), variable) for name, variable in maps.items()))
+        product = Product.below(out, stem, maps)
         write_product(ds, product, provenance, progress)
         export_product(product)
         plot_product(product, Plot())

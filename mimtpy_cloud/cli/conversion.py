@@ -1,12 +1,11 @@
 """Copy a source with all its layers to another format."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xarray as xr
 
-from mimtpy_cloud.cli.products import Progress, join, observe
+from mimtpy_cloud.cli.products import Progress, join, observe, place_of
 from mimtpy_cloud.errors import SchemaError, StorageError
 
 __all__ = ["convert_source"]
@@ -77,7 +76,7 @@ def convert_source(
         return list(write_mintpy(ds, out, progress=progress))
     named = out.lower().rstrip("/").endswith(suffix)
     name = out if named else join(out, hdfeos5_name(ds) if format_ == "he5" else f"{label}{suffix}")
-    if _place(name) == _place(source):
+    if place_of(name) == place_of(source):
         raise StorageError(f"{name} is what is converted and would be lost; give another --out")
     if format_ == "he5":
         write_hdfeos5(ds, name, progress=progress)
@@ -89,9 +88,5 @@ def convert_source(
 def _refuse_own_folder(out: str, *sources: str) -> None:
     """A project of MintPy has files of these names."""
     for source in sources:
-        if source.lower().endswith(".h5") and _place(out) == _place(source.rpartition("/")[0] or "."):
+        if source.lower().endswith(".h5") and place_of(out) == place_of(source.rpartition("/")[0] or "."):
             raise StorageError(f"{out} is the folder of {source}, whose files would be replaced; give another --out")
-
-
-def _place(name: str) -> str:
-    return name.rstrip("/") if "://" in name else os.path.realpath(name)

@@ -102,8 +102,6 @@ def export_inputs(
         opened = {url: _one_geotiff(ds, variable) for url, ds in opened.items()}
     written = []
     for url, ds in opened.items():
-        if format_ == "hdfeos5" and "time" not in ds.dims:
-            raise SchemaError("hdfeos5 holds a time series; take it of a track by --type series")
         written += export(_dated(ds, span), format_, url, progress=progress, **options)
     return written
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mimtpy_cloud.cli.actions import Product, export_product, write_product
 from mimtpy_cloud.cli.layers import GEOMETRY, NamedLayer, take_geometry, take_layer
-from mimtpy_cloud.cli.names import name_marks, shortened
+from mimtpy_cloud.cli.names import name_marks
 from mimtpy_cloud.cli.products import Progress, compact_dates, draw, join, observe, open_product
 from mimtpy_cloud.cli.steps import Plot
 from mimtpy_cloud.errors import DateError, SchemaError
@@ -172,9 +172,7 @@ def write_extracted(
     tuple of str
         What was written.
     """
-    store = join(out, f"{shortened(found.stem)}.zarr")
-    folder = store.rpartition("/")[0]
-    product = Product(store, tuple((join(folder, shortened(name)), variable) for name, variable in found.maps.items()))
+    product = Product.below(out, found.stem, found.maps)
     if geotiff:
         made = found.ds.assign_attrs(provenance=dict(provenance))
         for (_, variable), file in zip(product.maps, product.geotiffs, strict=True):
@@ -183,7 +181,7 @@ def write_extracted(
     write_product(found.ds, product, provenance, progress)
     export_product(product)
     figures = tuple(f"{stem}.png" for stem, _ in product.maps)
-    ds = open_product(store)
+    ds = open_product(product.store)
     for (_, variable), figure in zip(product.maps, figures, strict=True):
         draw(ds, figure, Plot(), variable=variable)
-    return (store, *product.geotiffs, *figures)
+    return (product.store, *product.geotiffs, *figures)

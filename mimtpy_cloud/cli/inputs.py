@@ -1,6 +1,5 @@
 """Open what a command names: tracks of a catalog, products written before, or files of MintPy and ROI_PAC."""
 
-import os
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -11,7 +10,7 @@ from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.datasets import find_dataset
 from mimtpy_cloud.cli.names import file_stem, marks, name_marks, plain_time, product_stem
-from mimtpy_cloud.cli.products import compact_dates, is_source, observe, open_product
+from mimtpy_cloud.cli.products import compact_dates, is_source, observe, open_product, place_of
 from mimtpy_cloud.errors import SchemaError
 
 __all__ = [
@@ -187,7 +186,7 @@ def open_inputs(
     geometries = assign_geometry(names, geometry)
     for name in names:
         if is_file(name):
-            _refuse_twin(seen, _same_path(name), name)
+            _refuse_twin(seen, place_of(name), name)
             label, ds = _open_file(name.rstrip("/"), type_, geometries.get(name), **choice)
             datasets.append(ds)
             revisions += ds.attrs.get("provenance", {}).get("revisions", [])
@@ -347,10 +346,6 @@ def _refuse_options_of_tracks(names: Sequence[str], type_: str, **choice: Any) -
     if given:
         options = ", ".join(f"--{key.replace('_', '-').replace('mask', 'no-mask')}" for key in given)
         raise SchemaError(f"{options} would choose from a track; {', '.join(names)} is taken as written: leave it out")
-
-
-def _same_path(name: str) -> str:
-    return name if "://" in name else os.path.realpath(name)
 
 
 def _refuse_twin(seen: dict[str, str], key: str, name: str) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import xarray as xr
+
 from mimtpy_cloud.catalog.index import Catalog, open_catalog
 from mimtpy_cloud.catalog.tracks import open_entry
 from mimtpy_cloud.cli.actions import (
@@ -28,7 +30,7 @@ from mimtpy_cloud.cli.keys import squeeze
 from mimtpy_cloud.cli.layers import take_layer
 from mimtpy_cloud.cli.names import name_marks
 from mimtpy_cloud.cli.products import Progress, beside, compact_dates, dates_used, exists, join, lying_over, observe
-from mimtpy_cloud.cli.steps import Concatenate, Decompose, Extract, Geodmod, Layer, Plot, Template
+from mimtpy_cloud.cli.steps import Bounds, Concatenate, Decompose, Extract, Geodmod, Layer, Plot, Template
 from mimtpy_cloud.cli.template import load_template
 from mimtpy_cloud.errors import MimtpyError, StorageError, TemplateError, TrackNotFoundError
 
@@ -157,6 +159,11 @@ class _Plan:
         resolution = extract.resolution if extract else None
         return resolve_dataset(self.entries, name, resolution=resolution, where=self.catalog.root)
 
+    def open(self, name: str, bbox: Bounds | None) -> tuple[Dataset, xr.Dataset]:
+        """Find a dataset, and open what the box has of it."""
+        found = self.resolve(name)
+        return found, open_entry(self.catalog.root, found.entry, bbox=found.within(bbox), cache=self.catalog.cache)
+
     def provenance(self, step: str, datasets: Iterable[str], revisions: Iterable[str]) -> dict[str, Any]:
         return {
             "template": self.template.path,
@@ -283,10 +290,7 @@ def _plan_extract(plan: _Plan, extract: Extract) -> None:
     for name in expand_names(plan.entries, extract.datasets):
         for type_ in extract.types:
             try:
-                dataset = plan.resolve(name)
-                source = open_entry(
-                    plan.catalog.root, dataset.entry, bbox=dataset.within(extract.bbox), cache=plan.catalog.cache
-                )
+                dataset, source = plan.open(name, extract.bbox)
                 ds = observe(
                     source, type_, start=extract.start, end=extract.end, exclude=extract.exclude, mask=extract.mask
                 )
@@ -308,9 +312,8 @@ def _plan_extract(plan: _Plan, extract: Extract) -> None:
 def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
     for dataset_name in expand_names(plan.entries, layer.datasets):
         try:
-            dataset = plan.resolve(dataset_name)
             bbox = plan.template.extract.bbox if plan.template.extract else None
-            source = open_entry(plan.catalog.root, dataset.entry, bbox=dataset.within(bbox), cache=plan.catalog.cache)
+            dataset, source = plan.open(dataset_name, bbox)
             ds = take_layer(source, layer.variable, mask=layer.mask)
         except Exception as error:  # noqa: BLE001 - one project must not stop the others
             plan.fail(name, dataset_name, layer.variable, error)
@@ -324,10 +327,7 @@ def _plan_layer(plan: _Plan, name: str, layer: Layer) -> None:
 def _plan_geodmod(plan: _Plan, geodmod: Geodmod) -> None:
     for name in expand_names(plan.entries, geodmod.datasets):
         try:
-            dataset = plan.resolve(name)
-            source = open_entry(
-                plan.catalog.root, dataset.entry, bbox=dataset.within(geodmod.bbox), cache=plan.catalog.cache
-            )
+            dataset, source = plan.open(name, geodmod.bbox)
             ds = observe(source, "displacement", start=geodmod.start, end=geodmod.end)
         except Exception as error:  # noqa: BLE001 - one project must not stop the others
             plan.fail("geodmod", name, "displacement", error)

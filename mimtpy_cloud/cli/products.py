@@ -24,6 +24,7 @@ __all__ = [
     "lying_over",
     "observe",
     "open_product",
+    "place_of",
     "require_data",
     "write_geotiffs",
     "write_store",
@@ -63,6 +64,27 @@ def join(base: str, *parts: str) -> str:
         fresh = "://" in part or os.path.isabs(part) or base in ("", ".")  # noqa: PTH117 - may be a URL
         base = part if fresh else f"{base.rstrip('/')}/{part}"
     return base
+
+
+def place_of(name: str) -> str:
+    """
+    Write a path or URL in the one way by which equal places are told.
+
+    Parameters
+    ----------
+    name : str
+        As typed.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> place_of("s3://bucket/a/"), place_of("/data/b/../a/")
+    ('s3://bucket/a', '/data/a')
+    """
+    return name.rstrip("/") if "://" in name else os.path.realpath(name)
 
 
 def exists(url: str) -> bool:

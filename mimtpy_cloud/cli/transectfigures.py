@@ -126,7 +126,6 @@ def draw_transects(
         a figure of slip rates.
     """
     from mimtpy_cloud.exports.sliprates import write_slip_rates
-    from mimtpy_cloud.io.vectors import read_lines
     from mimtpy_cloud.view.gmt import plot_profiles_gmt
     from mimtpy_cloud.view.map import save_figure
     from mimtpy_cloud.view.sliprates import plot_slip_rates
@@ -147,7 +146,7 @@ def draw_transects(
         save_figure(panels, stem)
         return [stem]
     figures: dict[str, Any] = {"": panels}
-    figures["_swaths"] = plot_swaths(product, profiles, trace=read_lines(trace), faults=faults, coastline=coastline)
+    figures["_swaths"] = plot_swaths(product, profiles, trace=trace, faults=faults, coastline=coastline)
     several = profiles.sizes["profile"] > 1
     if several:
         figures["_stacked"] = plot_stacked(profiles, shown[0], fits=fits if shown[0] == "fault_parallel" else None)

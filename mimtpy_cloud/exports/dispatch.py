@@ -109,6 +109,8 @@ def _cog(ds: xr.Dataset, url: str, *, progress: Progress | None = None, unit: st
 def _hdfeos5(ds: xr.Dataset, url: str, *, progress: Progress | None = None) -> list[str]:
     from mimtpy_cloud.exports.hdfeos5 import write_hdfeos5
 
+    if "time" not in ds.dims:
+        raise SchemaError("hdfeos5 holds a time series; take it of a track by --type series")
     write_hdfeos5(ds, url, progress=progress)
     return [url]
 

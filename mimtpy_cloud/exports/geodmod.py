@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.exports.grids import grid_edges
 from mimtpy_cloud.exports.observed import compact, degree_grid, line_of_sight, span_of
 from mimtpy_cloud.exports.planes import stream_planes
 from mimtpy_cloud.exports.progress import Progress
@@ -96,7 +97,7 @@ def write_geodmod(
 def _reduced(ds: xr.Dataset, grid: Grid, url: str) -> dict[str, Any]:
     """What Geodmod asks of the heights."""
     source = ds.attrs.get("mintpy", {})
-    west, _, _, north = (round(value, 12) for value in grid.bounds)
+    west, _, _, north = grid_edges(grid)
     return {
         "FILE_DIR": url,
         "FILE_LENGTH": grid.ny,

@@ -9,7 +9,7 @@ from mimtpy_cloud.errors import SchemaError
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import SPATIAL_REF
 
-__all__ = ["grid_of"]
+__all__ = ["grid_edges", "grid_of"]
 
 
 def grid_of(obj: xr.DataArray | xr.Dataset) -> Grid:
@@ -53,6 +53,23 @@ def grid_of(obj: xr.DataArray | xr.Dataset) -> Grid:
     per_degree = obj.attrs.get("pixels_per_degree")
     step = 1 / float(per_degree) if per_degree and crs == "EPSG:4326" else None
     return Grid.from_centres(x, y, crs, step=step).rounded()
+
+
+def grid_edges(grid: Grid) -> tuple[float, ...]:
+    """
+    Round the edges of a grid to the short decimal numbers that they mean.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid.
+
+    Returns
+    -------
+    tuple of float
+        West, south, east, north.
+    """
+    return tuple(round(value, 12) for value in grid.bounds)
 
 
 def _crs(obj: xr.DataArray | xr.Dataset) -> str:

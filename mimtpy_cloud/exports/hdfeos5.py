@@ -11,8 +11,8 @@ import xarray as xr
 
 from mimtpy_cloud.errors import GridMismatchError, SchemaError
 from mimtpy_cloud.exports.blocks import stream_blocks
-from mimtpy_cloud.exports.grids import grid_of
-from mimtpy_cloud.exports.mintpymeta import encode_angles, grid_edges, mintpy_attributes, mintpy_dates
+from mimtpy_cloud.exports.grids import grid_edges, grid_of
+from mimtpy_cloud.exports.mintpymeta import encode_angles, mintpy_attributes, mintpy_dates
 from mimtpy_cloud.exports.progress import Progress
 from mimtpy_cloud.exports.publish import staged
 from mimtpy_cloud.plan.grid import Grid

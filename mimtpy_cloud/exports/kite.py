@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.exports.grids import grid_edges
 from mimtpy_cloud.exports.observed import degree_grid, line_of_sight, span_of, staged_together
 from mimtpy_cloud.exports.planes import stream_planes
 from mimtpy_cloud.exports.progress import Progress
@@ -89,7 +90,7 @@ def _angles(east: np.ndarray, north: np.ndarray, up: np.ndarray) -> tuple[np.nda
 
 def _config(ds: xr.Dataset, grid: Grid, found: xr.DataArray) -> str:
     """The scene's YAML; strings as JSON writes them, which YAML reads."""
-    west, south, _, _ = (round(value, 12) for value in grid.bounds)
+    west, south, _, _ = grid_edges(grid)
     lines = ["%YAML 1.1", "# kite.Scene YAML Config", "--- !kite.scene.SceneConfig", "meta: !kite.scene.Meta"]
     lines += [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in _meta(ds, found).items()]
     lines += [

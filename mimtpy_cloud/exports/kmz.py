@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mimtpy_cloud.errors import SchemaError
+from mimtpy_cloud.exports.grids import grid_edges
 from mimtpy_cloud.exports.observed import degree_grid, one_map
 from mimtpy_cloud.exports.planes import stream_planes
 from mimtpy_cloud.exports.progress import Progress
@@ -160,7 +161,7 @@ def _legend(low: float, high: float, colour_map: Any, title: str) -> bytes:
 
 
 def _kml(grid: Grid, title: str, dates: str) -> str:
-    west, south, east, north = (round(value, 12) for value in grid.bounds)
+    west, south, east, north = grid_edges(grid)
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <kml xmlns="http://www.opengis.net/kml/2.2">
   <Document>

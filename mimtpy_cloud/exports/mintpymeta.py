@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.exports.grids import grid_edges
 from mimtpy_cloud.kernels.look import incidence_and_azimuth
 from mimtpy_cloud.plan.grid import Grid
 from mimtpy_cloud.schema import LOS
 
-__all__ = ["encode_angles", "grid_edges", "mintpy_attributes", "mintpy_dates"]
+__all__ = ["encode_angles", "mintpy_attributes", "mintpy_dates", "reference_pixel"]
 
 #: Attributes of a source that describe its own grid, not this one.
 _STALE = re.compile(r"EPSG|UTM_ZONE|SUBSET_.*|[XY]MAX|FILE_LENGTH|(unavco|hdf-?eos5)\..*", re.IGNORECASE)
@@ -40,23 +41,6 @@ def mintpy_dates(ds: xr.Dataset) -> np.ndarray:
     """
     days = np.datetime_as_string(ds["time"].values, unit="D")
     return np.array([day.replace("-", "") for day in days], "S8")
-
-
-def grid_edges(grid: Grid) -> tuple[float, ...]:
-    """
-    Round the edges of a grid to the short decimal numbers that they mean.
-
-    Parameters
-    ----------
-    grid : Grid
-        Pixel grid.
-
-    Returns
-    -------
-    tuple of float
-        West, south, east, north.
-    """
-    return tuple(round(value, 12) for value in grid.bounds)
 
 
 def encode_angles(ds: xr.Dataset) -> tuple[xr.Variable, xr.Variable]:
@@ -161,8 +145,27 @@ def _reference(ds: xr.Dataset, grid: Grid) -> dict[str, Any]:
         from pyproj import Transformer
 
         x, y = Transformer.from_crs(_DEGREES, grid.crs, always_xy=True).transform(x, y)
+    return found | reference_pixel(grid, x, y)
+
+
+def reference_pixel(grid: Grid, x: float, y: float) -> dict[str, Any]:
+    """
+    Give the place of the reference and its pixel, by MintPy's rule.
+
+    Parameters
+    ----------
+    grid : Grid
+        Pixel grid.
+    x, y : float
+        Longitude and latitude in degrees, or metres of a projection, as the grid has them.
+
+    Returns
+    -------
+    dict
+        ``REF_LON, REF_LAT, REF_X, REF_Y``; pixels count from 0.
+    """
     row, col = (grid.north - y) / grid.dy, (x - grid.west) / grid.dx
-    return found | {"REF_LAT": y, "REF_LON": x, "REF_Y": math.floor(row + 0.01), "REF_X": math.floor(col + 0.01)}
+    return {"REF_LON": x, "REF_LAT": y, "REF_X": math.floor(col + 0.01), "REF_Y": math.floor(row + 0.01)}
 
 
 def _corners(values: dict[str, Any], grid: Grid, ascending: bool) -> dict[str, Any]:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from mimtpy_cloud.exports.grids import grid_edges
+from mimtpy_cloud.exports.mintpymeta import reference_pixel
 from mimtpy_cloud.exports.observed import compact, span_of
 from mimtpy_cloud.plan.grid import Grid
 
@@ -39,7 +40,7 @@ def rsc_attributes(ds: xr.Dataset, grid: Grid, **more: Any) -> dict[str, Any]:
     """
     attrs, source = ds.attrs, dict(ds.attrs.get("mintpy", {}))
     values = {key: value for key, value in source.items() if key.isupper() and not _STALE.fullmatch(key)}
-    west, _, _, north = (round(value, 12) for value in grid.bounds)
+    west, _, _, north = grid_edges(grid)
     start, end = (compact(day)[2:] for day in span_of(ds, "a file of ROI_PAC"))
     direction = str(attrs.get("orbit_direction", attrs.get("track", "")))[:1].upper()
     values |= {
@@ -71,8 +72,7 @@ def _reference(attrs: Mapping[Any, Any], grid: Grid) -> dict[str, Any]:
     if attrs.get("reference_point") is None:
         return values
     lon, lat = map(float, attrs["reference_point"])
-    row, col = np.floor((grid.north - lat) / grid.dy + 0.01), np.floor((lon - grid.west) / grid.dx + 0.01)
-    return values | {"REF_LON": lon, "REF_LAT": lat, "REF_X": int(col), "REF_Y": int(row)}
+    return values | reference_pixel(grid, lon, lat)
 
 
 def format_rsc(values: Mapping[str, Any]) -> str:

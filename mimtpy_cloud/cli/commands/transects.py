@@ -156,8 +156,9 @@ def transects(
         click.echo(f"{count} stations in the swaths, in {frame}", err=True)
     show_table(*transect_rows(profiles))
     if fits is not None:
-        show_table(*fit_rows(fits))
-        if any("*" in cell for row in fit_rows(fits)[1] for cell in row):
+        headings, rows = fit_rows(fits)
+        show_table(headings, rows)
+        if any("*" in cell for row in rows for cell in row):
             click.echo("* a depth that ends at a limit of its range (--depths) is not known", err=True)
         if correlation is None:
             click.echo(
