@@ -132,6 +132,7 @@ def test_bands_are_standard_deviations_or_quantiles(profiles):
 
 def test_stations_and_faults_belong_to_their_profile_also_in_a_selection(profiles):
     named = profiles.assign_coords(profile=np.arange(3)).isel(profile=[2])
+    named = named.assign_attrs(stations_frame="IGS14", reference_frame="IGS14")  # no level is taken out
     named["station_fault_parallel"] = named["station_fault_parallel"] + 0.1 * (named["station_profile"] == 2)
     ax = plot_transects(named, "fault_parallel").axes[0]
     drawn = [entry.lines[0].get_ydata() for entry in ax.containers]
@@ -157,6 +158,15 @@ def test_stations_of_another_frame_are_drawn_on_the_level_of_the_profiles(profil
     np.testing.assert_allclose(
         shown_stations(tied) - shown_stations(plot_transects(level, "fault_parallel")), 20.9, atol=0.3
     )
+
+
+def test_stations_of_profiles_that_are_not_shown_do_not_shift_the_others(profiles):
+    named = profiles.assign_coords(profile=np.arange(profiles.sizes["profile"]))
+    shown = [0, 2]
+    said = plot_transects(named.isel(profile=shown), "fault_parallel")._suptitle.get_text()
+    wild = named["station_fault_parallel"] + 1.0 * (named["station_profile"] == 1)
+    moved = named.assign(station_fault_parallel=wild).isel(profile=shown)
+    assert plot_transects(moved, "fault_parallel")._suptitle.get_text() == said
 
 
 def test_profiles_of_a_bare_product_need_no_ground_and_no_stations(profiles):

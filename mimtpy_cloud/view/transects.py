@@ -132,17 +132,9 @@ def _levelled(found: xr.Dataset, names: Sequence[str], factor: float, unit: str)
     named = [name for name in names if f"station_{name}" in found and all(needed in found for needed in _POINTS)]
     if not named or "plate_motion" in found.attrs or (frame and found.attrs.get("reference_frame") == frame):
         return found, ""
-    said, distance = [], found["distance_km"].values
-    rows = (
-        np.searchsorted(found["profile"].values, found["station_profile"].values)
-        if "profile" in found.coords
-        else (found["station_profile"].values)
-    )
-    inside = rows < found.sizes["profile"]
+    said = []
     for name in named:
-        columns = np.abs(distance - found["station_distance_km"].values[:, np.newaxis]).argmin(axis=1)
-        beside = found[name].values[np.where(inside, rows, 0), columns]
-        difference = np.where(inside, found[f"station_{name}"].values - beside, np.nan)
+        difference = _beside(found, name)
         if np.isfinite(difference).any():
             shift = float(np.nanmedian(difference))
             found = found.assign({f"station_{name}": found[f"station_{name}"] - shift})
@@ -150,6 +142,16 @@ def _levelled(found: xr.Dataset, names: Sequence[str], factor: float, unit: str)
     where = f" in {frame}" if frame else ""
     note = f"\nmedian difference of stations{where} from the profiles, taken out: {', '.join(said)}" if said else ""
     return found, note
+
+
+def _beside(found: xr.Dataset, name: str) -> np.ndarray:
+    """Difference of each station of these profiles from the bin that it stands in."""
+    distance, differences = found["distance_km"].values, []
+    for i, number in enumerate(found["profile"].values):
+        here = found["station_profile"].values == number
+        bins = np.abs(distance - found["station_distance_km"].values[here, np.newaxis]).argmin(axis=1)
+        differences.append(found[f"station_{name}"].values[here] - found[name].values[i][bins])
+    return np.concatenate(differences)
 
 
 @dataclass(frozen=True)
